@@ -1,0 +1,8 @@
+"""The hub: publish blocks, compose models, and solve few-shot tasks with them.
+
+Public names are listed here once, by the module that defines them, and imported on first use.
+"""
+
+from metaloom_registry.lazy import lazy
+
+__getattr__, __dir__, __all__ = lazy(__name__, {})

@@ -1,0 +1,1 @@
+"""A plugin of Metaloom: classification heads and other learning primitives."""

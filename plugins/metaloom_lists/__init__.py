@@ -1,0 +1,1 @@
+"""A plugin of Metaloom: primitives on lists, numbers and truth values."""

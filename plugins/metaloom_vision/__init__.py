@@ -1,0 +1,1 @@
+"""A plugin of Metaloom: encoders and image tasks."""
