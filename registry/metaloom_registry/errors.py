@@ -1,0 +1,55 @@
+"""The errors of Metaloom: each says what was given, what was wanted and the remedy."""
+
+from __future__ import annotations
+
+
+class MetaloomError(Exception):
+    """Anything Metaloom refuses; the command line prints its message without a traceback."""
+
+
+class ParseError(MetaloomError):
+    """A text that is not what it should be: a type, a term, a reference, JSON."""
+
+
+class TypeMismatch(MetaloomError):
+    """A part that does not fit the place it is put in."""
+
+
+class InvalidName(MetaloomError):
+    """A name that a block, a version or an alias may not have."""
+
+
+class NotFound(MetaloomError):
+    """A block, version, alias, primitive or file that does not exist."""
+
+
+class AlreadyExists(MetaloomError):
+    """Something that would replace what may not be replaced."""
+
+
+class Corrupt(MetaloomError):
+    """Bytes that are not the bytes their digest promises."""
+
+
+class Refused(MetaloomError):
+    """A block or a graph that breaks the rules of the format, and so is not loaded."""
+
+
+class EvaluationError(MetaloomError):
+    """A program that has no value on this input: an overflow, an empty list, a spent budget."""
+
+
+class InvalidTask(MetaloomError):
+    """Examples that do not make a task: none at all, one class, ragged shapes, NaN."""
+
+
+class NoSolution(MetaloomError):
+    """A search that found nothing it can return; the message says what came nearest."""
+
+
+class MissingExtra(MetaloomError):
+    """Something optional that is not installed; the message says which extra brings it."""
+
+
+class PluginError(MetaloomError):
+    """A plugin that could not be loaded, or two that claim one name."""
