@@ -3,6 +3,11 @@
 Public names are listed here once, by the module that defines them, and imported on first use.
 """
 
+from typing import TYPE_CHECKING
+
 from metaloom_registry.lazy import lazy
 
-__getattr__, __dir__, __all__ = lazy(__name__, {})
+if TYPE_CHECKING:
+    pass
+else:
+    __getattr__, __dir__, __all__ = lazy(__name__, {})

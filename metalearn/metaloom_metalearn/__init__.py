@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from metaloom_metalearn.tasks import TaskSource as TaskSource
     from metaloom_metalearn.tasks import Values as Values
     from metaloom_metalearn.tasks import class_digest as class_digest
-
-__getattr__, __dir__, __all__ = lazy(
-    __name__,
-    {
-        "clock": ("Clock", "parse_budget"),
-        "journal": ("Event", "Journal", "MemoryJournal", "Silence"),
-        "tasks": ("Examples", "Task", "TaskSource", "Values", "class_digest"),
-    },
-)
+else:
+    __getattr__, __dir__, __all__ = lazy(
+        __name__,
+        {
+            "clock": ("Clock", "parse_budget"),
+            "journal": ("Event", "Journal", "MemoryJournal", "Silence"),
+            "tasks": ("Examples", "Task", "TaskSource", "Values", "class_digest"),
+        },
+    )

@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from metaloom_registry.library import primitive_entry as primitive_entry
     from metaloom_registry.names import BlockName as BlockName
     from metaloom_registry.names import Reference as Reference
+    from metaloom_registry.plugins import Outcome as Outcome
     from metaloom_registry.plugins import Plugin as Plugin
     from metaloom_registry.plugins import Plugins as Plugins
     from metaloom_registry.plugins import discover as discover
+    from metaloom_registry.plugins import load_primitives as load_primitives
     from metaloom_registry.primitives import Primitive as Primitive
     from metaloom_registry.primitives import PrimitiveTable as PrimitiveTable
     from metaloom_registry.terms import Apply as Apply
@@ -51,32 +53,32 @@ if TYPE_CHECKING:
     from metaloom_registry.types import Type as Type
     from metaloom_registry.types import Variable as Variable
     from metaloom_registry.types import parse_type as parse_type
-
-__getattr__, __dir__, __all__ = lazy(
-    __name__,
-    {
-        "canonical": ("Json", "dump_canonical", "load_strict"),
-        "digest": ("Digest",),
-        "errors": (
-            "AlreadyExists",
-            "Corrupt",
-            "EvaluationError",
-            "InvalidName",
-            "InvalidTask",
-            "MetaloomError",
-            "MissingExtra",
-            "NoSolution",
-            "NotFound",
-            "ParseError",
-            "PluginError",
-            "Refused",
-            "TypeMismatch",
-        ),
-        "library": ("Entry", "Library", "Loaded", "MemoryLibrary", "primitive_entry"),
-        "names": ("BlockName", "Reference"),
-        "plugins": ("Plugin", "Plugins", "discover"),
-        "primitives": ("Primitive", "PrimitiveTable"),
-        "terms": ("Apply", "Bound", "Hole", "Lambda", "Let", "Literal", "Term", "Use"),
-        "types": ("Arrow", "Constructed", "Tensor", "Type", "Variable", "parse_type"),
-    },
-)
+else:
+    __getattr__, __dir__, __all__ = lazy(
+        __name__,
+        {
+            "canonical": ("Json", "dump_canonical", "load_strict"),
+            "digest": ("Digest",),
+            "errors": (
+                "AlreadyExists",
+                "Corrupt",
+                "EvaluationError",
+                "InvalidName",
+                "InvalidTask",
+                "MetaloomError",
+                "MissingExtra",
+                "NoSolution",
+                "NotFound",
+                "ParseError",
+                "PluginError",
+                "Refused",
+                "TypeMismatch",
+            ),
+            "library": ("Entry", "Library", "Loaded", "MemoryLibrary", "primitive_entry"),
+            "names": ("BlockName", "Reference"),
+            "plugins": ("Outcome", "Plugin", "Plugins", "discover", "load_primitives"),
+            "primitives": ("Primitive", "PrimitiveTable"),
+            "terms": ("Apply", "Bound", "Hole", "Lambda", "Let", "Literal", "Term", "Use"),
+            "types": ("Arrow", "Constructed", "Tensor", "Type", "Variable", "parse_type"),
+        },
+    )

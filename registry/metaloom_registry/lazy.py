@@ -1,10 +1,13 @@
 """Public names that are imported when they are first used, so that a package costs nothing to import.
 
-A package lists its public names once, by module, in its `__init__`:
+A package lists its public names in its `__init__`, by the module that defines them:
 
-    __getattr__, __dir__, __all__ = lazy(__name__, {"digest": ("Digest",)})
+    if TYPE_CHECKING:
+        from metaloom_registry.digest import Digest as Digest
+    else:
+        __getattr__, __dir__, __all__ = lazy(__name__, {"digest": ("Digest",)})
 
-and repeats the imports under `if TYPE_CHECKING` for type checkers; a test holds the two together.
+The imports are repeated for type checkers, and a test holds the two together.
 """
 
 from __future__ import annotations
