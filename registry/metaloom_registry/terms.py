@@ -135,7 +135,7 @@ def subterms(term: Term) -> Iterator[Term]:
         waiting.extend(reversed(children(term)))
 
 
-def size(term: Term) -> int:
+def node_count(term: Term) -> int:
     """How many nodes the term has."""
     return sum(1 for _ in subterms(term))
 
