@@ -5,9 +5,9 @@ Public names are listed here once, by the module that defines them, and imported
 
 from typing import TYPE_CHECKING
 
-from metaloom_registry.lazy import lazy
+from metaloom_registry.lazy import lazy_names
 
 if TYPE_CHECKING:
     pass
 else:
-    __getattr__, __dir__, __all__ = lazy(__name__, {})
+    __getattr__, __dir__, __all__ = lazy_names(__name__, {})

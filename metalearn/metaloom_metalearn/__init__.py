@@ -5,7 +5,7 @@ Public names are listed here once, by the module that defines them, and imported
 
 from typing import TYPE_CHECKING
 
-from metaloom_registry.lazy import lazy
+from metaloom_registry.lazy import lazy_names
 
 if TYPE_CHECKING:
     from metaloom_metalearn.clock import Clock as Clock
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.tasks import Values as Values
     from metaloom_metalearn.tasks import class_digest as class_digest
 else:
-    __getattr__, __dir__, __all__ = lazy(
+    __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
             "clock": ("Clock", "parse_budget"),

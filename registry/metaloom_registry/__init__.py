@@ -5,7 +5,7 @@ Public names are listed here once, by the module that defines them, and imported
 
 from typing import TYPE_CHECKING
 
-from metaloom_registry.lazy import lazy
+from metaloom_registry.lazy import lazy_names
 
 if TYPE_CHECKING:
     from metaloom_registry.canonical import Json as Json
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from metaloom_registry.types import Variable as Variable
     from metaloom_registry.types import parse_type as parse_type
 else:
-    __getattr__, __dir__, __all__ = lazy(
+    __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
             "canonical": ("Json", "dump_canonical", "load_strict"),

@@ -5,7 +5,7 @@ A package lists its public names in its `__init__`, by the module that defines t
     if TYPE_CHECKING:
         from metaloom_registry.digest import Digest as Digest
     else:
-        __getattr__, __dir__, __all__ = lazy(__name__, {"digest": ("Digest",)})
+        __getattr__, __dir__, __all__ = lazy_names(__name__, {"digest": ("Digest",)})
 
 The imports are repeated for type checkers, and a test holds the two together.
 """
@@ -17,17 +17,22 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 
-def lazy(
+def lazy_names(
     package: str, names: Mapping[str, Sequence[str]]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
     """The `__getattr__`, `__dir__` and `__all__` of a package (PEP 562).
 
     `names` maps each module, relative to the package, to the public names it defines.  A name is
-    imported once and then kept in the package.  Raises ValueError where two modules claim one name.
+    imported once and then kept in the package.  Raises ValueError where two modules claim one name,
+    and where a name is also a module's, because importing the module would hide the name.
     """
     modules: dict[str, str] = {}
     for module, exported in names.items():
         for name in exported:
+            if name in names:
+                raise ValueError(
+                    f"{package} has a module {name} and a public name {name}; rename the module"
+                )
             if name in modules:
                 raise ValueError(
                     f"{package} lists {name} twice, from {modules[name]} and from {module}; "
