@@ -16,7 +16,7 @@ from metaloom_registry.names import Reference
 from metaloom_registry.primitives import Primitive
 from metaloom_registry.terms import Term
 from metaloom_registry.types import Type, uncurried
-from metaloom_registry.unify import fits
+from metaloom_registry.unification import fits
 
 if TYPE_CHECKING:
     from torch import nn
