@@ -47,17 +47,53 @@ if TYPE_CHECKING:
     from metaloom_registry.terms import Literal as Literal
     from metaloom_registry.terms import Term as Term
     from metaloom_registry.terms import Use as Use
+    from metaloom_registry.terms import apply as apply
+    from metaloom_registry.terms import children as children
+    from metaloom_registry.terms import lambdas as lambdas
+    from metaloom_registry.terms import node_count as node_count
+    from metaloom_registry.terms import references as references
+    from metaloom_registry.terms import shifted as shifted
+    from metaloom_registry.terms import spine as spine
+    from metaloom_registry.terms import substituted as substituted
+    from metaloom_registry.terms import subterms as subterms
+    from metaloom_registry.types import BOOL as BOOL
+    from metaloom_registry.types import CONSTRUCTORS as CONSTRUCTORS
+    from metaloom_registry.types import FLOAT as FLOAT
+    from metaloom_registry.types import GRID as GRID
+    from metaloom_registry.types import INT as INT
+    from metaloom_registry.types import TENSOR_KINDS as TENSOR_KINDS
+    from metaloom_registry.types import TEXT as TEXT
     from metaloom_registry.types import Arrow as Arrow
     from metaloom_registry.types import Constructed as Constructed
+    from metaloom_registry.types import DimensionVariable as DimensionVariable
     from metaloom_registry.types import Tensor as Tensor
     from metaloom_registry.types import Type as Type
     from metaloom_registry.types import Variable as Variable
+    from metaloom_registry.types import examples_of as examples_of
+    from metaloom_registry.types import function as function
+    from metaloom_registry.types import is_closed as is_closed
+    from metaloom_registry.types import list_of as list_of
+    from metaloom_registry.types import mapped as mapped
     from metaloom_registry.types import parse_type as parse_type
+    from metaloom_registry.types import parts as parts
+    from metaloom_registry.types import tuple_of as tuple_of
+    from metaloom_registry.types import uncurried as uncurried
+    from metaloom_registry.types import without_domains as without_domains
+    from metaloom_registry.unification import Fresh as Fresh
+    from metaloom_registry.unification import Substitution as Substitution
+    from metaloom_registry.unification import fits as fits
+    from metaloom_registry.unification import generalised as generalised
+    from metaloom_registry.unification import renamed as renamed
+    from metaloom_registry.unification import unify as unify
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
-            "canonical": ("Json", "dump_canonical", "load_strict"),
+            "canonical": (
+                "Json",
+                "dump_canonical",
+                "load_strict",
+            ),
             "digest": ("Digest",),
             "errors": (
                 "AlreadyExists",
@@ -74,11 +110,79 @@ else:
                 "Refused",
                 "TypeMismatch",
             ),
-            "library": ("Entry", "Library", "Loaded", "MemoryLibrary", "primitive_entry"),
-            "names": ("BlockName", "Reference"),
-            "plugins": ("Outcome", "Plugin", "Plugins", "discover", "load_primitives"),
-            "primitives": ("Primitive", "PrimitiveTable"),
-            "terms": ("Apply", "Bound", "Hole", "Lambda", "Let", "Literal", "Term", "Use"),
-            "types": ("Arrow", "Constructed", "Tensor", "Type", "Variable", "parse_type"),
+            "library": (
+                "Entry",
+                "Library",
+                "Loaded",
+                "MemoryLibrary",
+                "primitive_entry",
+            ),
+            "names": (
+                "BlockName",
+                "Reference",
+            ),
+            "plugins": (
+                "Outcome",
+                "Plugin",
+                "Plugins",
+                "discover",
+                "load_primitives",
+            ),
+            "primitives": (
+                "Primitive",
+                "PrimitiveTable",
+            ),
+            "terms": (
+                "Apply",
+                "Bound",
+                "Hole",
+                "Lambda",
+                "Let",
+                "Literal",
+                "Term",
+                "Use",
+                "apply",
+                "children",
+                "lambdas",
+                "node_count",
+                "references",
+                "shifted",
+                "spine",
+                "substituted",
+                "subterms",
+            ),
+            "types": (
+                "Arrow",
+                "BOOL",
+                "CONSTRUCTORS",
+                "Constructed",
+                "DimensionVariable",
+                "FLOAT",
+                "GRID",
+                "INT",
+                "TENSOR_KINDS",
+                "TEXT",
+                "Tensor",
+                "Type",
+                "Variable",
+                "examples_of",
+                "function",
+                "is_closed",
+                "list_of",
+                "mapped",
+                "parse_type",
+                "parts",
+                "tuple_of",
+                "uncurried",
+                "without_domains",
+            ),
+            "unification": (
+                "Fresh",
+                "Substitution",
+                "fits",
+                "generalised",
+                "renamed",
+                "unify",
+            ),
         },
     )
