@@ -19,12 +19,46 @@ if TYPE_CHECKING:
     from metaloom_metalearn.tasks import TaskSource as TaskSource
     from metaloom_metalearn.tasks import Values as Values
     from metaloom_metalearn.tasks import class_digest as class_digest
+    from metaloom_metalearn.values import BatchedValue as BatchedValue
+    from metaloom_metalearn.values import Ragged as Ragged
+    from metaloom_metalearn.values import Rows as Rows
+    from metaloom_metalearn.values import Support as Support
+    from metaloom_metalearn.values import concatenate as concatenate
+    from metaloom_metalearn.values import device_of as device_of
+    from metaloom_metalearn.values import put as put
+    from metaloom_metalearn.values import rows_of as rows_of
+    from metaloom_metalearn.values import take as take
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
-            "clock": ("Clock", "parse_budget"),
-            "journal": ("Event", "Journal", "MemoryJournal", "Silence"),
-            "tasks": ("Examples", "Task", "TaskSource", "Values", "class_digest"),
+            "clock": (
+                "Clock",
+                "parse_budget",
+            ),
+            "journal": (
+                "Event",
+                "Journal",
+                "MemoryJournal",
+                "Silence",
+            ),
+            "tasks": (
+                "Examples",
+                "Task",
+                "TaskSource",
+                "Values",
+                "class_digest",
+            ),
+            "values": (
+                "BatchedValue",
+                "Ragged",
+                "Rows",
+                "Support",
+                "concatenate",
+                "device_of",
+                "put",
+                "rows_of",
+                "take",
+            ),
         },
     )
