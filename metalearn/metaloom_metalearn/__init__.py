@@ -10,10 +10,25 @@ from metaloom_registry.lazy import lazy_names
 if TYPE_CHECKING:
     from metaloom_metalearn.clock import Clock as Clock
     from metaloom_metalearn.clock import parse_budget as parse_budget
+    from metaloom_metalearn.compile import TermModule as TermModule
+    from metaloom_metalearn.compile import compile_term as compile_term
+    from metaloom_metalearn.episodes import Episodes as Episodes
+    from metaloom_metalearn.episodes import EpisodeSource as EpisodeSource
+    from metaloom_metalearn.episodes import classes_of as classes_of
+    from metaloom_metalearn.episodes import draw_episodes as draw_episodes
+    from metaloom_metalearn.episodes import stack_tasks as stack_tasks
     from metaloom_metalearn.journal import Event as Event
     from metaloom_metalearn.journal import Journal as Journal
     from metaloom_metalearn.journal import MemoryJournal as MemoryJournal
     from metaloom_metalearn.journal import Silence as Silence
+    from metaloom_metalearn.mode import Hard as Hard
+    from metaloom_metalearn.mode import Mode as Mode
+    from metaloom_metalearn.mode import Soft as Soft
+    from metaloom_metalearn.soft import SoftBool as SoftBool
+    from metaloom_metalearn.soft import SoftInt as SoftInt
+    from metaloom_metalearn.soft import SoftLabel as SoftLabel
+    from metaloom_metalearn.sources.arrays import ArrayEpisodes as ArrayEpisodes
+    from metaloom_metalearn.sources.arrays import LabelledArrays as LabelledArrays
     from metaloom_metalearn.tasks import Examples as Examples
     from metaloom_metalearn.tasks import Task as Task
     from metaloom_metalearn.tasks import TaskSource as TaskSource
@@ -27,6 +42,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.values import device_of as device_of
     from metaloom_metalearn.values import put as put
     from metaloom_metalearn.values import rows_of as rows_of
+    from metaloom_metalearn.values import same_for_all as same_for_all
     from metaloom_metalearn.values import take as take
 else:
     __getattr__, __dir__, __all__ = lazy_names(
@@ -36,11 +52,36 @@ else:
                 "Clock",
                 "parse_budget",
             ),
+            "compile": (
+                "TermModule",
+                "compile_term",
+            ),
+            "episodes": (
+                "EpisodeSource",
+                "Episodes",
+                "classes_of",
+                "draw_episodes",
+                "stack_tasks",
+            ),
             "journal": (
                 "Event",
                 "Journal",
                 "MemoryJournal",
                 "Silence",
+            ),
+            "mode": (
+                "Hard",
+                "Mode",
+                "Soft",
+            ),
+            "soft": (
+                "SoftBool",
+                "SoftInt",
+                "SoftLabel",
+            ),
+            "sources.arrays": (
+                "ArrayEpisodes",
+                "LabelledArrays",
             ),
             "tasks": (
                 "Examples",
@@ -58,6 +99,7 @@ else:
                 "device_of",
                 "put",
                 "rows_of",
+                "same_for_all",
                 "take",
             ),
         },

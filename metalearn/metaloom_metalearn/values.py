@@ -1,13 +1,13 @@
 """The values of the batched engine: many examples at once, one row each.
 
-| type                             | batched value                                                  |
-|----------------------------------|----------------------------------------------------------------|
-| image, vec, logits, table, label | tensor [rows, ...] (float32; label int64)                      |
-| int, bool, float                 | tensor [rows] (int64, bool, float64)                           |
-| list[T]                          | `Ragged(items, lengths)`: items of all rows, one after another |
-| (A, B)                           | Python tuple of batched values                                 |
-| examples[X, Y]                   | `Support(x, y, classes)`: one for all rows, not one a row      |
-| A -> B                           | a Python callable from a batched value to a batched value      |
+| type                             | batched value                                               |
+|----------------------------------|-------------------------------------------------------------|
+| image, vec, logits, table, label | tensor [rows, ...] (float32; label int64)                   |
+| int, bool, float                 | tensor [rows] (int64, bool, float64)                        |
+| list[T]                          | `Ragged(items, lengths)`: items of all rows, row after row  |
+| (A, B)                           | Python tuple of batched values                              |
+| examples[X, Y]                   | `Support(x, y, classes)`: one for all rows, not one a row   |
+| A -> B                           | a Python callable from a batched value to a batched value   |
 
 In soft mode an int may also be a `SoftInt`, a bool a `SoftBool` and a label a `SoftLabel`: rows of
 distributions.
@@ -62,7 +62,8 @@ class Rows(ABC):
 class Ragged(Rows):
     """Lists, one a row: the items of all rows one after another, and how many each row has.
 
-    `items` is a batched value of `lengths.sum()` rows; `lengths` is int64 [rows].
+    `items` is a batched value of `lengths.sum()` rows; `lengths` is int64 [rows].  Where no row has
+    an item and the type of items is open, as in the empty list of a program, `items` is None.
     """
 
     items: BatchedValue
@@ -97,9 +98,9 @@ class Ragged(Rows):
 
     @classmethod
     def join(cls, values: Sequence[BatchedValue]) -> Ragged:
-        return cls(
-            concatenate([one.items for one in values]), torch.cat([one.lengths for one in values])
-        )
+        items = [one.items for one in values if one.items is not None]
+        lengths = torch.cat([one.lengths for one in values])
+        return cls(concatenate(items) if items else None, lengths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +133,19 @@ def rows_of(value: BatchedValue) -> int | None:
     if isinstance(value, tuple):
         return next((n for n in map(rows_of, value) if n is not None), None)
     return value.rows() if isinstance(value, Rows) else None
+
+
+def same_for_all(function: BatchedValue) -> BatchedValue:
+    """The function, fit to be called on other rows than the batch's, such as those of a support.
+
+    Raises TypeMismatch where it captures a value that differs from row to row.
+    """
+    if rows_of(function) is not None:
+        raise TypeMismatch(
+            "a function that is applied to the examples of a task captures a value that differs "
+            "from input to input; let it use the task's examples alone"
+        )
+    return function
 
 
 def device_of(value: BatchedValue) -> torch.device | None:

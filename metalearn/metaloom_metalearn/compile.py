@@ -1,0 +1,339 @@
+"""The batched engine: a term becomes an ordinary `nn.Module` that computes whole batches.
+
+A term is compiled once into Python closures over batched values (see `values`): a block in it
+becomes a submodule, shared by all its uses; `map` over a block is one call on the items of all
+rows; a function that captures values of its surroundings has them repeated for the rows that it is
+called on.  Nothing is captured that `torch.func.functional_call`, `vmap` or `deepcopy` could not
+exchange: closures reach blocks through the module that runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, cast
+
+import torch
+from metaloom_registry import (
+    Apply,
+    Bound,
+    Hole,
+    Lambda,
+    Let,
+    Literal,
+    Loaded,
+    Primitive,
+    Reference,
+    Term,
+    Type,
+    TypeMismatch,
+    Use,
+    spine,
+    uncurried,
+)
+from torch import nn
+
+from metaloom_metalearn.mode import Hard, Mode
+from metaloom_metalearn.soft import SoftLabel
+from metaloom_metalearn.values import BatchedValue, Rows, device_of, rows_of, take
+
+MAX_NODES = 100_000
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where code runs: how many rows there are, on what device, and whose blocks are used."""
+
+    rows: int
+    device: torch.device
+    module: TermModule
+
+
+Environment: TypeAlias = tuple[BatchedValue, ...]
+Code: TypeAlias = Callable[[Environment, Frame], BatchedValue]
+
+
+class TermModule(nn.Module):
+    """A compiled term: `forward(*inputs)` applies it to batched values.
+
+    `blocks` holds the trained blocks by position, `references` says which block each is.  In soft
+    mode a label comes out as its logits [rows, k], so that losses can use cross entropy; an int
+    as a `SoftInt`.
+    """
+
+    def __init__(
+        self, term: Term, code: Code, blocks: Mapping[Reference, nn.Module], mode: Mode
+    ) -> None:
+        super().__init__()
+        self.term = term
+        self.mode = mode
+        self.references = tuple(blocks)
+        self.blocks = nn.ModuleList(blocks.values())
+        self._code = code
+
+    def forward(self, *inputs: BatchedValue) -> BatchedValue:
+        rows = rows_of(inputs)
+        device = device_of(inputs) or next((p.device for p in self.parameters()), None)
+        frame = Frame(1 if rows is None else rows, device or torch.device("cpu"), self)
+        value = self._code((), frame)
+        for one in inputs:
+            value = value(one)
+        return value.logits if isinstance(value, SoftLabel) else value
+
+    def parts(self) -> dict[Reference, nn.Module]:
+        """The trained blocks by reference."""
+        return dict(zip(self.references, self.blocks, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Closure(Rows):
+    """A lambda and the values it captured, one for each row of its frame."""
+
+    body: Code
+    captured: Environment
+    frame: Frame
+
+    def __call__(self, argument: BatchedValue) -> BatchedValue:
+        frame = self.frame
+        rows = rows_of(argument)
+        if rows is not None and rows != frame.rows:
+            mine = self.rows()
+            if mine is not None and mine != rows:
+                raise TypeMismatch(
+                    f"a function made for {mine} rows is called on {rows}; inputs need equally "
+                    "many rows, and a primitive says with `take` on which rows it calls a function"
+                )
+            frame = replace(frame, rows=rows)
+        return self.body((*self.captured, argument), frame)
+
+    def rows(self) -> int | None:
+        return rows_of(self.captured)
+
+    def device(self) -> torch.device:
+        return self.frame.device
+
+    def take(self, index: torch.Tensor) -> Closure:
+        captured = tuple(take(value, index) for value in self.captured)
+        return Closure(self.body, captured, replace(self.frame, rows=len(index)))
+
+
+@dataclass(frozen=True, eq=False)
+class Partial(Rows):
+    """A primitive or a block that still waits for arguments."""
+
+    function: Callable[..., BatchedValue]
+    arity: int
+    arguments: tuple[BatchedValue, ...] = ()
+
+    def __call__(self, argument: BatchedValue) -> BatchedValue:
+        arguments = (*self.arguments, argument)
+        if len(arguments) == self.arity:
+            return self.function(*arguments)
+        return Partial(self.function, self.arity, arguments)
+
+    def rows(self) -> int | None:
+        return rows_of(self.arguments)
+
+    def device(self) -> torch.device | None:
+        return device_of(self.arguments)
+
+    def take(self, index: torch.Tensor) -> Partial:
+        return Partial(self.function, self.arity, take(self.arguments, index))
+
+
+def compile_term(
+    term: Term,
+    type_of: Callable[[Reference], Type],
+    resolve: Callable[[Reference], Loaded],
+    mode: Mode = Hard(),  # noqa: B008 - a frozen value
+) -> TermModule:
+    """Compile a closed term to a module; its blocks are used as they are, not copied.
+
+    `resolve` gives what a reference names, once for each: a module becomes a submodule, a program
+    is compiled in place, a primitive is called in the form that `mode` chooses.  Raises
+    TypeMismatch where a primitive lacks that form or the term has a hole.
+    """
+    compiler = _Compiler(type_of, resolve, mode)
+    code = compiler.code(term, _Scope())
+    return TermModule(term, code, compiler.blocks, mode)
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """Which slot of the environment holds each variable, innermost last, and how many there are."""
+
+    slots: tuple[int, ...] = ()
+    width: int = 0
+
+    def slot(self, index: int) -> int:
+        if index >= len(self.slots):
+            raise TypeMismatch(f"${index} is bound by nothing around it; close the term with lam")
+        return self.slots[-1 - index]
+
+    def extended(self) -> _Scope:
+        return _Scope((*self.slots, self.width), self.width + 1)
+
+
+class _Compiler:
+    """Turns terms into code, and gathers the blocks that they use."""
+
+    def __init__(
+        self,
+        type_of: Callable[[Reference], Type],
+        resolve: Callable[[Reference], Loaded],
+        mode: Mode,
+    ) -> None:
+        self.type_of = type_of
+        self.resolve = resolve
+        self.mode = mode
+        self.blocks: dict[Reference, nn.Module] = {}
+        self.loaded: dict[Reference, Loaded] = {}
+        self.programs: dict[Reference, Code | None] = {}
+        self.nodes = 0
+
+    def code(self, term: Term, scope: _Scope) -> Code:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise TypeMismatch(f"the program has more than {MAX_NODES} nodes once expanded")
+        if isinstance(term, Bound):
+            return _variable(scope.slot(term.index))
+        if isinstance(term, Lambda):
+            return self.function(term, scope)
+        if isinstance(term, Apply):
+            return self.application(term, scope)
+        if isinstance(term, Let):
+            value, body = self.code(term.value, scope), self.code(term.body, scope.extended())
+            return lambda env, frame: body((*env, value(env, frame)), frame)
+        if isinstance(term, Literal):
+            constant, mode = term.value, self.mode
+            if isinstance(constant, str):
+                raise TypeMismatch(f"the text {constant[:40]!r} has no batched form")
+            return lambda env, frame: mode.literal(constant, frame.rows, frame.device)
+        if isinstance(term, Use):
+            return self.use(term.reference)
+        raise TypeMismatch(f"{_described(term)} has no value yet; fill it before compiling")
+
+    def function(self, term: Lambda, scope: _Scope) -> Code:
+        """A lambda captures the variables it uses, and no others."""
+        used = sorted(index - 1 for index in free_indices(term.body) if index > 0)
+        sources = tuple(scope.slot(index) for index in used)
+        slots = [-1] * (used[-1] + 1 if used else 0)
+        for place, index in enumerate(used):
+            slots[-1 - index] = place
+        body = self.code(term.body, _Scope((*slots, len(used)), len(used) + 1))
+
+        def make(env: Environment, frame: Frame) -> Closure:
+            return Closure(body, tuple(env[slot] for slot in sources), frame)
+
+        return make
+
+    def application(self, term: Apply, scope: _Scope) -> Code:
+        head, given = spine(term)
+        arguments = [self.code(argument, scope) for argument in given]
+        called = self.callee(head.reference) if isinstance(head, Use) else None
+        if called is None or called[1] > len(arguments) or called[1] == 0:
+            function, rest = self.code(head, scope), arguments
+        else:
+            function, rest = _call(called[0], arguments[: called[1]]), arguments[called[1] :]
+        for argument in rest:
+            function = _applied(function, argument)
+        return function
+
+    def use(self, reference: Reference) -> Code:
+        loaded = self.load(reference)
+        called = self.callee(reference)
+        if called is None:
+            return self.program(reference, cast(Term, loaded))
+        function, arity = called
+        if arity == 0:
+            return _constant(function)
+
+        def make(env: Environment, frame: Frame) -> Partial:
+            return Partial(lambda *arguments: function(frame, *arguments), arity)
+
+        return make
+
+    def load(self, reference: Reference) -> Loaded:
+        if reference not in self.loaded:
+            self.loaded[reference] = self.resolve(reference)
+        return self.loaded[reference]
+
+    def callee(self, reference: Reference) -> tuple[Callable[..., BatchedValue], int] | None:
+        """What takes arguments at once, after the frame, and how many; None for a program."""
+        loaded = self.load(reference)
+        if isinstance(loaded, Primitive):
+            form = self.mode.form(loaded)
+            return lambda frame, *arguments: form(*arguments), len(loaded.parameters)
+        if isinstance(loaded, nn.Module):
+            self.blocks.setdefault(reference, loaded)
+            place = list(self.blocks).index(reference)
+            return _block(place), len(uncurried(self.type_of(reference))[0])
+        return None
+
+    def program(self, reference: Reference, term: Term) -> Code:
+        if reference not in self.programs:
+            self.programs[reference] = None
+            self.programs[reference] = self.code(term, _Scope())
+        code = self.programs[reference]
+        if code is None:
+            raise TypeMismatch(f"the program {reference} uses itself")
+        return lambda env, frame: code((), frame)
+
+
+def free_indices(term: Term) -> frozenset[int]:
+    """The indices of variables that the term uses and does not bind."""
+    if isinstance(term, Bound):
+        return frozenset({term.index})
+    if isinstance(term, Lambda):
+        return frozenset(i - 1 for i in free_indices(term.body) if i > 0)
+    if isinstance(term, Let):
+        inner = frozenset(i - 1 for i in free_indices(term.body) if i > 0)
+        return free_indices(term.value) | inner
+    if isinstance(term, Apply):
+        return free_indices(term.function) | free_indices(term.argument)
+    return frozenset()
+
+
+def _variable(slot: int) -> Code:
+    return lambda env, frame: env[slot]
+
+
+def _call(function: Callable[..., BatchedValue], arguments: list[Code]) -> Code:
+    return lambda env, frame: function(frame, *(code(env, frame) for code in arguments))
+
+
+def _applied(function: Code, argument: Code) -> Code:
+    return lambda env, frame: function(env, frame)(argument(env, frame))
+
+
+def _constant(function: Callable[..., BatchedValue]) -> Code:
+    """A primitive of no parameters gives one row, which is repeated."""
+
+    def value(env: Environment, frame: Frame) -> BatchedValue:
+        return take(
+            function(frame), torch.zeros(frame.rows, dtype=torch.int64, device=frame.device)
+        )
+
+    return value
+
+
+def _block(place: int) -> Callable[..., BatchedValue]:
+    """The call of a block: on no rows at all, the shape of its output is that on one row."""
+
+    def call(frame: Frame, *arguments: BatchedValue) -> BatchedValue:
+        block = frame.module.blocks[place]
+        if rows_of(arguments) == 0 and not block.training:
+            return take(block(*map(_one_row, arguments)), torch.zeros(0, dtype=torch.int64))
+        return block(*arguments)
+
+    return call
+
+
+def _one_row(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_one_row, value))
+    return value.new_zeros((1, *value.shape[1:])) if isinstance(value, torch.Tensor) else value
+
+
+def _described(term: Term) -> str:
+    return f"the hole of type {term.type}" if isinstance(term, Hole) else repr(term)
