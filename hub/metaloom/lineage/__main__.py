@@ -1,0 +1,22 @@
+"""`python -m metaloom.lineage FOLDER`: send to MLflow what waits in a library, and end."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import metaloom
+
+
+def main(arguments: list[str]) -> int:
+    """Flush one library's outbox; the exit code is 1 where messages are left."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    report = metaloom.Hub.open(arguments[0]).sync()
+    if report.problem:
+        sys.stderr.write(f"{report.left} messages are left: {report.problem}\n")
+    return 1 if report.left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,186 @@
+"""One message of the outbox as MLflow has it: a solve is a run, a block is a logged model.
+
+Every write can be repeated: runs and models are searched by their tags before they are made, so a
+crash between sending and marking as sent doubles nothing.  Nothing goes through MLflow's active
+run, which is state of the process; each call names its run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import (
+    LoggedModel,
+    LoggedModelInput,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "metaloom"
+TAG_EVENT = "metaloom.event"
+TAG_DIGEST = "metaloom.digest"
+TAG_REFERENCE = "metaloom.reference"
+TAG_SOLVE = "metaloom.solve"
+MAX_VALUE = 5_000
+"""The longest tag or parameter we send; MLflow itself takes 8,000 and 6,000 characters."""
+
+
+class Mirror:
+    """An experiment of an MLflow tracking server that the messages are written to."""
+
+    def __init__(self, client: MlflowClient, artifacts: str | None = None) -> None:
+        self.client = client
+        found = client.get_experiment_by_name(EXPERIMENT)
+        self.experiment = (
+            client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+            if found is None
+            else found.experiment_id
+        )
+
+    def send(self, kind: str, payload: Mapping[str, Any]) -> None:
+        """Write one message; sending it again changes nothing. Unknown kinds are passed over."""
+        if kind == "publish":
+            self._block(payload)
+        elif kind == "solve":
+            self._solve(payload)
+
+    def _solve(self, solve: Mapping[str, Any]) -> None:
+        run = self._run(solve)
+        run_id = run.info.run_id
+        when = int(1000 * solve["time"])
+        self.client.log_batch(
+            run_id,
+            metrics=[
+                Metric(_key(name), float(value), when, 0)
+                for name, value in sorted(solve.get("metrics", {}).items())
+            ],
+            params=[
+                Param(_key(name), _short(value))
+                for name, value in sorted(solve.get("params", {}).items())
+            ],
+            tags=[
+                RunTag(_key(name), _short(value))
+                for name, value in sorted(solve.get("tags", {}).items())
+            ],
+        )
+        inputs = [self._block(block) for block in solve.get("inputs", ())]
+        if inputs:
+            self.client.log_inputs(run_id, models=[LoggedModelInput(m.model_id) for m in inputs])
+        made = self._composition(solve, run_id)
+        known = {output.model_id for output in (run.outputs.model_outputs if run.outputs else ())}
+        if made.model_id not in known:
+            self.client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
+        if solve.get("source"):
+            self.client.set_tag(run_id, "mlflow.note.content", _note(solve))
+        self.client.set_terminated(
+            run_id, status="FINISHED", end_time=int(1000 * (solve["time"] + solve["seconds"]))
+        )
+
+    def _run(self, solve: Mapping[str, Any]) -> Run:
+        """The run of this solve, made where there is none."""
+        event = str(solve["event"])
+        found = self.client.search_runs(
+            [self.experiment], f"tags.`{TAG_EVENT}` = '{_quoted(event)}'", max_results=1
+        )
+        if found:  # a search leaves out what is linked to a run
+            return self.client.get_run(found[0].info.run_id)
+        return self.client.create_run(
+            self.experiment,
+            start_time=int(1000 * solve["time"]),
+            run_name=_short(solve.get("name") or "solve", 200),
+            tags={TAG_EVENT: event, "mlflow.source.name": "metaloom", "mlflow.user": "metaloom"},
+        )
+
+    def _composition(self, solve: Mapping[str, Any], run_id: str) -> LoggedModel:
+        """The composition that a solve found, published or not."""
+        event = str(solve["event"])
+        found = self._model(TAG_SOLVE, event)
+        if found is not None:
+            return found
+        return self._new_model(
+            solve.get("name") or "composition",
+            "program",
+            {
+                TAG_SOLVE: event,
+                "metaloom.kind": "program",
+                "metaloom.signature": _short(solve.get("signature")),
+                "metaloom.term": _short(solve.get("term")),
+            },
+            run_id,
+        )
+
+    def _block(self, block: Mapping[str, Any]) -> LoggedModel:
+        """The logged model of a published block; that of its solve, where a solve made it."""
+        digest = str(block["digest"])
+        tags = {
+            TAG_DIGEST: digest,
+            "metaloom.kind": str(block.get("kind", "")),
+            "metaloom.signature": _short(block.get("signature")),
+        }
+        if block.get("reference"):
+            tags[TAG_REFERENCE] = str(block["reference"])
+        for i, parent in enumerate(block.get("parents", ())[:50]):
+            tags[f"metaloom.parent.{i}"] = f"{parent['role']} {parent['digest']}"
+        solve = block.get("solve")
+        found = self._model(TAG_DIGEST, digest)
+        if found is None and solve:
+            found = self._model(TAG_SOLVE, str(solve))
+        if found is None:
+            if solve:
+                tags[TAG_SOLVE] = str(solve)
+            name = block.get("reference") or digest.removeprefix("sha256:")[:12]
+            return self._new_model(str(name), str(block.get("kind", "")), tags, None)
+        missing = {k: v for k, v in tags.items() if found.tags.get(k) != v}
+        if missing:
+            self.client.set_logged_model_tags(found.model_id, missing)
+        return found
+
+    def _model(self, tag: str, value: str) -> LoggedModel | None:
+        found = self.client.search_logged_models(
+            [self.experiment], f"tags.`{tag}` = '{_quoted(value)}'", max_results=1
+        )
+        return found[0] if found else None
+
+    def _new_model(
+        self, name: str, kind: str, tags: Mapping[str, str], run_id: str | None
+    ) -> LoggedModel:
+        model = self.client.create_logged_model(
+            self.experiment,
+            name=_model_name(name),
+            source_run_id=run_id,
+            tags=dict(tags),
+            model_type=f"metaloom {kind}",
+        )
+        return self.client.finalize_logged_model(model.model_id, "READY")
+
+
+def _model_name(name: str) -> str:
+    """MLflow allows no / : . % and quotes in a model's name; the tags keep the true one."""
+    return re.sub(r"[/:.%\"']", "-", name)[:250] or "block"
+
+
+def _key(name: str) -> str:
+    """A name of a metric or parameter: MLflow allows letters, digits and a few signs."""
+    return re.sub(r"[^\w\-. /:]", "_", name)[:200] or "_"
+
+
+def _short(value: object, limit: int = MAX_VALUE) -> str:
+    text = "" if value is None else str(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _quoted(value: str) -> str:
+    return value.replace("'", "")
+
+
+def _note(solve: Mapping[str, Any]) -> str:
+    """The page of the run in `mlflow ui`: the program as source."""
+    return _short(f"```python\n{solve['source']}\n```\n\nterm: `{solve.get('term', '')}`")

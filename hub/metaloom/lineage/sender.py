@@ -1,0 +1,180 @@
+"""The sender: takes what waits in the outbox to MLflow, one sender a library at a time.
+
+Nothing here raises for MLflow's sake.  Where MLflow is missing, down or refuses a message, the
+message stays in the outbox, the report says why, and the next sender tries again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+OFF = "off"
+LOCK_FILE = "mlflow.lock"
+LOG_FILE = "mlflow.log"
+BATCH = 100
+PATIENCE = 3
+"""Messages in a row that may fail before the sender takes MLflow to be down."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something MLflow should know: `kind` is `publish` or `solve`, `payload` plain JSON."""
+
+    id: int
+    kind: str
+    payload: Mapping[str, Any]
+
+
+class Outbox(Protocol):
+    """Messages that wait to be sent, oldest first."""
+
+    def pending(self, limit: int, after: int = 0) -> Sequence[Message]:
+        """At most `limit` messages not yet sent whose id is above `after`."""
+        ...
+
+    def mark_sent(self, ids: Sequence[int]) -> None: ...
+
+
+class Receiver(Protocol):
+    """What takes a message; sending one twice changes nothing."""
+
+    def send(self, kind: str, payload: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What one flush did; `problem` says why messages are left, where any are."""
+
+    sent: int
+    left: int
+    problem: str | None = None
+
+
+def tracking_uri(home: Path, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Where MLflow's data is: METALOOM_MLFLOW_URI, MLFLOW_TRACKING_URI, or SQLite in the library.
+
+    None where METALOOM_MLFLOW_URI is `off`.
+    """
+    given = environment.get("METALOOM_MLFLOW_URI") or environment.get("MLFLOW_TRACKING_URI")
+    if given is None:
+        return f"sqlite:///{home / 'mlflow.db'}"
+    return None if given.strip().lower() == OFF else given
+
+
+def connect(uri: str, home: Path) -> Receiver:
+    """The experiment `metaloom` of the tracking server at `uri`. Raises where MLflow does."""
+    mlflow = import_module("mlflow")
+    mirror = import_module("metaloom.lineage.mirror")
+    artifacts = (home / "mlflow-artifacts").as_uri() if uri.startswith("sqlite:") else None
+    receiver: Receiver = mirror.Mirror(mlflow.MlflowClient(tracking_uri=uri), artifacts)
+    return receiver
+
+
+class Sender:
+    """Sends the messages of one library's outbox to the tracking server at `uri`, or nowhere."""
+
+    def __init__(
+        self,
+        home: Path,
+        outbox: Outbox,
+        uri: str | None,
+        connect: Callable[[str, Path], Receiver] = connect,
+    ) -> None:
+        self.home = home
+        self.outbox = outbox
+        self.uri = uri
+        self._connect = connect
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def flush(self) -> Sent:
+        """Send all that waits, unless another process is at it."""
+        if self.uri is None:
+            return self._report(0, "the mirror is off (METALOOM_MLFLOW_URI)")
+        if not self.outbox.pending(1):
+            return Sent(0, 0)
+        with _only_one(self.home / LOCK_FILE) as alone:
+            if not alone:
+                return self._report(0, "another process is sending")
+            try:
+                receiver = self._connect(self.uri, self.home)
+            except ImportError as error:
+                return self._report(0, f'{error}; install it with `pip install "metaloom[mlflow]"`')
+            except Exception as error:
+                return self._report(0, f"MLflow at {self.uri} does not open: {_line(error)}")
+            return self._report(*self._send_all(receiver))
+
+    def flush_behind(self) -> bool:
+        """Start a process of its own that flushes, and do not wait for it; whether it started.
+
+        It writes to the library's folder alone, and what it says to `mlflow.log` there.
+        """
+        if self.uri is None or (self._process is not None and self._process.poll() is None):
+            return False
+        if find_spec("mlflow") is None or not self.outbox.pending(1):
+            return False
+        environment = {
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            **os.environ,
+            "METALOOM_MLFLOW_URI": self.uri,
+        }
+        with (self.home / LOG_FILE).open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "metaloom.lineage", str(self.home)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=environment,
+            )
+        return True
+
+    def _send_all(self, receiver: Receiver) -> tuple[int, str | None]:
+        sent, failed, problem, after = 0, 0, None, 0
+        while messages := self.outbox.pending(BATCH, after):
+            for message in messages:
+                after = message.id
+                try:
+                    receiver.send(message.kind, message.payload)
+                except Exception as error:
+                    problem = f"message {message.id} ({message.kind}) was refused: {_line(error)}"
+                    failed += 1
+                    if failed >= PATIENCE:
+                        return sent, problem
+                else:
+                    self.outbox.mark_sent([message.id])
+                    sent, failed = sent + 1, 0
+        return sent, problem
+
+    def _report(self, sent: int, problem: str | None) -> Sent:
+        left, after = 0, 0
+        while messages := self.outbox.pending(BATCH, after):
+            left, after = left + len(messages), messages[-1].id
+        return Sent(sent, left, problem if left else None)
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[bool]:
+    """Whether this process alone holds the lock, which the system frees when a process dies."""
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _line(error: BaseException) -> str:
+    """The first line of an error, at most 300 characters."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:300]}"

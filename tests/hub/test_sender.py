@@ -1,0 +1,139 @@
+"""The sender: what it does when MLflow is there, down, missing, off or busy."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metaloom.lineage.sender import LOCK_FILE, Message, Receiver, Sender, tracking_uri
+
+
+class Waiting:
+    """An outbox in memory."""
+
+    def __init__(self, count: int) -> None:
+        self.messages = [Message(i + 1, "publish", {"digest": str(i)}) for i in range(count)]
+
+    def pending(self, limit: int, after: int = 0) -> Sequence[Message]:
+        return [m for m in self.messages if m.id > after][:limit]
+
+    def mark_sent(self, ids: Sequence[int]) -> None:
+        self.messages = [m for m in self.messages if m.id not in ids]
+
+
+class Recorder:
+    """A receiver that refuses the digests it is told to refuse."""
+
+    def __init__(self, refuses: Sequence[str] = ()) -> None:
+        self.refuses = refuses
+        self.received: list[str] = []
+
+    def send(self, kind: str, payload: Mapping[str, Any]) -> None:
+        if payload["digest"] in self.refuses:
+            raise RuntimeError("the server is on fire\nat line 7")
+        self.received.append(payload["digest"])
+
+
+def _sender(home: Path, outbox: Waiting, receiver: Receiver) -> Sender:
+    return Sender(home, outbox, "sqlite:///x", connect=lambda uri, folder: receiver)
+
+
+def test_all_that_waits_is_sent_once_and_in_order(tmp_path: Path) -> None:
+    outbox, receiver = Waiting(250), Recorder()
+    report = _sender(tmp_path, outbox, receiver).flush()
+    assert (report.sent, report.left, report.problem) == (250, 0, None)
+    assert receiver.received == [str(i) for i in range(250)]
+
+
+def test_a_refused_message_stays_and_stops_no_other(tmp_path: Path) -> None:
+    outbox, receiver = Waiting(5), Recorder(refuses=["1", "3"])
+    report = _sender(tmp_path, outbox, receiver).flush()
+    assert (report.sent, report.left) == (3, 2)
+    assert report.problem == "message 4 (publish) was refused: RuntimeError: the server is on fire"
+    assert [m.id for m in outbox.messages] == [2, 4]
+
+
+def test_a_server_that_refuses_all_is_left_alone_after_three(tmp_path: Path) -> None:
+    outbox, receiver = Waiting(1000), Recorder(refuses=[str(i) for i in range(1000)])
+    report = _sender(tmp_path, outbox, receiver).flush()
+    assert (report.sent, report.left) == (0, 1000)
+
+
+def test_what_was_not_sent_is_sent_later(tmp_path: Path) -> None:
+    outbox = Waiting(2)
+    _sender(tmp_path, outbox, Recorder(refuses=["0", "1"])).flush()
+    receiver = Recorder()
+    assert _sender(tmp_path, outbox, receiver).flush().sent == 2
+    assert receiver.received == ["0", "1"]
+
+
+def test_a_server_that_does_not_open_is_reported_and_not_raised(tmp_path: Path) -> None:
+    def down(uri: str, home: Path) -> Receiver:
+        raise ConnectionError("refused")
+
+    report = Sender(tmp_path, Waiting(1), "http://localhost:1", connect=down).flush()
+    assert report.left == 1
+    assert report.problem == "MLflow at http://localhost:1 does not open: ConnectionError: refused"
+
+
+def test_two_senders_do_not_send_at_once(tmp_path: Path) -> None:
+    with (tmp_path / LOCK_FILE).open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        outbox, receiver = Waiting(1), Recorder()
+        report = _sender(tmp_path, outbox, receiver).flush()
+    assert (report.sent, report.left, report.problem) == (0, 1, "another process is sending")
+    assert _sender(tmp_path, outbox, receiver).flush().sent == 1
+
+
+def test_an_empty_outbox_opens_no_connection(tmp_path: Path) -> None:
+    def never(uri: str, home: Path) -> Receiver:
+        raise AssertionError("nothing is to be sent")
+
+    assert Sender(tmp_path, Waiting(0), "sqlite:///x", connect=never).flush().problem is None
+
+
+def test_a_mirror_that_is_off_keeps_the_messages(tmp_path: Path) -> None:
+    sender = Sender(tmp_path, Waiting(1), None)
+    assert sender.flush().left == 1
+    assert not sender.flush_behind()
+
+
+def test_where_mlflow_is_comes_from_the_environment_or_is_the_library(tmp_path: Path) -> None:
+    assert tracking_uri(tmp_path, {}) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert tracking_uri(tmp_path, {"MLFLOW_TRACKING_URI": "http://a"}) == "http://a"
+    both = {"MLFLOW_TRACKING_URI": "http://a", "METALOOM_MLFLOW_URI": "http://b"}
+    assert tracking_uri(tmp_path, both) == "http://b"
+    assert tracking_uri(tmp_path, {"METALOOM_MLFLOW_URI": "OFF"}) is None
+
+
+WITHOUT_MLFLOW = """
+import sys
+from pathlib import Path
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "mlflow":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Block())
+from metaloom.lineage.sender import Message, Sender
+class Outbox:
+    def pending(self, limit, after=0):
+        return [] if after else [Message(1, "publish", {})]
+    def mark_sent(self, ids):
+        raise AssertionError
+report = Sender(Path(sys.argv[1]), Outbox(), "sqlite:///x").flush()
+assert report.left == 1, report
+assert report.problem == (
+    "No module named 'mlflow'; install it with `pip install \\"metaloom[mlflow]\\"`"
+), report
+"""
+
+
+def test_a_missing_mlflow_is_reported_with_the_extra_that_brings_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MLFLOW, str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
