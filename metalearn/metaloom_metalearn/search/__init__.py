@@ -1,0 +1,1 @@
+"""Searches: arms that find terms for a task, and what they share."""

@@ -1,0 +1,70 @@
+"""A candidate: a term that may solve a task, what it costs to write, and how it scored.
+
+Every length is in nats.  A score is a description length: the cost of the term under the grammar
+plus what it takes to write out the outputs it gets wrong (`coding`); lower is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from metaloom_registry import Reference, Term, Type
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A term, its type and its cost under the grammar.
+
+    `type` is the task's type, or `examples[X, Y] -> X -> Y` for a term that takes the support
+    first.  `parts` holds the modules that were adapted or trained for this term, under the
+    provisional references (`@sha256:<digest of the state's bytes>`) the term names them by.
+    """
+
+    term: Term
+    type: Type
+    cost: float
+    parts: Mapping[Reference, nn.Module] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate and how it did on the support, by itself or by cross-validation.
+
+    `loss` is the description length of what it gets wrong; `right` says which support examples it
+    gets right.  `score` of two of one task are comparable whichever arm found them.
+    """
+
+    candidate: Candidate
+    loss: float
+    right: tuple[bool, ...]
+
+    @property
+    def score(self) -> float:
+        return self.candidate.cost + self.loss
+
+    @property
+    def exact(self) -> bool:
+        """Whether it gets every support example right."""
+        return all(self.right)
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What candidates are sorted by: right on every example first, then by score."""
+        return not self.exact, self.score
+
+
+class Search(Protocol):
+    """Proposes terms and learns from their scores."""
+
+    def ask(self, n: int) -> Sequence[Candidate]:
+        """The next candidates worth scoring, at most `n`; none when the search is exhausted."""
+        ...
+
+    def tell(self, scored: Sequence[Scored]) -> None:
+        """How candidates that were asked for did, in any order."""
+        ...
