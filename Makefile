@@ -37,7 +37,7 @@ check-format: $(INSTALLED)
 	$(BIN)/ruff format --check .
 
 check-lint: $(INSTALLED)
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --output-format concise .
 
 check-types: $(INSTALLED)
 	$(BIN)/mypy

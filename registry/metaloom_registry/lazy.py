@@ -1,4 +1,4 @@
-"""Public names that are imported when they are first used, so that a package costs nothing to import.
+"""Public names that are imported when they are first used: importing a package costs nothing.
 
 A package lists its public names in its `__init__`, by the module that defines them:
 
