@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from metaloom_registry.canonical import Json as Json
     from metaloom_registry.canonical import dump_canonical as dump_canonical
     from metaloom_registry.canonical import load_strict as load_strict
+    from metaloom_registry.deferred import Deferred as Deferred
     from metaloom_registry.digest import Digest as Digest
     from metaloom_registry.errors import AlreadyExists as AlreadyExists
     from metaloom_registry.errors import Corrupt as Corrupt
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
     from metaloom_registry.errors import ParseError as ParseError
     from metaloom_registry.errors import PluginError as PluginError
     from metaloom_registry.errors import Refused as Refused
+    from metaloom_registry.errors import StorageError as StorageError
     from metaloom_registry.errors import TypeMismatch as TypeMismatch
     from metaloom_registry.library import Entry as Entry
     from metaloom_registry.library import Library as Library
     from metaloom_registry.library import Loaded as Loaded
     from metaloom_registry.library import MemoryLibrary as MemoryLibrary
     from metaloom_registry.library import primitive_entry as primitive_entry
+    from metaloom_registry.manifest import File as File
+    from metaloom_registry.manifest import Manifest as Manifest
+    from metaloom_registry.manifest import Parent as Parent
     from metaloom_registry.names import BlockName as BlockName
     from metaloom_registry.names import Reference as Reference
     from metaloom_registry.plugins import Outcome as Outcome
@@ -94,6 +99,7 @@ else:
                 "dump_canonical",
                 "load_strict",
             ),
+            "deferred": ("Deferred",),
             "digest": ("Digest",),
             "errors": (
                 "AlreadyExists",
@@ -108,6 +114,7 @@ else:
                 "ParseError",
                 "PluginError",
                 "Refused",
+                "StorageError",
                 "TypeMismatch",
             ),
             "library": (
@@ -116,6 +123,11 @@ else:
                 "Loaded",
                 "MemoryLibrary",
                 "primitive_entry",
+            ),
+            "manifest": (
+                "File",
+                "Manifest",
+                "Parent",
             ),
             "names": (
                 "BlockName",

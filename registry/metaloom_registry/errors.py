@@ -31,6 +31,10 @@ class Corrupt(MetaloomError):
     """Bytes that are not the bytes their digest promises."""
 
 
+class StorageError(MetaloomError):
+    """A store or a database that cannot be read or written, or that a newer Metaloom wrote."""
+
+
 class Refused(MetaloomError):
     """A block or a graph that breaks the rules of the format, and so is not loaded."""
 

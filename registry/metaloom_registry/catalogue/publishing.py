@@ -1,0 +1,237 @@
+"""How a block enters the catalogue: the rows of a publish, all in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from metaloom_registry.catalogue import shapes, tables
+from metaloom_registry.digest import Digest
+from metaloom_registry.errors import InvalidName, NotFound
+from metaloom_registry.manifest import Manifest
+from metaloom_registry.names import BlockName, Reference
+from metaloom_registry.types import Type, uncurried
+
+
+def check_spelling(session: Session, name: BlockName) -> None:
+    """Raises InvalidName where the name differs only in case from one that is there."""
+    known = session.exec(
+        select(tables.Name.spelling).where(tables.Name.key == name.key)
+    ).first() or _known_namespace(session, name)
+    if known is not None and known != str(name):
+        raise InvalidName(
+            f"{name} differs only in case from {known}, which is taken; use that spelling"
+        )
+
+
+def _known_namespace(session: Session, name: BlockName) -> str | None:
+    spelling = session.exec(
+        select(tables.Namespace.spelling).where(tables.Namespace.key == name.namespace.lower())
+    ).first()
+    return None if spelling is None else f"{spelling}/{name.name}"
+
+
+def check_parents(session: Session, parents: Iterable[Digest], beside: Iterable[Digest]) -> None:
+    """Raises NotFound where a parent is neither in the registry nor published together with it."""
+    wanted = {parent.hex for parent in parents} - {digest.hex for digest in beside}
+    missing = wanted - set(_nodes(session, wanted))
+    if missing:
+        raise NotFound(
+            f"the parent sha256:{min(missing)} is not in this registry; "
+            "publish or pull it first, or publish it together with its child"
+        )
+
+
+def add_block(session: Session, manifest: Manifest, now: int) -> int:
+    """The id of a block, whose rows are added where it is new; its parents have to be there."""
+    known = _nodes(session, [manifest.digest.hex]).get(manifest.digest.hex)
+    if known is not None:
+        return known
+    parents = _nodes(session, [parent.digest.hex for parent in manifest.parents])
+    needed = {str(reference): add_primitive(session, reference) for reference in manifest.requires}
+    block = add_node(session, "block", manifest.digest.hex)
+    session.add(
+        tables.Block(
+            id=block,
+            kind=manifest.kind,
+            signature_id=add_signature(session, manifest.signature),
+            signature=str(manifest.signature),
+            licence=manifest.licence,
+            size=manifest.size,
+            facts=dict(manifest.facts),
+            created=now,
+        )
+    )
+    session.flush()
+    session.add_all(tables.Tag(tag=tag, block_id=block) for tag in manifest.tags)
+    session.add_all(tables.Seen(block_id=block, digest=d.hex) for d in sorted(manifest.seen))
+    for parent in manifest.parents:
+        session.add(
+            tables.Edge(child_id=block, parent_id=parents[parent.digest.hex], role=parent.role)
+        )
+    for reference, primitive in needed.items():
+        if manifest.kind != "primitive" or reference != str(manifest.requires[0]):
+            session.add(tables.Edge(child_id=block, parent_id=primitive, role="requires"))
+    count_use(session, [*parents.values(), *needed.values()])
+    session.flush()
+    return block
+
+
+def count_use(session: Session, nodes: Iterable[int]) -> None:
+    """Count one more use of each of these blocks and primitives."""
+    ids = sorted(set(nodes))
+    for table in (tables.Block, tables.Primitive):
+        session.connection().execute(
+            update(table).where(col(table.id).in_(ids)).values(uses=col(table.uses) + 1)
+        )
+
+
+def add_node(session: Session, kind: str, key: str) -> int:
+    """The id of a new node of the lineage."""
+    node = tables.Node(kind=kind, key=key)
+    session.add(node)
+    session.flush()
+    assert node.id is not None
+    return node.id
+
+
+def add_primitive(session: Session, reference: Reference) -> int:
+    """The id of a primitive's node, which is added where it is new."""
+    known = _nodes(session, [str(reference)]).get(str(reference))
+    if known is not None:
+        return known
+    node = add_node(session, "primitive", str(reference))
+    session.add(tables.Primitive(id=node))
+    session.flush()
+    return node
+
+
+def add_signature(session: Session, type_: Type) -> int:
+    """The id of a type, which is indexed where it is new."""
+    canonical = shapes.canonical(type_)
+    digest = shapes.identity(canonical)
+    known = session.exec(
+        select(tables.Signature.id).where(tables.Signature.digest == digest)
+    ).first()
+    if known is not None:
+        return known
+    row = tables.Signature(digest=digest, text=str(canonical), arity=len(uncurried(canonical)[0]))
+    session.add(row)
+    session.flush()
+    assert row.id is not None
+    for position, head, key in shapes.indexed(canonical):
+        session.add(
+            tables.SignaturePart(signature_id=row.id, position=position, head=head, key=key)
+        )
+    return row.id
+
+
+def add_name(session: Session, name: BlockName, now: int) -> tables.Name:
+    """The row of a name, which is added where it is new. Raises InvalidName for a twin."""
+    check_spelling(session, name)
+    query = select(tables.Name).where(tables.Name.key == name.key).with_for_update()
+    found = session.exec(query).first()
+    if found is not None:
+        return found
+    key = name.namespace.lower()
+    namespace = session.exec(select(tables.Namespace).where(tables.Namespace.key == key)).first()
+    if namespace is None:
+        namespace = tables.Namespace(key=key, spelling=name.namespace, created=now)
+        session.add(namespace)
+        session.flush()
+    assert namespace.id is not None
+    row = tables.Name(
+        namespace_id=namespace.id,
+        key=name.key,
+        part=name.name.lower(),
+        spelling=str(name),
+        created=now,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def add_version(
+    session: Session, name: tables.Name, block: int, manifest: Manifest, now: int
+) -> tuple[tables.Version, bool]:
+    """The version that a block is under a name, and whether it is new."""
+    known = session.exec(
+        select(tables.Version).where(
+            tables.Version.name_id == name.id, tables.Version.block_id == block
+        )
+    ).first()
+    if known is not None:
+        return known, False
+    assert name.id is not None
+    name.newest += 1
+    version = tables.Version(name_id=name.id, number=name.newest, block_id=block, created=now)
+    session.add_all((version, name))
+    session.flush()
+    make_current(session, name, version.number, manifest)
+    return version, True
+
+
+def make_current(
+    session: Session, name: tables.Name, number: int | None, manifest: Manifest | None
+) -> None:
+    """Offer a version where the name alone is asked for, or, with None, no version at all."""
+    before, name.current = name.current, number
+    session.add(name)
+    session.flush()
+    for changed in (before, number):
+        if changed is not None:
+            _mark_current(session, name, changed)
+    document = session.get(tables.Document, name.id)
+    if manifest is None:
+        if document is not None:
+            session.delete(document)
+        return
+    assert name.id is not None
+    document = document or tables.Document(id=name.id, title="", tags="", card="")
+    document.title = name.spelling
+    document.tags = " ".join(manifest.tags)
+    document.card = manifest.card
+    session.add(document)
+
+
+def _mark_current(session: Session, name: tables.Name, number: int) -> None:
+    """Note on the block of a version whether it is the current version of some name."""
+    block = session.exec(
+        select(tables.Version.block_id).where(
+            tables.Version.name_id == name.id, tables.Version.number == number
+        )
+    ).one()
+    current = session.exec(
+        select(tables.Version.id)
+        .join(tables.Name, col(tables.Name.id) == tables.Version.name_id)
+        .where(tables.Version.block_id == block, tables.Version.number == tables.Name.current)
+        .limit(1)
+    ).first()
+    session.connection().execute(
+        update(tables.Block)
+        .where(col(tables.Block.id) == block)
+        .values(current=current is not None)
+    )
+
+
+def announce(session: Session, kind: str, payload: dict[str, Any], now: int) -> None:
+    """Tell the mirrors, once this transaction is through."""
+    session.add(tables.Outbox(kind=kind, payload=payload, created=now))
+
+
+def _nodes(session: Session, keys: Iterable[str]) -> dict[str, int]:
+    """The ids of those of these nodes that are there."""
+    wanted = sorted(set(keys))
+    found: dict[str, int] = {}
+    for start in range(0, len(wanted), 500):
+        query = select(tables.Node.key, tables.Node.id).where(
+            col(tables.Node.key).in_(wanted[start : start + 500])
+        )
+        for key, id_ in session.exec(query):
+            assert id_ is not None
+            found[key] = id_
+    return found

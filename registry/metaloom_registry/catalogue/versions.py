@@ -1,0 +1,217 @@
+"""Names, numbered versions and aliases: found, listed and moved."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+from sqlmodel import Session, col, select
+
+from metaloom_registry.catalogue import tables
+from metaloom_registry.digest import Digest
+from metaloom_registry.errors import NotFound
+from metaloom_registry.names import BlockName, Reference
+from metaloom_registry.types import Type, parse_type
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A block as it is listed: under a name and a number, or under neither, by its digest alone.
+
+    `yanked` is the reason why it is no longer offered; it can still be had by its number.
+    """
+
+    name: BlockName | None
+    number: int | None
+    digest: Digest
+    kind: str
+    type: Type
+    licence: str | None
+    size: int
+    uses: int
+    created: datetime
+    yanked: str | None = None
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> Reference:
+        """`namespace/name@number`, or `@sha256:...` where it has no name."""
+        if self.name is None:
+            return self.exactly
+        return Reference(self.name, self.number)
+
+    @property
+    def exactly(self) -> Reference:
+        """`@sha256:...`: what terms and manifests say."""
+        return Reference(None, self.digest)
+
+    def __str__(self) -> str:
+        return str(self.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a list; `cursor` asks for what follows, and is None at the end."""
+
+    items: tuple[T, ...]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AliasMove:
+    """What an alias named from `when` on; no version where it was taken away."""
+
+    alias: str
+    number: int | None
+    when: datetime
+
+
+def moment(microseconds: int) -> datetime:
+    """A time of the catalogue as a datetime in UTC."""
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+
+
+def find(
+    session: Session, reference: Reference
+) -> tuple[tables.Name | None, tables.Version | None, int]:
+    """The name, the version and the block's id that a reference means. Raises NotFound."""
+    if reference.name is None:
+        assert isinstance(reference.selector, Digest)
+        return _by_digest(session, reference.selector)
+    name = find_name(session, reference.name)
+    version = _selected(session, name, reference)
+    return name, version, version.block_id
+
+
+def find_name(session: Session, name: BlockName) -> tables.Name:
+    """The row of a name. Raises NotFound, naming the nearest names."""
+    row = session.exec(select(tables.Name).where(tables.Name.key == name.key)).first()
+    if row is None or row.spelling != str(name):
+        near = [row.spelling] if row is not None else nearest(session, name)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise NotFound(f"there is no block {name}{hint}")
+    return row
+
+
+def nearest(session: Session, name: BlockName, count: int = 3) -> list[str]:
+    """Names that look like this one, among those that share a part of it."""
+    spelling = col(tables.Name.spelling)
+    low = f"{name.namespace.lower()}/"
+    same_part = select(spelling).where(tables.Name.part == name.name.lower()).limit(50)
+    same_namespace = (
+        select(spelling).where(tables.Name.key >= low, tables.Name.key < low + "\x7f").limit(1000)
+    )
+    some = select(spelling).order_by(col(tables.Name.id).desc()).limit(1000)
+    known = {s: None for q in (same_part, same_namespace, some) for s in session.exec(q)}
+    parts = [s for s in known if s.lower().endswith(f"/{name.name.lower()}")]
+    close = difflib.get_close_matches(str(name), list(known), n=count, cutoff=0.7)
+    return list(dict.fromkeys([*parts, *close]))[:count]
+
+
+def _by_digest(
+    session: Session, digest: Digest
+) -> tuple[tables.Name | None, tables.Version | None, int]:
+    block = session.exec(
+        select(tables.Node.id).where(tables.Node.key == digest.hex, tables.Node.kind == "block")
+    ).first()
+    if block is None:
+        raise NotFound(
+            f"the registry holds no block {digest}; pull it from where it was published, "
+            "or check the digest"
+        )
+    found = session.exec(
+        select(tables.Name, tables.Version)
+        .where(tables.Version.name_id == tables.Name.id, tables.Version.block_id == block)
+        .order_by(col(tables.Version.yanked).is_not(None), col(tables.Version.id))
+        .limit(1)
+    ).first()
+    return (None, None, block) if found is None else (found[0], found[1], block)
+
+
+def _selected(session: Session, name: tables.Name, reference: Reference) -> tables.Version:
+    """The version that a number, an alias, a digest or nothing selects."""
+    selector = reference.selector
+    query = select(tables.Version).where(tables.Version.name_id == name.id)
+    if selector is None:
+        query = query.where(tables.Version.number == name.current)
+    elif isinstance(selector, int):
+        query = query.where(tables.Version.number == selector)
+    elif isinstance(selector, Digest):
+        query = query.join(tables.Node, col(tables.Node.id) == tables.Version.block_id)
+        query = query.where(tables.Node.key == selector.hex)
+    else:
+        query = query.join(tables.Alias, col(tables.Alias.version_id) == tables.Version.id)
+        query = query.where(tables.Alias.name_id == name.id, tables.Alias.alias == selector)
+    found = session.exec(query).first()
+    if found is None:
+        raise NotFound(_not_selected(session, name, reference))
+    return found
+
+
+def _not_selected(session: Session, name: tables.Name, reference: Reference) -> str:
+    if reference.selector is None:
+        return (
+            f"every version of {name.spelling} is yanked; "
+            f"ask for one by its number, {name.spelling}@{name.newest}"
+        )
+    if isinstance(reference.selector, str):
+        aliases = session.exec(
+            select(tables.Alias.alias).where(tables.Alias.name_id == name.id).limit(20)
+        ).all()
+        there = f"its aliases are {', '.join(sorted(aliases))}" if aliases else "it has no alias"
+        return f"{name.spelling} has no alias {reference.selector!r}; {there}"
+    there = "version 1" if name.newest == 1 else f"versions 1 to {name.newest}"
+    return f"{name.spelling} has no version {reference.selector}; it has {there}"
+
+
+def described(
+    session: Session, found: Sequence[tuple[tables.Name | None, tables.Version | None, int]]
+) -> list[Version]:
+    """What was found, as values, in the same order; three queries for any number."""
+    ids = [block for _, _, block in found]
+    blocks = {
+        node: (key, row)
+        for node, key, row in session.exec(
+            select(tables.Node.id, tables.Node.key, tables.Block).where(
+                tables.Node.id == tables.Block.id, col(tables.Block.id).in_(ids)
+            )
+        )
+    }
+    numbered = [version.id for _, version, _ in found if version is not None]
+    aliases: dict[int, list[str]] = {}
+    for version_id, alias in session.exec(
+        select(tables.Alias.version_id, tables.Alias.alias)
+        .where(col(tables.Alias.version_id).in_(numbered))
+        .order_by(tables.Alias.alias)
+    ):
+        aliases.setdefault(version_id, []).append(alias)
+    return [_described(n, v, *blocks[b], aliases.get((v and v.id) or 0, [])) for n, v, b in found]
+
+
+def _described(
+    name: tables.Name | None,
+    version: tables.Version | None,
+    key: str,
+    block: tables.Block,
+    aliases: Sequence[str],
+) -> Version:
+    return Version(
+        name=None if name is None else BlockName.parse(name.spelling),
+        number=None if version is None else version.number,
+        digest=Digest(key),
+        kind=block.kind,
+        type=parse_type(block.signature),
+        licence=block.licence,
+        size=block.size,
+        uses=block.uses,
+        created=moment(block.created if version is None else version.created),
+        yanked=None
+        if version is None or version.yanked is None
+        else version.yank_reason or "no reason given",
+        aliases=tuple(aliases),
+    )
