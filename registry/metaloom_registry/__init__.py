@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from metaloom_registry.errors import Refused as Refused
     from metaloom_registry.errors import StorageError as StorageError
     from metaloom_registry.errors import TypeMismatch as TypeMismatch
+    from metaloom_registry.lazy import lazy_names as lazy_names
     from metaloom_registry.library import Entry as Entry
     from metaloom_registry.library import Library as Library
     from metaloom_registry.library import Loaded as Loaded
@@ -117,6 +118,7 @@ else:
                 "StorageError",
                 "TypeMismatch",
             ),
+            "lazy": ("lazy_names",),
             "library": (
                 "Entry",
                 "Library",

@@ -1,0 +1,46 @@
+"""What importing costs, and which heavy packages it leaves alone."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+HEAVY = ("alembic", "datasets", "mlflow", "numpy", "sklearn", "sqlalchemy", "sqlmodel", "torch")
+PACKAGES = ("metaloom", "metaloom_metalearn", "metaloom_registry")
+
+
+def python(code: str) -> str:
+    """What a new interpreter prints when it runs some code."""
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def seconds(*command: str) -> float:
+    """The fastest of five runs of a command: the noise of a busy machine only ever adds."""
+    runs = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *command], check=True, capture_output=True)
+        runs.append(time.perf_counter() - start)
+    return min(runs)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_a_package_loads_nothing_heavy(package):
+    loaded = python(f"import {package}, sys; print(*sorted(sys.modules))").split()
+
+    assert set(HEAVY) & set(loaded) == set()
+
+
+def test_importing_metaloom_takes_less_than_three_tenths_of_a_second():
+    assert seconds("-c", "import metaloom") - seconds("-c", "pass") < 0.3
+
+
+def test_importing_metaloom_starts_no_thread_and_opens_no_file():
+    printed = python(
+        "import metaloom, threading, sys\nprint(threading.active_count(), 'asyncio' in sys.modules)"
+    )
+
+    assert printed.split() == ["1", "False"]
