@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from metaloom_registry.lazy import lazy_names
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     pass
 else:

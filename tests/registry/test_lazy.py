@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -7,7 +8,7 @@ from metaloom_registry.lazy import lazy_names
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def package(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """A package of two modules on disk, each of which counts its imports."""
     folder = tmp_path / "lazy_shop"
     folder.mkdir()
