@@ -1,0 +1,107 @@
+"""Episodes: tasks of one shape stacked along a task axis, so that a learner takes them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from metaloom_metalearn.tasks import Examples, Task, TaskSource
+from metaloom_registry import InvalidTask, Type
+from metaloom_registry import Tensor as TensorType
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """`tasks` tasks; every tensor begins with the axis of tasks.
+
+    support_x [tasks, s, ...], support_y [tasks, s, ...]; query_x [tasks, q, ...], query_y alike.
+    For classification the outputs are int64 labels below `classes`; else `classes` is 0.
+    """
+
+    support_x: torch.Tensor
+    support_y: torch.Tensor
+    query_x: torch.Tensor
+    query_y: torch.Tensor
+    classes: int = 0
+
+    def __len__(self) -> int:
+        return len(self.support_x)
+
+    def to(self, device: torch.device | str) -> Episodes:
+        """The same episodes on a device."""
+        return Episodes(
+            self.support_x.to(device),
+            self.support_y.to(device),
+            self.query_x.to(device),
+            self.query_y.to(device),
+            self.classes,
+        )
+
+    def take(self, tasks: slice) -> Episodes:
+        """Some of the tasks."""
+        return Episodes(
+            self.support_x[tasks],
+            self.support_y[tasks],
+            self.query_x[tasks],
+            self.query_y[tasks],
+            self.classes,
+        )
+
+
+@runtime_checkable
+class EpisodeSource(Protocol):
+    """A task source that draws many tasks of one shape at once."""
+
+    def episodes(self, count: int, generator: torch.Generator) -> Episodes:
+        """Draw `count` tasks; equal generators draw equal ones."""
+        ...
+
+
+def draw_episodes(
+    source: TaskSource | EpisodeSource, count: int, generator: torch.Generator
+) -> Episodes:
+    """`count` tasks of any source, stacked. Raises InvalidTask where their shapes differ."""
+    if isinstance(source, EpisodeSource):
+        return source.episodes(count, generator)
+    return stack_tasks([source.sample(generator) for _ in range(count)])
+
+
+def stack_tasks(tasks: Sequence[Task]) -> Episodes:
+    """Tasks with a query and one tensor argument as episodes. Raises InvalidTask."""
+    if not tasks:
+        raise InvalidTask("there is no task to stack; give at least one")
+    columns: list[list[torch.Tensor]] = [[], [], [], []]
+    for task in tasks:
+        if task.query is None or len(task.query) == 0:
+            raise InvalidTask(f"the task {task.name!r} has no query; episodes are trained on it")
+        for column, values in zip(
+            columns, (*_tensors(task, task.support), *_tensors(task, task.query)), strict=True
+        ):
+            if column and values.shape != column[0].shape:
+                raise InvalidTask(
+                    f"the task {task.name!r} has the shape {list(values.shape)} where the tasks "
+                    f"before it have {list(column[0].shape)}; only tasks of one shape stack"
+                )
+            column.append(values)
+    stacked = [torch.stack(column) for column in columns]
+    return Episodes(stacked[0], stacked[1], stacked[2], stacked[3], classes_of(tasks[0].want))
+
+
+def classes_of(type_: Type) -> int:
+    """k of `label[k]` and `logits[k]`; 0 for other types and where k is open."""
+    if isinstance(type_, TensorType) and type_.kind in ("label", "logits"):
+        size = type_.dimensions[0]
+        return size if isinstance(size, int) else 0
+    return 0
+
+
+def _tensors(task: Task, examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:
+    if len(examples.inputs) != 1 or not isinstance(examples.inputs[0], torch.Tensor):
+        raise InvalidTask(f"the task {task.name!r} : {task.type} does not take one tensor")
+    outputs = examples.outputs
+    return examples.inputs[0], outputs if isinstance(outputs, torch.Tensor) else torch.as_tensor(
+        outputs
+    )

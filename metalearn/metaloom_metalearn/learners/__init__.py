@@ -1,0 +1,1 @@
+"""What changes parameters: one learner a file."""

@@ -1,0 +1,1 @@
+"""Where tasks come from: arrays, files and folders."""
