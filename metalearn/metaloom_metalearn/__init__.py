@@ -10,6 +10,9 @@ from metaloom_registry.lazy import lazy_names
 if TYPE_CHECKING:
     from metaloom_metalearn.clock import Clock as Clock
     from metaloom_metalearn.clock import parse_budget as parse_budget
+    from metaloom_metalearn.columns import from_batch as from_batch
+    from metaloom_metalearn.columns import to_batch as to_batch
+    from metaloom_metalearn.columns import to_support as to_support
     from metaloom_metalearn.compile import TermModule as TermModule
     from metaloom_metalearn.compile import compile_term as compile_term
     from metaloom_metalearn.episodes import Episodes as Episodes
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.episodes import classes_of as classes_of
     from metaloom_metalearn.episodes import draw_episodes as draw_episodes
     from metaloom_metalearn.episodes import stack_tasks as stack_tasks
+    from metaloom_metalearn.features import Features as Features
     from metaloom_metalearn.journal import Event as Event
     from metaloom_metalearn.journal import Journal as Journal
     from metaloom_metalearn.journal import MemoryJournal as MemoryJournal
@@ -52,6 +56,11 @@ else:
                 "Clock",
                 "parse_budget",
             ),
+            "columns": (
+                "from_batch",
+                "to_batch",
+                "to_support",
+            ),
             "compile": (
                 "TermModule",
                 "compile_term",
@@ -63,6 +72,7 @@ else:
                 "draw_episodes",
                 "stack_tasks",
             ),
+            "features": ("Features",),
             "journal": (
                 "Event",
                 "Journal",

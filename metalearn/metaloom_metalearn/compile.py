@@ -14,6 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
 import torch
+from torch import nn
+
+from metaloom_metalearn.mode import Hard, Mode
+from metaloom_metalearn.soft import SoftLabel
+from metaloom_metalearn.values import BatchedValue, Rows, device_of, rows_of, take
 from metaloom_registry import (
     Apply,
     Bound,
@@ -28,14 +33,10 @@ from metaloom_registry import (
     Type,
     TypeMismatch,
     Use,
+    infer,
     spine,
     uncurried,
 )
-from torch import nn
-
-from metaloom_metalearn.mode import Hard, Mode
-from metaloom_metalearn.soft import SoftLabel
-from metaloom_metalearn.values import BatchedValue, Rows, device_of, rows_of, take
 
 MAX_NODES = 100_000
 
@@ -151,8 +152,9 @@ def compile_term(
 
     `resolve` gives what a reference names, once for each: a module becomes a submodule, a program
     is compiled in place, a primitive is called in the form that `mode` chooses.  Raises
-    TypeMismatch where a primitive lacks that form or the term has a hole.
+    TypeMismatch where the term has no type, a primitive lacks that form or the term has a hole.
     """
+    infer(term, type_of)
     compiler = _Compiler(type_of, resolve, mode)
     code = compiler.code(term, _Scope())
     return TermModule(term, code, compiler.blocks, mode)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
-from metaloom_registry import Constructed, Primitive, Tensor, Type, TypeMismatch
-from metaloom_registry.types import Arrow
 
 from metaloom_metalearn.soft import SoftBool, SoftInt
 from metaloom_metalearn.values import BatchedValue
+from metaloom_registry import Constructed, Primitive, Tensor, Type, TypeMismatch
+from metaloom_registry.types import Arrow
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from metaloom_registry import EvaluationError, TypeMismatch
 from torch.nn import functional
 
 from metaloom_metalearn.values import BatchedValue, Rows
+from metaloom_registry import EvaluationError, TypeMismatch
 
 MAX_RANGE = 4096
 """How many values a soft integer may take; beyond, the soft engine has no value."""

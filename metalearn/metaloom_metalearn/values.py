@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
 import torch
+
 from metaloom_registry import TypeMismatch
 
 BatchedValue: TypeAlias = Any

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from metaloom_registry.canonical import Json as Json
     from metaloom_registry.canonical import dump_canonical as dump_canonical
     from metaloom_registry.canonical import load_strict as load_strict
+    from metaloom_registry.composition import compose as compose
     from metaloom_registry.deferred import Deferred as Deferred
     from metaloom_registry.digest import Digest as Digest
     from metaloom_registry.errors import AlreadyExists as AlreadyExists
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from metaloom_registry.errors import Refused as Refused
     from metaloom_registry.errors import StorageError as StorageError
     from metaloom_registry.errors import TypeMismatch as TypeMismatch
+    from metaloom_registry.inference import check as check
+    from metaloom_registry.inference import infer as infer
     from metaloom_registry.lazy import lazy_names as lazy_names
     from metaloom_registry.library import Entry as Entry
     from metaloom_registry.library import Library as Library
@@ -100,6 +103,7 @@ else:
                 "dump_canonical",
                 "load_strict",
             ),
+            "composition": ("compose",),
             "deferred": ("Deferred",),
             "digest": ("Digest",),
             "errors": (
@@ -117,6 +121,10 @@ else:
                 "Refused",
                 "StorageError",
                 "TypeMismatch",
+            ),
+            "inference": (
+                "check",
+                "infer",
             ),
             "lazy": ("lazy_names",),
             "library": (

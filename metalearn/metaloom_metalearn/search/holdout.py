@@ -1,0 +1,91 @@
+"""Held-out examples of a support: stratified folds, or small perturbations where a class has one.
+
+Nothing but the support is looked at.  Where every class has two examples or more, each example is
+held out once and judged by the others (stratified cross-validation).  In a one-shot task nothing
+can be held out, so what is judged are perturbations of the examples that keep their type: an image
+is shifted by a pixel in each of four directions and gets noise, a vector gets noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from metaloom_metalearn.values import Support
+from metaloom_registry import Tensor, Type
+
+FOLDS = 5
+IMAGE_NOISE = 0.1
+"""The standard deviation of the noise on images, which are in [0, 1]."""
+VECTOR_NOISE = 0.2
+"""The standard deviation of the noise on vectors, as a share of theirs over the support."""
+NOISY = 2
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Judge the rows `held` of `column` by the rows `kept` of the support.
+
+    `owners` are the support examples that the held rows show.  All int64.
+    """
+
+    column: torch.Tensor
+    kept: torch.Tensor
+    held: torch.Tensor
+    owners: torch.Tensor
+
+
+def folds_of(
+    support: Support, type_: Type, generator: torch.Generator | None = None
+) -> Sequence[Fold]:
+    """How the support is judged by itself: x [n, ...] of the type `type_`, y int64 [n].
+
+    `generator` draws the noise of a one-shot task; by default it is one seeded with 0.
+    """
+    column, labels = support.x, support.y
+    counts = torch.bincount(labels)
+    fewest = int(counts[counts > 0].min())
+    every = torch.arange(len(labels))
+    if fewest < 2:
+        shown, owners = perturbed(column, type_, generator)
+        return [Fold(shown, every, torch.arange(len(owners)), owners)]
+    order = torch.zeros(len(labels), dtype=torch.int64)
+    for label in counts.nonzero():
+        mine = (labels == label).nonzero()[:, 0]
+        order[mine] = torch.arange(len(mine))
+    fold = order % min(fewest, FOLDS)
+    held = [(fold == i).nonzero()[:, 0] for i in range(min(fewest, FOLDS))]
+    kept = [(fold != i).nonzero()[:, 0] for i in range(min(fewest, FOLDS))]
+    return [Fold(column, k, h, h) for k, h in zip(kept, held, strict=True)]
+
+
+def perturbed(
+    column: torch.Tensor, type_: Type, generator: torch.Generator | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Perturbations of every row, and int64 the row that each shows."""
+    kind = type_.kind if isinstance(type_, Tensor) else "vec"
+    generator = generator or torch.Generator().manual_seed(0)
+    if kind == "image" and column.dim() >= 3:
+        shown = [*shifts(column)]
+        for _ in range(NOISY):
+            noise = torch.randn(column.shape, generator=generator).to(column)
+            shown.append((column + IMAGE_NOISE * noise).clamp(0.0, 1.0))
+    else:
+        spread = column.std(0, keepdim=True) if len(column) > 1 else torch.ones_like(column)
+        shown = [
+            column
+            + VECTOR_NOISE * spread * torch.randn(column.shape, generator=generator).to(column)
+            for _ in range(2 * NOISY)
+        ]
+    return torch.cat(shown), torch.arange(len(column)).repeat(len(shown))
+
+
+def shifts(images: torch.Tensor) -> list[torch.Tensor]:
+    """Images [n, ..., h, w] moved by one pixel right, left, down and up; zeros move in."""
+    right, left = functional.pad(images, (1, 0))[..., :-1], functional.pad(images, (0, 1))[..., 1:]
+    down = functional.pad(images, (0, 0, 1, 0))[..., :-1, :]
+    up = functional.pad(images, (0, 0, 0, 1))[..., 1:, :]
+    return [right, left, down, up]
