@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from metaloom_metalearn.episodes import classes_of as classes_of
     from metaloom_metalearn.episodes import draw_episodes as draw_episodes
     from metaloom_metalearn.episodes import stack_tasks as stack_tasks
+    from metaloom_metalearn.evaluate.evaluator import Evaluator as Evaluator
+    from metaloom_metalearn.evaluate.limits import Limits as Limits
     from metaloom_metalearn.features import Features as Features
     from metaloom_metalearn.journal import Event as Event
     from metaloom_metalearn.journal import Journal as Journal
@@ -72,6 +74,8 @@ else:
                 "draw_episodes",
                 "stack_tasks",
             ),
+            "evaluate.evaluator": ("Evaluator",),
+            "evaluate.limits": ("Limits",),
             "features": ("Features",),
             "journal": (
                 "Event",

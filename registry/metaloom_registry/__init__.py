@@ -48,6 +48,11 @@ if TYPE_CHECKING:
     from metaloom_registry.plugins import load_primitives as load_primitives
     from metaloom_registry.primitives import Primitive as Primitive
     from metaloom_registry.primitives import PrimitiveTable as PrimitiveTable
+    from metaloom_registry.sexpr import parse_term as parse_term
+    from metaloom_registry.sexpr import print_term as print_term
+    from metaloom_registry.sexpr import term_from_json as term_from_json
+    from metaloom_registry.sexpr import term_to_json as term_to_json
+    from metaloom_registry.terms import MAX_NODES as MAX_NODES
     from metaloom_registry.terms import Apply as Apply
     from metaloom_registry.terms import Bound as Bound
     from metaloom_registry.terms import Hole as Hole
@@ -58,6 +63,7 @@ if TYPE_CHECKING:
     from metaloom_registry.terms import Use as Use
     from metaloom_registry.terms import apply as apply
     from metaloom_registry.terms import children as children
+    from metaloom_registry.terms import depth as depth
     from metaloom_registry.terms import lambdas as lambdas
     from metaloom_registry.terms import node_count as node_count
     from metaloom_registry.terms import references as references
@@ -154,6 +160,12 @@ else:
                 "Primitive",
                 "PrimitiveTable",
             ),
+            "sexpr": (
+                "parse_term",
+                "print_term",
+                "term_from_json",
+                "term_to_json",
+            ),
             "terms": (
                 "Apply",
                 "Bound",
@@ -161,10 +173,12 @@ else:
                 "Lambda",
                 "Let",
                 "Literal",
+                "MAX_NODES",
                 "Term",
                 "Use",
                 "apply",
                 "children",
+                "depth",
                 "lambdas",
                 "node_count",
                 "references",

@@ -19,7 +19,7 @@ Json: TypeAlias = (
     "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"  # one JSON value
 )
 
-MAX_DEPTH = 64
+MAX_DEPTH = 256
 MAX_BYTES = 32 * 1024 * 1024
 _INT64 = 1 << 63
 

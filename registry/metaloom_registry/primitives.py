@@ -31,6 +31,10 @@ class Primitive:
     `metaloom_metalearn.Ragged` for lists.  `soft` is the same, differentiable in integers and truth
     values, which it takes as distributions.
 
+    `choose(first argument)` is set where the value is one of the arguments, which one the first
+    alone decides: the index of that argument.  The hard engine then evaluates no other, as Python's
+    `if`, `and` and `or` do.
+
     `source` is a Python expression over the parameters, from which programs are printed, for
     example `[f(x) for x in xs]`; a function of two arguments is called as `f(a)(b)`.  `imports` are
     the import lines it needs.
@@ -47,6 +51,7 @@ class Primitive:
     scalar: Callable[..., Any] | None = None
     batched: Callable[..., Any] | None = None
     soft: Callable[..., Any] | None = None
+    choose: Callable[[Any], int] | None = None
     source: str = ""
     imports: tuple[str, ...] = ()
     examples: tuple[tuple[str, Any], ...] = ()

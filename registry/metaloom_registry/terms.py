@@ -10,14 +10,20 @@ Variables are de Bruijn indices, so terms that differ only in the names of varia
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from metaloom_registry.errors import ParseError
 from metaloom_registry.names import Reference
 from metaloom_registry.types import BOOL, FLOAT, INT, TEXT, Type
 
 MAX_NODES = 100_000
+MAX_DEPTH = 200
+"""How deep a term from elsewhere may nest, so that walking over it is safe in any thread."""
+
+_INT64 = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +58,17 @@ class Let:
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """An integer (int64), a truth value, a finite float or a text."""
+    """An integer (int64), a truth value, a finite float or a text without lone surrogates.
+
+    Raises ParseError on any other value.
+    """
 
     value: int | bool | float | str
+
+    def __post_init__(self) -> None:
+        problem = _problem(self.value)
+        if problem:
+            raise ParseError(problem)
 
     def __eq__(self, other: object) -> bool:  # True == 1 == 1.0 in Python; here they are three
         return (
@@ -73,6 +87,21 @@ class Literal:
         if isinstance(self.value, int):
             return INT
         return FLOAT if isinstance(self.value, float) else TEXT
+
+
+def _problem(value: object) -> str:
+    """Why a value is no literal, or nothing."""
+    if type(value) is int:
+        return "" if -_INT64 <= value < _INT64 else "an integer exceeds 64 bits"
+    if type(value) is float:
+        return "" if math.isfinite(value) else f"{value} is not a finite float"
+    if type(value) is str:
+        return (
+            f"the text {value[:40]!r} holds a lone surrogate"
+            if any(0xD800 <= ord(c) <= 0xDFFF for c in value)
+            else ""
+        )
+    return "" if type(value) is bool else f"a literal is int, bool, float or str, not {type(value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +167,17 @@ def subterms(term: Term) -> Iterator[Term]:
 def node_count(term: Term) -> int:
     """How many nodes the term has."""
     return sum(1 for _ in subterms(term))
+
+
+def depth(term: Term) -> int:
+    """How many nodes lie on the longest way down, in no recursion; a leaf has depth 1."""
+    deepest = 0
+    waiting = [(term, 1)]
+    while waiting:
+        part, level = waiting.pop()
+        deepest = max(deepest, level)
+        waiting.extend((child, level + 1) for child in children(part))
+    return deepest
 
 
 def references(term: Term) -> tuple[Reference, ...]:

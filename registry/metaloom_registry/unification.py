@@ -23,31 +23,59 @@ from metaloom_registry.types import (
     parts,
 )
 
+MAX_PARTS = 10_000
+MAX_NESTING = 200
+MAX_WORK = 1_000_000
+
 
 @dataclass(slots=True)
 class Substitution:
-    """What stands for each variable; grows as types are unified."""
+    """What stands for each variable; grows as types are unified.
+
+    `work` counts the pairs of types compared; beyond `MAX_WORK` they no longer unify.
+    """
 
     types: dict[str, Type] = field(default_factory=dict)
     dimensions: dict[str, Dimension] = field(default_factory=dict)
+    work: int = 0
 
     def copy(self) -> Substitution:
-        return Substitution(dict(self.types), dict(self.dimensions))
+        return Substitution(dict(self.types), dict(self.dimensions), self.work)
 
     def resolve(self, type_: Type) -> Type:
-        """The type with every bound variable replaced, all the way down."""
-        if isinstance(type_, Variable):
+        """The type with every bound variable replaced, all the way down.
+
+        Raises TypeMismatch where that type has more than `MAX_PARTS` parts or nests deeper than
+        `MAX_NESTING`, as the types of hostile terms do.
+        """
+        return self._resolve(type_, [MAX_PARTS], 0)
+
+    def _resolve(self, type_: Type, left: list[int], level: int) -> Type:
+        while isinstance(type_, Variable):
             bound = self.types.get(type_.name)
-            return type_ if bound is None else self.resolve(bound)
+            if bound is None:
+                return type_
+            type_ = bound
+        left[0] -= 1
+        if left[0] < 0 or level > MAX_NESTING:
+            raise TypeMismatch(
+                f"a type has more than {MAX_PARTS} parts or {MAX_NESTING} levels; "
+                "write the term with smaller types"
+            )
         if isinstance(type_, Tensor):
             if not any(isinstance(d, DimensionVariable) for d in type_.dimensions):
                 return type_
             return Tensor(type_.kind, tuple(map(self.dimension, type_.dimensions)), type_.domain)
         if isinstance(type_, Arrow):
-            return Arrow(self.resolve(type_.argument), self.resolve(type_.result))
+            return Arrow(
+                self._resolve(type_.argument, left, level + 1),
+                self._resolve(type_.result, left, level + 1),
+            )
         if not type_.arguments:
             return type_
-        return Constructed(type_.name, tuple(map(self.resolve, type_.arguments)))
+        return Constructed(
+            type_.name, tuple(self._resolve(a, left, level + 1) for a in type_.arguments)
+        )
 
     def dimension(self, dimension: Dimension) -> Dimension:
         while isinstance(dimension, DimensionVariable):
@@ -150,6 +178,9 @@ def fits(given: Type, wanted: Type) -> bool:
 
 def _unify(given: Type, wanted: Type, s: Substitution) -> tuple[str, str] | None:
     """None, or the texts of the two parts that do not go together."""
+    s.work += 1
+    if s.work > MAX_WORK:
+        raise TypeMismatch(f"types take more than {MAX_WORK} steps to compare; write smaller ones")
     while isinstance(given, Variable) and given.name in s.types:
         given = s.types[given.name]
     while isinstance(wanted, Variable) and wanted.name in s.types:
@@ -172,8 +203,8 @@ def _unify(given: Type, wanted: Type, s: Substitution) -> tuple[str, str] | None
         and given.kind == wanted.kind
         and len(given.dimensions) == len(wanted.dimensions)
     ):
-        for i, (one, other) in enumerate(zip(given.dimensions, wanted.dimensions, strict=True)):
-            if not _unify_dimension(one, other, s):
+        for i, (left, right) in enumerate(zip(given.dimensions, wanted.dimensions, strict=True)):
+            if not _unify_dimension(left, right, s):
                 place = f"dimension {i + 1} of " if len(given.dimensions) > 1 else ""
                 return f"{place}{s.resolve(given)}", f"{place}{s.resolve(wanted)}"
         return None

@@ -1,0 +1,1 @@
+"""The hard engine: terms over plain Python values, exactly and within bounds."""
