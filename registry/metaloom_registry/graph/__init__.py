@@ -1,0 +1,37 @@
+"""Trained modules as data: exported by their owner, loaded by anyone without running code.
+
+Public names are listed here once, by the module that defines them, and imported on first use.
+"""
+
+from typing import TYPE_CHECKING
+
+from metaloom_registry.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from metaloom_registry.graph.checking import Budget as Budget
+    from metaloom_registry.graph.checking import Cost as Cost
+    from metaloom_registry.graph.checking import check_graph as check_graph
+    from metaloom_registry.graph.checking import output_specs as output_specs
+    from metaloom_registry.graph.document import Graph as Graph
+    from metaloom_registry.graph.document import write_graph as write_graph
+    from metaloom_registry.graph.export import ExportedGraph as ExportedGraph
+    from metaloom_registry.graph.export import export_module as export_module
+    from metaloom_registry.graph.module import GraphModule as GraphModule
+    from metaloom_registry.graph.module import load_graph as load_graph
+    from metaloom_registry.graph.reading import read_graph as read_graph
+    from metaloom_registry.graph.validation import check_signature as check_signature
+    from metaloom_registry.graph.validation import validate_graph as validate_graph
+    from metaloom_registry.graph.weights import read_header as read_header
+else:
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            "checking": ("Budget", "Cost", "check_graph", "output_specs"),
+            "document": ("Graph", "write_graph"),
+            "export": ("ExportedGraph", "export_module"),
+            "module": ("GraphModule", "load_graph"),
+            "reading": ("read_graph",),
+            "validation": ("check_signature", "validate_graph"),
+            "weights": ("read_header",),
+        },
+    )

@@ -1,0 +1,131 @@
+"""A graph being written: handles instead of numbers, and buffers that change as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from metaloom_registry.errors import Refused
+from metaloom_registry.graph.ops import TABLE
+
+
+@dataclass(eq=False, slots=True)
+class Handle:
+    """One value of a draft; `fake` is torch's tensor without memory, or a symbolic integer."""
+
+    fake: Any = None
+    origin: tuple[str, Any] = ("node", None)
+    """("input", position), ("state", name) or ("node", None)"""
+    base: Handle | None = None
+    """The handle whose memory this one is a view of, in the module as it was written."""
+
+    @property
+    def root(self) -> Handle:
+        return self if self.base is None else self.base.root
+
+    @property
+    def rank(self) -> int:
+        return int(self.fake.dim())
+
+    @property
+    def dtype(self) -> str:
+        return dtype_name(self.fake.dtype)
+
+
+@dataclass(eq=False, slots=True)
+class DraftNode:
+    """A node whose inputs, and integer arguments, are handles."""
+
+    op: str
+    inputs: tuple[Handle | None, ...]
+    arguments: dict[str, Any]
+    outputs: tuple[Handle, ...]
+
+    def uses(self) -> list[Handle]:
+        """The handles it takes, in order."""
+        found = [handle for handle in self.inputs if handle is not None]
+        for value in self.arguments.values():
+            for item in value if isinstance(value, tuple) else (value,):
+                if isinstance(item, Handle):
+                    found.append(item)
+        return found
+
+
+@dataclass(eq=False, slots=True)
+class Draft:
+    """The nodes written so far, and what each tensor that is changed in place now is."""
+
+    nodes: list[DraftNode] = field(default_factory=list)
+    inputs: list[Handle] = field(default_factory=list)
+    state: dict[str, Handle] = field(default_factory=dict)
+    now: dict[Handle, Handle] = field(default_factory=dict)
+    outputs: Any = None
+
+    def node(self, op: str, inputs: Sequence[Handle | None], **arguments: Any) -> Any:
+        """Write a node; its output, or a tuple of its outputs."""
+        written = {name: _plain(value) for name, value in arguments.items()}
+        if set(written) != set(TABLE[op].arguments):
+            raise AssertionError(f"{op} takes {set(TABLE[op].arguments)}, given {set(written)}")
+        outputs = tuple(Handle() for _ in TABLE[op].outputs)
+        self.nodes.append(DraftNode(op, tuple(inputs), written, outputs))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def current(self, handle: Handle) -> Handle:
+        """What a handle stands for after all changes in place."""
+        while handle in self.now:
+            handle = self.now[handle]
+        return handle
+
+    def change(self, handle: Handle, new: Handle, what: str) -> None:
+        """A tensor takes a new value in place. Raises Refused for parameters and constants."""
+        kind, name = handle.origin
+        if kind == "state" and name.split(":")[0] != "buffer":
+            raise Refused(
+                f"{what} changes {name.split(':')[1]!r} in place, which is no buffer; "
+                "compute a new tensor instead"
+            )
+        self.now[handle] = new
+
+    def updates(self) -> dict[str, Handle]:
+        """The buffers that have changed, and their new values."""
+        found = {}
+        for name, handle in self.state.items():
+            new = self.current(handle)
+            if new is not handle:
+                found[name] = new
+        return found
+
+
+def dtype_name(dtype: Any) -> str:
+    """`torch.float32` -> `float32`."""
+    return str(dtype).removeprefix("torch.")
+
+
+def same_memory(one: Handle, other: Handle) -> bool:
+    """Whether two handles were views of one tensor in the module as it was written."""
+    return one.root is other.root
+
+
+def static(value: Any, what: str) -> int:
+    """A size that must be a plain integer here. Raises Refused."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Refused(f"{what} depends on an open dimension; fix it in the signature")
+    return value
+
+
+def tensor_like(value: Any) -> bool:
+    """Whether a value of the captured graph is a tensor."""
+    return isinstance(value, Handle) and isinstance(value.fake, Tensor)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(value)
+    return value
+
+
+Arguments = Mapping[str, Any]
+"""The arguments of one call of the captured graph, by the name in its schema."""

@@ -1,0 +1,185 @@
+"""Making a block's graph from a live module. The publisher's side only."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from metaloom_registry.canonical import Json
+from metaloom_registry.errors import Refused
+from metaloom_registry.graph.capture import capture
+from metaloom_registry.graph.differential import compare
+from metaloom_registry.graph.document import (
+    BATCH,
+    Dimension,
+    Graph,
+    Leaf,
+    State,
+    Tree,
+    leaves,
+    write_graph,
+)
+from metaloom_registry.graph.draft import dtype_name
+from metaloom_registry.graph.examples import DEFAULT_SIZE, InputKind, example_inputs, input_trees
+from metaloom_registry.graph.facts import measure
+from metaloom_registry.graph.merging import merge
+from metaloom_registry.graph.module import load_graph
+from metaloom_registry.graph.values import BYTES
+from metaloom_registry.graph.weights import write_weights
+from metaloom_registry.types import Type, parse_type
+
+CAPTURE_BATCH = 3
+MAX_BATCH = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedGraph:
+    """A module as data.
+
+    graph: canonical JSON.  weights: safetensors.  facts: what was measured (see `measure`).
+    """
+
+    graph: bytes
+    weights: bytes
+    facts: Mapping[str, Json]
+
+
+def export_module(
+    module: nn.Module,
+    signature: Type | str,
+    *,
+    seed: int = 0,
+    example: tuple[Any, ...] | None = None,
+) -> ExportedGraph:
+    """A module as graph, weights and measured facts, tested against the module itself.
+
+    signature: the module's type; `A -> B -> C` is called with two tensors, `(A, B) -> C` with one
+      tuple of two.  Each tensor has a batch axis in front of what the type says.
+    seed: of the inputs the module is tested on.
+    example: arguments to use in place of those made from the signature, for modules that take
+      dictionaries or other dtypes; axis 0 of each tensor is the batch, all others are fixed.
+
+    The module itself is not touched.  Raises Refused, with reason and remedy, where the module
+    uses an operation outside the table, branches on values, works for one batch size only, or
+    where the graph does not do all that the module does.
+    """
+    type_ = parse_type(signature) if isinstance(signature, str) else signature
+    try:
+        original = copy.deepcopy(module)
+    except Exception as error:
+        raise Refused(
+            f"{type(module).__name__} cannot be copied ({type(error).__name__}: {error}); the "
+            "export works on a copy: let the module hold no tensors computed with gradients"
+        ) from error
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(seed)
+        original.to("cpu")
+        trees = _trees(original, type_, example)
+        graph, tensors = to_graph(original, trees, seed)
+        written, weights = write_graph(graph), write_weights(tensors)
+        loaded = load_graph(written, weights)
+        capabilities = compare(original, loaded, graph, trees, seed)
+        facts = measure(graph, loaded, weights, trees, capabilities)
+    return ExportedGraph(written, weights, facts)
+
+
+def to_graph(
+    module: nn.Module, trees: tuple[Tree[InputKind], ...], seed: int
+) -> tuple[Graph, dict[str, Tensor]]:
+    """The graph of a module and the tensors it owns; the module's mode is left changed."""
+    kinds_of_input: list[InputKind] = [kind for tree in trees for kind in leaves(tree)]
+    named = {size for kind in kinds_of_input for size in kind.leaf.shape if isinstance(size, str)}
+    dimensions = {
+        name: Dimension(name, 1, MAX_BATCH) for name in sorted(named | {BATCH}, key=_batch_first)
+    }
+    sizes = {name: DEFAULT_SIZE + 8 * i for i, name in enumerate(dimensions)} | {
+        BATCH: CAPTURE_BATCH
+    }
+    inputs = example_inputs(trees, sizes, seed)
+    shapes = pytree.tree_map_only(InputKind, lambda kind: kind.leaf.shape, trees)
+    state, tensors = _owned(module)
+    kinds = {entry.name: _kind_of(entry, state) for entry in state}
+    drafts, constants = [], {}
+    for training in (True, False):
+        draft, found, dimensions = capture(
+            module.train(training), inputs, shapes, dimensions, kinds
+        )
+        drafts.append(draft)
+        constants.update(found)
+    state += [
+        State(name, "constant", dtype_name(value.dtype), tuple(value.shape), persistent=False)
+        for name, value in constants.items()
+    ]
+    tensors.update(constants)
+    leaf_trees = pytree.tree_map_only(InputKind, lambda kind: kind.leaf, trees)
+    graph = merge(drafts[0], drafts[1], tuple(dimensions.values()), leaf_trees, state)
+    return graph, tensors
+
+
+def _batch_first(name: str) -> tuple[bool, str]:
+    return name != BATCH, name
+
+
+def _trees(
+    module: nn.Module, signature: Type, example: tuple[Any, ...] | None
+) -> tuple[Tree[InputKind], ...]:
+    if example is None:
+        floating = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+        return input_trees(signature, dtype_name(floating or torch.float32))
+    return tuple(_example_tree(item) for item in example)
+
+
+def _example_tree(item: Any) -> Any:
+    if isinstance(item, Tensor):
+        if item.dim() == 0:
+            raise Refused("an example input has no dimension; axis 0 of each is the batch")
+        high = int(item.max()) + 1 if item.numel() and not item.is_floating_point() else 2
+        leaf = Leaf(dtype_name(item.dtype), (BATCH, *item.shape[1:]))
+        return InputKind(leaf, "vec", max(high, 1))
+    if isinstance(item, tuple | list):
+        return tuple(_example_tree(part) for part in item)
+    if isinstance(item, dict):
+        return {key: _example_tree(item[key]) for key in sorted(item)}
+    raise Refused(f"an example input is {type(item).__name__}; tensors, tuples and dicts are taken")
+
+
+def _owned(module: nn.Module) -> tuple[list[State], dict[str, Tensor]]:
+    """The parameters and buffers in the order of the state dictionary, and their tensors."""
+    state: list[State] = []
+    tensors: dict[str, Tensor] = {}
+    first: dict[int, str] = {}
+    for prefix, owner in module.named_modules(remove_duplicate=False):
+        here = f"{prefix}." if prefix else ""
+        hidden = owner._non_persistent_buffers_set
+        entries = [("parameter", *item) for item in owner._parameters.items()]
+        entries += [("buffer", *item) for item in owner._buffers.items()]
+        for kind, key, value in entries:
+            if value is None:
+                continue
+            name = f"{here}{key}"
+            if id(value) in first:
+                state.append(State(name, "shared", shared_with=first[id(value)]))
+                continue
+            first[id(value)] = name
+            dtype = dtype_name(value.dtype)
+            if dtype not in BYTES:
+                raise Refused(f"{name} has the dtype {dtype}; these can be stored: {list(BYTES)}")
+            shape = tuple(value.shape)
+            if kind == "parameter":
+                state.append(State(name, kind, dtype, shape, requires_grad=value.requires_grad))
+            else:
+                state.append(State(name, kind, dtype, shape, persistent=key not in hidden))
+            tensors[name] = value.detach().clone()
+    return state, tensors
+
+
+def _kind_of(entry: State, state: Sequence[State]) -> str:
+    if entry.kind != "shared":
+        return entry.kind
+    return next(other.kind for other in state if other.name == entry.shared_with)

@@ -1,0 +1,94 @@
+"""What is measured of a graph when it is published, for the block's manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from metaloom_registry.canonical import Json
+from metaloom_registry.graph.checking import infer, sample_sizes
+from metaloom_registry.graph.document import BATCH, Graph, Tree
+from metaloom_registry.graph.examples import DEFAULT_SIZE, InputKind, example_inputs, uniform
+
+FINGERPRINT_LENGTH = 128
+PROBES = 16
+PROBE_SEED = 2017
+
+
+def measure(
+    graph: Graph,
+    module: nn.Module,
+    weights: bytes,
+    trees: tuple[Tree[InputKind], ...],
+    capabilities: Mapping[str, bool],
+) -> dict[str, Json]:
+    """The facts of a graph.
+
+    parameters: count of numbers that are parameters, each shared one once.
+    weight_bytes: of the safetensors file.
+    cost: {at: sizes of the open dimensions, flops, peak_bytes, activation_bytes} at batch 1.
+    capabilities: as `compare` found them.
+    dtypes: of the parameters.  ops: every op used, sorted.
+    fingerprint: {probe: name of the probe inputs, values: see `fingerprint`}; null where the
+      outputs are no floats or no class numbers.
+    exporter: {torch: version}.
+    """
+    sizes = sample_sizes(graph)[0]
+    sizes = {name: 1 if name == BATCH else max(s, DEFAULT_SIZE) for name, s in sizes.items()}
+    cost = infer(graph, sizes, None)[1]
+    return {
+        "parameters": sum(p.numel() for p in module.parameters()),
+        "weight_bytes": len(weights),
+        "cost": {
+            "at": dict(sizes),
+            "flops": cost.flops,
+            "peak_bytes": cost.peak_bytes,
+            "activation_bytes": cost.activation_bytes,
+        },
+        "capabilities": dict(capabilities),
+        "dtypes": sorted({state.dtype for state in graph.state if state.kind == "parameter"}),
+        "ops": sorted({node.op for node in graph.nodes}),
+        "fingerprint": {"probe": "metaloom-1", "values": fingerprint(module, graph, trees)},
+        "exporter": {"torch": torch.__version__},
+    }
+
+
+def fingerprint(
+    module: nn.Module, graph: Graph, trees: tuple[Tree[InputKind], ...]
+) -> list[float] | None:
+    """128 numbers that say how a module behaves: equal behaviour, equal numbers.
+
+    The outputs on 16 probe inputs, which depend on the input types only; per probe its outputs
+    folded into 8 numbers with fixed signs, divided by the root of their count; rounded to float16.
+    None where an output is not finite.
+    """
+    sizes = {d.name: max(d.low, DEFAULT_SIZE) for d in graph.dimensions} | {BATCH: PROBES}
+    module.eval()
+    with torch.no_grad():
+        outputs = module(*example_inputs(trees, sizes, PROBE_SEED))
+    rows = [_row(y) for y in pytree.tree_flatten(outputs)[0]]
+    table = torch.cat(rows, 1) if rows else torch.zeros(PROBES, 0)
+    width = FINGERPRINT_LENGTH // PROBES
+    count = table.shape[1]
+    folded = torch.zeros(PROBES, width, dtype=torch.float64)
+    signs = torch.where(uniform(count, PROBE_SEED + 1) < 0.5, -1.0, 1.0).to(torch.float64)
+    places = (uniform(count, PROBE_SEED + 2) * width).to(torch.int64)
+    if count <= width:
+        folded[:, :count] = table
+    else:
+        folded.index_add_(1, places, table * signs)
+        folded /= (count / width) ** 0.5
+    rounded = folded.flatten().to(torch.float16)
+    if not torch.isfinite(rounded).all():
+        return None
+    return [float(value) for value in rounded]
+
+
+def _row(y: Tensor) -> Tensor:
+    """One output as [probes, anything]; an output without batch axis counts for every probe."""
+    if y.dim() == 0 or y.shape[0] != PROBES:
+        y = y.reshape(1, -1).expand(PROBES, -1)
+    return y.reshape(PROBES, -1).to(torch.float64)

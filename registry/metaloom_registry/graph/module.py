@@ -1,0 +1,175 @@
+"""A loaded graph: an ordinary `nn.Module` that interprets it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from metaloom_registry.errors import Refused, TypeMismatch
+from metaloom_registry.graph.checking import Budget, check_graph
+from metaloom_registry.graph.document import Graph, Leaf, Tree
+from metaloom_registry.graph.program import Program
+from metaloom_registry.graph.reading import read_graph
+from metaloom_registry.graph.weights import read_weights
+
+
+class Scope(nn.Module):
+    """A place in the tree of names: the `encoder` of `encoder.conv.weight`."""
+
+    def forward(self, *_: Any) -> Any:
+        raise TypeMismatch("a part of a loaded graph cannot be called; call the whole")
+
+
+class GraphModule(nn.Module):
+    """A module that computes a graph, with the parameters, buffers and names of the original.
+
+    It honours `train()` and `eval()`, and is differentiable twice, batched by `vmap` over its
+    parameters, copied, compiled and moved like any module.  Buffers that a forward pass updates
+    are written in place, except where a `torch.func` transform forbids it: inside `vmap` or `grad`
+    a buffer that came from outside the transform keeps its value.
+    """
+
+    def __init__(self, graph: Graph, tensors: Mapping[str, Tensor]) -> None:
+        """tensors: each tensor the graph owns, by name; they become the module's own."""
+        super().__init__()
+        self.graph = _Frozen(graph)
+        self._programs = (Program(graph, training=False), Program(graph, training=True))
+        self._places: list[tuple[nn.Module, str]] = []
+        self._single = len(graph.inputs) == 1 and isinstance(graph.inputs[0], Leaf)
+        scopes: dict[tuple[str, ...], nn.Module] = {(): self}
+        placed: dict[str, Tensor] = {}
+        for state in graph.state:
+            *path, last = state.name.split(".")
+            owner = _scope(scopes, tuple(path))
+            _refuse_taken(owner, last, state.name)
+            if state.kind == "shared":
+                value = placed[state.shared_with]
+            elif state.kind == "parameter":
+                value = nn.Parameter(tensors[state.name], state.requires_grad)
+            else:
+                value = tensors[state.name]
+            placed[state.name] = value
+            if isinstance(value, nn.Parameter):
+                owner.register_parameter(last, value)
+            else:
+                owner.register_buffer(last, value, persistent=state.persistent)
+            self._places.append((owner, last))
+
+    def forward(self, *inputs: Any) -> Any:
+        """One forward pass on batched inputs; TypeMismatch where their shapes do not fit."""
+        graph = self.graph.value
+        program = self._programs[self.training]
+        if self._single and len(inputs) == 1:
+            values = list(inputs)
+        else:
+            values = _flatten(graph.inputs, inputs, "the inputs")
+        for leaf, value in zip(graph.leaves, values, strict=True):
+            _check_input(leaf, value)
+        values.extend([getattr(owner, name) for owner, name in self._places])
+        first = len(graph.leaves)
+        before = [values[first + position] for position, _ in program.updates]
+        program.run(values)
+        for old, (_, slot) in zip(before, program.updates, strict=True):
+            _write_back(old, values[slot])
+        return _unflatten(graph.outputs, values)
+
+    def extra_repr(self) -> str:
+        graph = self.graph.value
+        return f"{len(graph.nodes)} nodes, opset {graph.opset}"
+
+
+class _Frozen:
+    """Holds a value that copies of the holder share."""
+
+    def __init__(self, value: Graph) -> None:
+        self.value = value
+
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> _Frozen:
+        return self
+
+
+def load_graph(graph: bytes, weights: bytes, budget: Budget | None = None) -> GraphModule:
+    """An ordinary module from a graph document and its safetensors weights, in eval mode.
+
+    Runs no code of the publisher.  Raises Refused, naming the part, on anything outside the
+    format: see `read_graph`, `check_graph` and `read_weights`.
+    """
+    document = read_graph(graph)
+    check_graph(document, budget)
+    return GraphModule(document, read_weights(document, weights)).eval()
+
+
+def _scope(scopes: dict[tuple[str, ...], nn.Module], path: tuple[str, ...]) -> nn.Module:
+    """The module at a path, made with those above it where there is none yet."""
+    found = scopes.get(path)
+    if found is None:
+        above = _scope(scopes, path[:-1])
+        _refuse_taken(above, path[-1], ".".join(path))
+        found = Scope()
+        above.add_module(path[-1], found)
+        scopes[path] = found
+    return found
+
+
+def _refuse_taken(owner: nn.Module, name: str, full: str) -> None:
+    if hasattr(owner, name):
+        raise Refused(f"state: {full!r} would hide {name!r} of the module itself; rename it")
+
+
+def _flatten(trees: Sequence[Tree[Leaf]], given: Sequence[Any], what: str) -> list[Any]:
+    if not isinstance(given, tuple | list) or len(given) != len(trees):
+        count = len(given) if isinstance(given, tuple | list) else type(given).__name__
+        raise TypeMismatch(f"{what}: {len(trees)} are wanted, {count} given")
+    found: list[Any] = []
+    for tree, value in zip(trees, given, strict=True):
+        if isinstance(tree, tuple):
+            found += _flatten(tree, value, f"{what}, a tuple")
+        elif isinstance(tree, dict):
+            if not isinstance(value, Mapping) or set(value) != set(tree):
+                keys = sorted(value) if isinstance(value, Mapping) else type(value).__name__
+                raise TypeMismatch(f"{what}: the keys {sorted(tree)} are wanted, {keys} given")
+            order = sorted(tree)
+            found += _flatten([tree[k] for k in order], [value[k] for k in order], what)
+        else:
+            found.append(value)
+    return found
+
+
+def _check_input(leaf: Leaf, value: Any) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeMismatch(f"an input is a {type(value).__name__} where a tensor is wanted")
+    shape = value.shape
+    if len(shape) == len(leaf.shape):
+        for size, wanted in zip(shape, leaf.shape, strict=True):
+            if size != wanted and isinstance(wanted, int):
+                break
+        else:
+            return
+    raise TypeMismatch(
+        f"an input of shape {list(shape)} where [{', '.join(map(str, leaf.shape))}] is wanted"
+    )
+
+
+def _write_back(buffer: Tensor, value: Tensor) -> None:
+    """Give a buffer its new value, unless the value lives in a transform the buffer is outside."""
+    if _level(value) > _level(buffer):
+        return
+    with torch.no_grad():
+        buffer.copy_(value)
+
+
+def _level(tensor: Tensor) -> int:
+    """How deep in `torch.func` transforms a tensor was made; 0 outside."""
+    level = torch._C._functorch.maybe_get_level(tensor)
+    return 0 if level is None else max(level, 0)
+
+
+def _unflatten(tree: Tree[int], values: Sequence[Any]) -> Any:
+    if isinstance(tree, int):
+        return values[tree]
+    if isinstance(tree, tuple):
+        return tuple(_unflatten(item, values) for item in tree)
+    return {key: _unflatten(item, values) for key, item in tree.items()}

@@ -1,0 +1,45 @@
+"""The table of operations: everything a graph can say, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from metaloom_registry.graph.op import Op
+from metaloom_registry.graph.ops import (
+    activation,
+    arithmetic,
+    convolution,
+    creation,
+    linear,
+    normalisation,
+    pooling,
+    reduction,
+    shape,
+    sizes,
+)
+
+OPSET = 1
+"""The newest opset: a document of opset n uses operations whose `since` is at most n."""
+
+FAMILIES: Mapping[str, tuple[Op, ...]] = MappingProxyType(
+    {
+        "Linear": linear.OPS,
+        "Convolution": convolution.OPS,
+        "Normalisation": normalisation.OPS,
+        "Pooling": pooling.OPS,
+        "Activation": activation.OPS,
+        "Arithmetic": arithmetic.OPS,
+        "Reduction": reduction.OPS,
+        "Shape": shape.OPS,
+        "Creation": creation.OPS,
+        "Sizes": sizes.OPS,
+    }
+)
+
+TABLE: Mapping[str, Op] = MappingProxyType(
+    {op.key: op for family in FAMILIES.values() for op in family}
+)
+"""`name/version` -> operation."""
+
+__all__ = ["FAMILIES", "OPSET", "TABLE"]

@@ -1,0 +1,61 @@
+"""Tensors made from sizes and numbers, on the device of another tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metaloom_registry.graph.op import Op
+from metaloom_registry.graph.rules import DType, Extended, Many, Scalar, Size
+from metaloom_registry.graph.values import MAX_INTEGER, MAX_RANK, Spec, wanted
+
+
+def _full(like: Spec, *, sizes: Sequence[int], value: float, dtype: str) -> Spec:
+    wanted(all(0 <= s <= MAX_INTEGER for s in sizes), f"a size out of range in {list(sizes)}")
+    return Spec(dtype, tuple(sizes))
+
+
+def _run_full(like: Tensor, *, sizes: Sequence[int], value: float, dtype: str) -> Tensor:
+    return torch.full(sizes, value, dtype=getattr(torch, dtype), device=like.device)
+
+
+def _range(like: Spec, *, start: Any, stop: Any, step: Any, dtype: str) -> Spec:
+    wanted(step != 0, "a step of 0")
+    count = -int((start - stop) // step)
+    wanted(0 <= count <= MAX_INTEGER, f"{count} numbers from {start} to {stop} by {step}")
+    return Spec(dtype, (count,))
+
+
+def _run_range(like: Tensor, *, start: Any, stop: Any, step: Any, dtype: str) -> Tensor:
+    return torch.arange(start, stop, step, dtype=getattr(torch, dtype), device=like.device)
+
+
+def _none(*_: Any) -> int:
+    return 0
+
+
+OPS = (
+    Op(
+        "full",
+        1,
+        "A tensor of the given sizes with value everywhere, on the device of like.",
+        ("like",),
+        _full,
+        _run_full,
+        {"sizes": Many(Size(0), 0, MAX_RANK), "value": Extended(), "dtype": DType()},
+        flops=_none,
+    ),
+    Op(
+        "range",
+        1,
+        "start, start + step, ... before stop, on the device of like.",
+        ("like",),
+        _range,
+        _run_range,
+        {"start": Scalar(), "stop": Scalar(), "step": Scalar(), "dtype": DType()},
+        flops=_none,
+    ),
+)

@@ -1,0 +1,123 @@
+"""A graph made ready to run: a flat list of bound operations over numbered slots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
+
+from metaloom_registry.graph.document import Graph, Node, leaves
+from metaloom_registry.graph.ops import TABLE
+from metaloom_registry.graph.reading import references
+from metaloom_registry.graph.rules import Mode, Ref
+
+Step: TypeAlias = tuple[Callable[..., Any], tuple[int | None, ...], int, int, tuple[int, ...]]
+"""function, input slots, first output slot, count of outputs, slots to empty afterwards."""
+
+
+class Program:
+    """The steps of a graph in one mode (training or not); immutable, and shared by copies.
+
+    outputs: the slots of the outputs in order.
+    updates: (position in the state, slot of the new value) of each buffer that changes.
+    """
+
+    def __init__(self, graph: Graph, *, training: bool) -> None:
+        self.outputs = tuple(leaves(graph.outputs))
+        self.updates = tuple(
+            (update.state, update.value)
+            for update in graph.updates
+            if training or not update.only_in_training
+        )
+        kept = {*self.outputs, *(value for _, value in self.updates)}
+        nodes = _needed(graph, kept, training=training)
+        last: dict[int, int] = {}
+        for position, (node, _) in enumerate(nodes):
+            for index in _uses(node):
+                last[index] = position
+        spent: dict[int, list[int]] = {}
+        for index, position in last.items():
+            if index not in kept:
+                spent.setdefault(position, []).append(index)
+        self.steps: tuple[Step, ...] = tuple(
+            _step(node, start, tuple(spent.get(position, ())), training=training)
+            for position, (node, start) in enumerate(nodes)
+        )
+        self.slots = max(
+            (start + count for _, _, start, count, _ in self.steps),
+            default=len(graph.leaves) + len(graph.state),
+        )
+
+    def run(self, values: list[Any]) -> None:
+        """values: inputs, then state; the list is filled with what outputs and updates name."""
+        values.extend([None] * (self.slots - len(values)))
+        for function, inputs, start, count, spent in self.steps:
+            result = function(*[None if i is None else values[i] for i in inputs])
+            if count == 1:
+                values[start] = result
+            else:
+                values[start : start + count] = result
+            for index in spent:
+                values[index] = None
+
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> Program:
+        return self
+
+
+def _uses(node: Node) -> list[int]:
+    return [i for i in node.inputs if i is not None] + references(node.arguments)
+
+
+def _needed(graph: Graph, kept: set[int], *, training: bool) -> list[tuple[Node, int]]:
+    """The nodes that outputs and updates depend on, each with its first slot."""
+    placed: list[tuple[Node, int]] = []
+    start = len(graph.leaves) + len(graph.state)
+    for node in graph.nodes:
+        placed.append((node, start))
+        start += len(TABLE[node.op].outputs)
+    wanted = set(kept)
+    found = []
+    for node, start in reversed(placed):
+        slots = range(start, start + len(TABLE[node.op].outputs))
+        if (training or not node.only_in_training) and not wanted.isdisjoint(slots):
+            wanted.update(_uses(node))
+            found.append((node, start))
+    return found[::-1]
+
+
+def _step(node: Node, start: int, spent: tuple[int, ...], *, training: bool) -> Step:
+    op = TABLE[node.op]
+    arguments = {
+        name: training if value == "mode" and isinstance(op.arguments[name], Mode) else value
+        for name, value in node.arguments.items()
+    }
+    sizes = references(arguments)
+    if sizes:
+        function: Callable[..., Any] = Late(op.run, len(node.inputs), arguments)
+    else:
+        function = partial(op.run, **arguments) if arguments else op.run
+    return function, (*node.inputs, *sizes), start, len(op.outputs), spent
+
+
+class Late:
+    """An operation some of whose arguments are sizes known only when it runs."""
+
+    def __init__(self, run: Callable[..., Any], tensors: int, arguments: Mapping[str, Any]) -> None:
+        self.run = run
+        self.tensors = tensors
+        self.arguments = arguments
+
+    def __call__(self, *values: Any) -> Any:
+        sizes = iter(values[self.tensors :])
+        return self.run(
+            *values[: self.tensors],
+            **{name: _filled(value, sizes) for name, value in self.arguments.items()},
+        )
+
+
+def _filled(value: Any, sizes: Any) -> Any:
+    if isinstance(value, Ref):
+        return next(sizes)
+    if isinstance(value, tuple):
+        return tuple([next(sizes) if isinstance(item, Ref) else item for item in value])
+    return value
