@@ -22,11 +22,37 @@ if TYPE_CHECKING:
     from metaloom_metalearn.episodes import stack_tasks as stack_tasks
     from metaloom_metalearn.evaluate.evaluator import Evaluator as Evaluator
     from metaloom_metalearn.evaluate.limits import Limits as Limits
+    from metaloom_metalearn.evaluation import Evaluation as Evaluation
+    from metaloom_metalearn.evaluation import Interval as Interval
+    from metaloom_metalearn.evaluation import Method as Method
+    from metaloom_metalearn.evaluation import compare as compare
+    from metaloom_metalearn.evaluation import with_head as with_head
+    from metaloom_metalearn.evaluation import with_learner as with_learner
     from metaloom_metalearn.features import Features as Features
     from metaloom_metalearn.journal import Event as Event
     from metaloom_metalearn.journal import Journal as Journal
     from metaloom_metalearn.journal import MemoryJournal as MemoryJournal
     from metaloom_metalearn.journal import Silence as Silence
+    from metaloom_metalearn.learners.finetune import fine_tune as fine_tune
+    from metaloom_metalearn.learners.finetune import fresh_head as fresh_head
+    from metaloom_metalearn.learners.learner import Adapted as Adapted
+    from metaloom_metalearn.learners.learner import Diverged as Diverged
+    from metaloom_metalearn.learners.learner import Learner as Learner
+    from metaloom_metalearn.learners.learner import Loss as Loss
+    from metaloom_metalearn.learners.learner import MetaGradient as MetaGradient
+    from metaloom_metalearn.learners.learner import MetaLearner as MetaLearner
+    from metaloom_metalearn.learners.learner import natural_loss as natural_loss
+    from metaloom_metalearn.learners.maml import first_order as first_order
+    from metaloom_metalearn.learners.maml import maml as maml
+    from metaloom_metalearn.learners.maml import second_order as second_order
+    from metaloom_metalearn.learners.metric import Head as Head
+    from metaloom_metalearn.learners.metric import metric as metric
+    from metaloom_metalearn.learners.optimisers import Optimiser as Optimiser
+    from metaloom_metalearn.learners.optimisers import adam as adam
+    from metaloom_metalearn.learners.optimisers import sgd as sgd
+    from metaloom_metalearn.learners.schedules import constant as constant
+    from metaloom_metalearn.learners.schedules import cosine as cosine
+    from metaloom_metalearn.learners.schedules import halving as halving
     from metaloom_metalearn.mode import Hard as Hard
     from metaloom_metalearn.mode import Mode as Mode
     from metaloom_metalearn.mode import Soft as Soft
@@ -40,6 +66,10 @@ if TYPE_CHECKING:
     from metaloom_metalearn.tasks import TaskSource as TaskSource
     from metaloom_metalearn.tasks import Values as Values
     from metaloom_metalearn.tasks import class_digest as class_digest
+    from metaloom_metalearn.training import Plan as Plan
+    from metaloom_metalearn.training import Trained as Trained
+    from metaloom_metalearn.training import meta_train as meta_train
+    from metaloom_metalearn.training import train_classifier as train_classifier
     from metaloom_metalearn.values import BatchedValue as BatchedValue
     from metaloom_metalearn.values import Ragged as Ragged
     from metaloom_metalearn.values import Rows as Rows
@@ -76,12 +106,52 @@ else:
             ),
             "evaluate.evaluator": ("Evaluator",),
             "evaluate.limits": ("Limits",),
+            "evaluation": (
+                "Evaluation",
+                "Interval",
+                "Method",
+                "compare",
+                "with_head",
+                "with_learner",
+            ),
             "features": ("Features",),
             "journal": (
                 "Event",
                 "Journal",
                 "MemoryJournal",
                 "Silence",
+            ),
+            "learners.finetune": (
+                "fine_tune",
+                "fresh_head",
+            ),
+            "learners.learner": (
+                "Adapted",
+                "Diverged",
+                "Learner",
+                "Loss",
+                "MetaGradient",
+                "MetaLearner",
+                "natural_loss",
+            ),
+            "learners.maml": (
+                "first_order",
+                "maml",
+                "second_order",
+            ),
+            "learners.metric": (
+                "Head",
+                "metric",
+            ),
+            "learners.optimisers": (
+                "Optimiser",
+                "adam",
+                "sgd",
+            ),
+            "learners.schedules": (
+                "constant",
+                "cosine",
+                "halving",
             ),
             "mode": (
                 "Hard",
@@ -103,6 +173,12 @@ else:
                 "TaskSource",
                 "Values",
                 "class_digest",
+            ),
+            "training": (
+                "Plan",
+                "Trained",
+                "meta_train",
+                "train_classifier",
             ),
             "values": (
                 "BatchedValue",

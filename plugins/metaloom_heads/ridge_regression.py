@@ -35,4 +35,5 @@ def ridge(support: Support, query: Tensor) -> Tensor:
     else:
         inner = x.mT @ x + strength * torch.eye(features, dtype=x.dtype, device=x.device)
         weights = torch.linalg.solve(inner, x.mT @ y)
-    return SCALE * ((query - mean) @ weights + base)
+    scores: Tensor = (query - mean) @ weights + base
+    return SCALE * scores

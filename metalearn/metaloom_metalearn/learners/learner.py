@@ -1,0 +1,134 @@
+"""What changes parameters: the Learner, what it gives back, and what trains its starting point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from metaloom_metalearn.episodes import Episodes
+from metaloom_metalearn.tasks import Examples, Values
+from metaloom_registry import MetaloomError
+
+
+class Diverged(MetaloomError):
+    """A learner whose loss is no longer a number; the message says where, and what to try."""
+
+
+class Learner(Protocol):
+    """Fits a model to a support.
+
+    The model stays as it is, buffers included: what is adapted is a copy.  The copy is in the mode,
+    train or eval, that the model is in, and so is the learner's use of it: batch norm takes the
+    statistics of the batch in train mode and those it has stored in eval mode.  `generator` is the
+    only source of chance.  Raises Diverged where the loss is not finite.
+    """
+
+    def __call__(
+        self, model: nn.Module, support: Examples, generator: torch.Generator
+    ) -> Adapted: ...
+
+
+class Adapted(nn.Module):
+    """A model of its own, fitted to a support.
+
+    `model` is an ordinary module that shares no memory with the one it came from, and `changed`
+    names the parameters in it that are new.  `losses` are the losses on the support, one before
+    each step.
+    """
+
+    def __init__(
+        self, model: nn.Module, changed: tuple[str, ...], losses: tuple[float, ...] = ()
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.changed = changed
+        self.losses = losses
+        self.training = model.training
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.model(*inputs)
+
+    def predict(self, *inputs: Any) -> Any:
+        """What the model gives, without a gradient."""
+        with torch.no_grad():
+            return self.model(*inputs)
+
+
+@dataclass(frozen=True)
+class MetaGradient:
+    """What one batch of episodes says of a model's parameters.
+
+    `gradients` are those of the mean loss on the queries after adaptation, by name.  `buffers` are
+    what the model's buffers become.  `outputs` [tasks, q, ...] are the outputs for the queries.
+    """
+
+    loss: float
+    gradients: Mapping[str, Tensor]
+    buffers: Mapping[str, Tensor]
+    outputs: Tensor
+
+
+class MetaLearner(Protocol):
+    """A learner whose starting point can be trained.
+
+    Leaves the model as it is, buffers included; `meta_train` applies what it gives back.
+    """
+
+    def meta_gradient(
+        self, model: nn.Module, episodes: Episodes, generator: torch.Generator
+    ) -> MetaGradient: ...
+
+
+Loss: TypeAlias = Callable[[Any, Tensor], Tensor]
+"""`(output of the model, what is wanted) -> scalar`, the mean over the examples."""
+
+
+def natural_loss(output: Tensor, wanted: Tensor) -> Tensor:
+    """Cross-entropy where labels (int64) are wanted, else the mean squared error.
+
+    output [n, k] and wanted int64 [n]; or both of one shape, or output [n, 1] for wanted [n].
+    """
+    if wanted.dtype == torch.int64 and output.dim() == wanted.dim() + 1:
+        return nn.functional.cross_entropy(output, wanted)
+    return nn.functional.mse_loss(output.reshape(wanted.shape), wanted.to(output.dtype))
+
+
+def as_targets(outputs: Values, like: Tensor | None = None) -> Tensor:
+    """The outputs of examples as one tensor; floats take the dtype of `like`."""
+    wanted = outputs if isinstance(outputs, Tensor) else torch.as_tensor(outputs)
+    if wanted.is_floating_point() and like is not None:
+        wanted = wanted.to(like.dtype)
+    return wanted if like is None else wanted.to(like.device)
+
+
+Choice: TypeAlias = Callable[[str], bool]
+"""Which parameters, by name."""
+
+
+def every(name: str) -> bool:
+    """Every parameter."""
+    del name
+    return True
+
+
+def parameters_of(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters by name, cut off from any graph; they share the model's memory."""
+    return {name: value.detach() for name, value in model.named_parameters()}
+
+
+def buffers_of(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of the buffers by name: `functional_call` writes into the buffers it is given."""
+    return {name: value.detach().clone() for name, value in model.named_buffers()}
+
+
+def require_finite(loss: float, step: int) -> None:
+    """Raises Diverged where the loss is infinite or NaN."""
+    if not abs(loss) < float("inf"):
+        raise Diverged(
+            f"the loss is {loss} at step {step}; lower the learning rate, and look for NaN or "
+            "very large values in the examples"
+        )
