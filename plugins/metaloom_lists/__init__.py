@@ -5,6 +5,7 @@ value where it raises.  Integers are int64: an overflow is an EvaluationError.  
 `dreamcoder` make up the base library of DreamCoder's list domain (Ellis et al. 2021).
 """
 
+from metaloom_lists.forms import with_forms
 from metaloom_lists.functions import FUNCTIONS
 from metaloom_lists.logic import LOGIC
 from metaloom_lists.numbers import NUMBERS
@@ -12,5 +13,5 @@ from metaloom_lists.sequences import SEQUENCES
 
 __all__ = ["PRIMITIVES"]
 
-PRIMITIVES = (*NUMBERS, *LOGIC, *SEQUENCES, *FUNCTIONS)
+PRIMITIVES = tuple(map(with_forms, (*NUMBERS, *LOGIC, *SEQUENCES, *FUNCTIONS)))
 """Every primitive of the plugin."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 
 from metaloom_registry import EvaluationError, Primitive
 
@@ -18,27 +19,38 @@ def int64(value: int) -> int:
 
 
 def add(x: int, y: int) -> int:
-    return int64(x + y)
+    total = x + y  # int64, written out: these are called most of all
+    if LOWEST <= total <= HIGHEST:
+        return total
+    raise EvaluationError(f"{x} + {y} overflows 64 bits")
 
 
 def subtract(x: int, y: int) -> int:
-    return int64(x - y)
+    difference = x - y
+    if LOWEST <= difference <= HIGHEST:
+        return difference
+    raise EvaluationError(f"{x} - {y} overflows 64 bits")
 
 
 def multiply(x: int, y: int) -> int:
-    return int64(x * y)
+    product = x * y
+    if LOWEST <= product <= HIGHEST:
+        return product
+    raise EvaluationError(f"{x} * {y} overflows 64 bits")
 
 
 def divide(x: int, y: int) -> int:
-    if y == 0:
-        raise EvaluationError(f"{x} is divided by zero")
-    return int64(x // y)
+    try:
+        return int64(x // y)
+    except ZeroDivisionError:
+        raise EvaluationError(f"{x} is divided by zero") from None
 
 
 def modulo(x: int, y: int) -> int:
-    if y == 0:
-        raise EvaluationError(f"{x} modulo zero has no value")
-    return x % y
+    try:
+        return x % y
+    except ZeroDivisionError:
+        raise EvaluationError(f"{x} modulo zero has no value") from None
 
 
 def negate(x: int) -> int:
@@ -108,18 +120,18 @@ NUMBERS = (
     ),
     Primitive(
         "lists/equal", 1, "int -> int -> bool", "Whether two integers are the same.",
-        ("x", "y"), lambda x, y: x == y,
+        ("x", "y"), operator.eq,
         source="x == y", examples=(("(equal 2 2)", True), ("(equal 2 3)", False)),
         tags=("dreamcoder",),
     ),
     Primitive(
         "lists/less", 1, "int -> int -> bool", "Whether the first integer is below the second.",
-        ("x", "y"), lambda x, y: x < y,
+        ("x", "y"), operator.lt,
         source="x < y", examples=(("(less 2 3)", True), ("(less 3 3)", False)),
     ),
     Primitive(
         "lists/greater", 1, "int -> int -> bool", "Whether the first integer is above the second.",
-        ("x", "y"), lambda x, y: x > y,
+        ("x", "y"), operator.gt,
         source="x > y", examples=(("(greater 3 2)", True), ("(greater 3 3)", False)),
         tags=("dreamcoder",),
     ),

@@ -1,7 +1,7 @@
-"""What an evaluation has spent, and the functions that spend it.
+"""What an evaluation has spent, and the code that spends it.
 
-All of them share one variable, which Python reaches faster than an attribute: a call of a lambda is
-the inner loop of every search.
+All of that code shares one variable, which Python reaches faster than an attribute: calling a
+lambda is the inner loop of every search.
 """
 
 from __future__ import annotations
@@ -9,16 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
+from metaloom_metalearn.evaluate.code import Code, Run, constant, failure
 from metaloom_metalearn.evaluate.limits import Limits
 from metaloom_registry import EvaluationError, Primitive
-
-Environment: TypeAlias = "tuple[Any, Environment] | None"
-"""The values of `$0`, `$1`, ...: the innermost first, as linked pairs."""
-
-Run: TypeAlias = Callable[[Any], Any]
-"""A compiled term: from an environment to its value."""
 
 CHUNK = 256
 """How many steps pass between two looks at the clock."""
@@ -26,18 +21,18 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Meter:
-    """`start()` begins an evaluation; the others make functions that count what they do.
+    """`start()` begins an evaluation; the others make code that counts what it does.
 
-    `closure(body)` turns the code of a body into the code of a function of one argument.
-    `counted(primitive, scalar)` is the primitive's function with its result counted and its errors
-    named.  `sized(...)` does the same for a primitive that makes a list, on evaluated arguments.
+    `function(body)` is a function of one argument with this body; `entered(value, body)` the body
+    with the value as `$0`; `sized(code)` the same code, whose result is a list or a text, its
+    items counted; `counted(primitive, scalar, sized)` a primitive's function as a value.
     """
 
     start: Callable[[], None]
-    closure: Callable[[Run], Run]
+    function: Callable[[Code], Code]
+    entered: Callable[[Code, Code], Code]
+    sized: Callable[[Code], Code]
     counted: Callable[[Primitive, Callable[..., Any], bool], Callable[..., Any]]
-    sized: Callable[[Primitive, Callable[..., Any], tuple[Run, ...]], Run]
-    enter: Callable[[Run, Run], Run]
 
 
 def meter(limits: Limits, now: Callable[[], float] = time.monotonic) -> Meter:
@@ -45,8 +40,6 @@ def meter(limits: Limits, now: Callable[[], float] = time.monotonic) -> Meter:
     left = 0
     chunks = 0
     until: float | None = None
-    longest = limits.items
-    clock = limits.clock
     chunk = min(CHUNK, limits.steps, limits.items)
 
     def start() -> None:
@@ -58,11 +51,13 @@ def meter(limits: Limits, now: Callable[[], float] = time.monotonic) -> Meter:
     def refill(made: int) -> None:
         """The chunk is spent: look at the limits and take the next one."""
         nonlocal left, chunks, until
-        if made > longest:
-            raise EvaluationError(f"a list of {made} items is longer than the {longest} allowed")
+        if made > limits.items:
+            raise EvaluationError(
+                f"a list of {made} items is longer than the {limits.items} allowed"
+            )
         if chunks + left < 0:
             raise EvaluationError(f"it takes more than {limits.steps} steps")
-        if clock is not None and clock.expired():
+        if limits.clock is not None and limits.clock.expired():
             raise EvaluationError("the deadline has passed")
         time_is = now()
         if until is None:
@@ -73,31 +68,48 @@ def meter(limits: Limits, now: Callable[[], float] = time.monotonic) -> Meter:
         left = min(chunk, chunks)
         chunks -= left
 
-    def closure(body: Run) -> Run:
+    def function(body: Code) -> Code:
+        inner = body.run
+
         def make(environment: Any) -> Callable[[Any], Any]:
             def call(argument: Any) -> Any:
                 nonlocal left
                 left -= 1
                 if left < 0:
                     refill(0)
-                return body((argument, environment))
+                return inner((argument, environment))
 
             return call
 
-        return make
+        return constant(make(None)) if body.reach <= 1 else Code(make, body.reach - 1)
 
-    def enter(value: Run, body: Run) -> Run:
+    def entered(value: Code, body: Code) -> Code:
+        outer, inner = value.run, body.run
+
         def run(environment: Any) -> Any:
             nonlocal left
             left -= 1
             if left < 0:
                 refill(0)
-            return body((value(environment), environment))
+            return inner((outer(environment), environment))
 
-        return run
+        return Code(run, max(value.reach, body.reach - 1))
+
+    def sized(code: Code) -> Code:
+        inner: Run = code.run
+
+        def run(environment: Any) -> Any:
+            nonlocal left
+            result = inner(environment)
+            left -= len(result)
+            if left < 0:
+                refill(len(result))
+            return result
+
+        return Code(run, code.reach)
 
     def counted(
-        primitive: Primitive, scalar: Callable[..., Any], makes_items: bool
+        primitive: Primitive, scalar: Callable[..., Any], sized: bool
     ) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
             nonlocal left
@@ -107,7 +119,7 @@ def meter(limits: Limits, now: Callable[[], float] = time.monotonic) -> Meter:
                 raise
             except Exception as error:
                 raise failure(primitive, error) from error
-            made = len(result) if makes_items else 1
+            made = len(result) if sized else 1
             left -= made
             if left < 0:
                 refill(made)
@@ -115,49 +127,4 @@ def meter(limits: Limits, now: Callable[[], float] = time.monotonic) -> Meter:
 
         return call
 
-    def sized(primitive: Primitive, scalar: Callable[..., Any], arguments: tuple[Run, ...]) -> Run:
-        call = counted(primitive, scalar, True)
-        if len(arguments) == 1:
-            (only,) = arguments
-
-            def run_one(environment: Any) -> Any:
-                nonlocal left
-                try:
-                    result = scalar(only(environment))
-                except EvaluationError:
-                    raise
-                except Exception as error:
-                    raise failure(primitive, error) from error
-                left -= len(result)
-                if left < 0:
-                    refill(len(result))
-                return result
-
-            return run_one
-        if len(arguments) == 2:
-            first, second = arguments
-
-            def run_two(environment: Any) -> Any:
-                nonlocal left
-                try:
-                    result = scalar(first(environment), second(environment))
-                except EvaluationError:
-                    raise
-                except Exception as error:
-                    raise failure(primitive, error) from error
-                left -= len(result)
-                if left < 0:
-                    refill(len(result))
-                return result
-
-            return run_two
-        return lambda environment: call(*[argument(environment) for argument in arguments])
-
-    return Meter(start, closure, counted, sized, enter)
-
-
-def failure(primitive: Primitive, error: Exception) -> EvaluationError:
-    """What a primitive raised, as the error of an evaluation."""
-    if isinstance(error, RecursionError):
-        return EvaluationError("it calls functions within functions too deeply")
-    return EvaluationError(f"{primitive.name} fails: {type(error).__name__}: {error}")
+    return Meter(start, function, entered, sized, counted)
