@@ -16,6 +16,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY registry registry
 COPY metalearn metalearn
 COPY hub hub
+COPY demo demo
 COPY plugins plugins
 
 RUN python3 -m venv "$PREFIX" \

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGES = {
     "metaloom": "hub",
+    "metaloom_demo": "demo",
     "metaloom_heads": "plugins",
     "metaloom_lists": "plugins",
     "metaloom_metalearn": "metalearn",

@@ -1,0 +1,1 @@
+"""The demo: few-shot tasks on handwritten digits, solved with a small library."""
