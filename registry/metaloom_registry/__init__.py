@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from metaloom_registry.errors import Refused as Refused
     from metaloom_registry.errors import StorageError as StorageError
     from metaloom_registry.errors import TypeMismatch as TypeMismatch
+    from metaloom_registry.graph import Budget as Budget
+    from metaloom_registry.graph import ExportedGraph as ExportedGraph
+    from metaloom_registry.graph import GraphModule as GraphModule
+    from metaloom_registry.graph import check_signature as check_signature
+    from metaloom_registry.graph import export_module as export_module
+    from metaloom_registry.graph import load_graph as load_graph
+    from metaloom_registry.graph import read_graph as read_graph
+    from metaloom_registry.graph import validate_graph as validate_graph
     from metaloom_registry.inference import check as check
     from metaloom_registry.inference import infer as infer
     from metaloom_registry.lazy import lazy_names as lazy_names
@@ -127,6 +135,16 @@ else:
                 "Refused",
                 "StorageError",
                 "TypeMismatch",
+            ),
+            "graph": (
+                "Budget",
+                "ExportedGraph",
+                "GraphModule",
+                "check_signature",
+                "export_module",
+                "load_graph",
+                "read_graph",
+                "validate_graph",
             ),
             "inference": (
                 "check",

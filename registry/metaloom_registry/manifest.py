@@ -27,7 +27,11 @@ KINDS = ("graph", "program", "primitive")
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "manifest.json.sig"
 TERM_FILE = "term.json"
-"""Where a program keeps its term."""
+"""Where a program keeps its term, as canonical JSON."""
+
+GRAPH_FILE = "graph.json"
+WEIGHTS_FILE = "weights.safetensors"
+"""Where a graph keeps its operations and its tensors."""
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_FILE_BYTES = 1 << 40

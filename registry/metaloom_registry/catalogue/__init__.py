@@ -8,14 +8,37 @@ from typing import TYPE_CHECKING
 from metaloom_registry.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from metaloom_registry.catalogue.ancestry import Edge as Edge
+    from metaloom_registry.catalogue.ancestry import Lineage as Lineage
+    from metaloom_registry.catalogue.ancestry import Node as Node
+    from metaloom_registry.catalogue.database import Database as Database
+    from metaloom_registry.catalogue.finding import Hit as Hit
+    from metaloom_registry.catalogue.integrity import Problem as Problem
+    from metaloom_registry.catalogue.integrity import Report as Report
+    from metaloom_registry.catalogue.kinds import validate_block as validate_block
+    from metaloom_registry.catalogue.library import CatalogueLibrary as CatalogueLibrary
+    from metaloom_registry.catalogue.outbox import Message as Message
+    from metaloom_registry.catalogue.outbox import Outbox as Outbox
+    from metaloom_registry.catalogue.registry import Draft as Draft
     from metaloom_registry.catalogue.registry import Registry as Registry
+    from metaloom_registry.catalogue.runs import RunRecord as RunRecord
+    from metaloom_registry.catalogue.runs import TaskRecord as TaskRecord
+    from metaloom_registry.catalogue.versions import AliasMove as AliasMove
     from metaloom_registry.catalogue.versions import Page as Page
     from metaloom_registry.catalogue.versions import Version as Version
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
-            "registry": ("Registry",),
-            "versions": ("Page", "Version"),
+            "ancestry": ("Edge", "Lineage", "Node"),
+            "database": ("Database",),
+            "finding": ("Hit",),
+            "integrity": ("Problem", "Report"),
+            "kinds": ("validate_block",),
+            "library": ("CatalogueLibrary",),
+            "outbox": ("Message", "Outbox"),
+            "registry": ("Draft", "Registry"),
+            "runs": ("RunRecord", "TaskRecord"),
+            "versions": ("AliasMove", "Page", "Version"),
         },
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import update
 from sqlmodel import Session, col, select
@@ -18,26 +18,27 @@ from metaloom_registry.types import Type, uncurried
 
 def check_spelling(session: Session, name: BlockName) -> None:
     """Raises InvalidName where the name differs only in case from one that is there."""
-    known = session.exec(
-        select(tables.Name.spelling).where(tables.Name.key == name.key)
-    ).first() or _known_namespace(session, name)
-    if known is not None and known != str(name):
+    twin = session.exec(select(tables.Name.spelling).where(tables.Name.key == name.key)).first()
+    if twin is not None and twin != str(name):
         raise InvalidName(
-            f"{name} differs only in case from {known}, which is taken; use that spelling"
+            f"{name} differs only in case from {twin}, which is taken; use that spelling"
+        )
+    space = session.exec(
+        select(tables.Namespace.spelling).where(tables.Namespace.key == name.namespace.lower())
+    ).first()
+    if space is not None and space != name.namespace:
+        raise InvalidName(
+            f"the namespace {name.namespace} differs only in case from {space}, which is taken; "
+            "use that spelling"
         )
 
 
-def _known_namespace(session: Session, name: BlockName) -> str | None:
-    spelling = session.exec(
-        select(tables.Namespace.spelling).where(tables.Namespace.key == name.namespace.lower())
-    ).first()
-    return None if spelling is None else f"{spelling}/{name.name}"
-
-
-def check_parents(session: Session, parents: Iterable[Digest], beside: Iterable[Digest]) -> None:
+def check_parents(
+    session: Session, parents: Iterable[Digest], beside: Iterable[Digest] = ()
+) -> None:
     """Raises NotFound where a parent is neither in the registry nor published together with it."""
     wanted = {parent.hex for parent in parents} - {digest.hex for digest in beside}
-    missing = wanted - set(_nodes(session, wanted))
+    missing = wanted - set(nodes(session, wanted, "block"))
     if missing:
         raise NotFound(
             f"the parent sha256:{min(missing)} is not in this registry; "
@@ -47,10 +48,10 @@ def check_parents(session: Session, parents: Iterable[Digest], beside: Iterable[
 
 def add_block(session: Session, manifest: Manifest, now: int) -> int:
     """The id of a block, whose rows are added where it is new; its parents have to be there."""
-    known = _nodes(session, [manifest.digest.hex]).get(manifest.digest.hex)
+    known = nodes(session, [manifest.digest.hex]).get(manifest.digest.hex)
     if known is not None:
         return known
-    parents = _nodes(session, [parent.digest.hex for parent in manifest.parents])
+    parents = nodes(session, [parent.digest.hex for parent in manifest.parents], "block")
     needed = {str(reference): add_primitive(session, reference) for reference in manifest.requires}
     block = add_node(session, "block", manifest.digest.hex)
     session.add(
@@ -62,19 +63,18 @@ def add_block(session: Session, manifest: Manifest, now: int) -> int:
             licence=manifest.licence,
             size=manifest.size,
             facts=dict(manifest.facts),
+            class_set_id=add_class_set(session, manifest.seen, parents.values()),
             created=now,
         )
     )
     session.flush()
     session.add_all(tables.Tag(tag=tag, block_id=block) for tag in manifest.tags)
-    session.add_all(tables.Seen(block_id=block, digest=d.hex) for d in sorted(manifest.seen))
     for parent in manifest.parents:
         session.add(
             tables.Edge(child_id=block, parent_id=parents[parent.digest.hex], role=parent.role)
         )
-    for reference, primitive in needed.items():
-        if manifest.kind != "primitive" or reference != str(manifest.requires[0]):
-            session.add(tables.Edge(child_id=block, parent_id=primitive, role="requires"))
+    for primitive in needed.values():
+        session.add(tables.Edge(child_id=block, parent_id=primitive, role="requires"))
     count_use(session, [*parents.values(), *needed.values()])
     session.flush()
     return block
@@ -98,15 +98,49 @@ def add_node(session: Session, kind: str, key: str) -> int:
     return node.id
 
 
+def add_edge(session: Session, child: int, parent: Digest, role: str) -> None:
+    """Note that a node came from another, which has to be there, unless that is known."""
+    parent_id = nodes(session, [parent.hex])[parent.hex]
+    if session.get(tables.Edge, (child, parent_id, role)) is None:
+        session.add(tables.Edge(child_id=child, parent_id=parent_id, role=role))
+
+
 def add_primitive(session: Session, reference: Reference) -> int:
     """The id of a primitive's node, which is added where it is new."""
-    known = _nodes(session, [str(reference)]).get(str(reference))
+    known = nodes(session, [str(reference)]).get(str(reference))
     if known is not None:
         return known
     node = add_node(session, "primitive", str(reference))
     session.add(tables.Primitive(id=node))
     session.flush()
     return node
+
+
+def add_class_set(session: Session, seen: Iterable[Digest], parents: Iterable[int]) -> int | None:
+    """The id of the set of these classes and of all that the parents were trained on, if any.
+
+    What a block saw, everything made of it saw.
+    """
+    inherited = session.exec(
+        select(tables.ClassSetMember.digest)
+        .join(tables.Block, col(tables.Block.class_set_id) == tables.ClassSetMember.class_set_id)
+        .where(col(tables.Block.id).in_(sorted(parents)))
+        .distinct()
+    ).all()
+    members = sorted({*inherited, *(digest.hex for digest in seen)})
+    if not members:
+        return None
+    digest = Digest.of("\n".join(members).encode()).hex
+    known = session.exec(select(tables.ClassSet.id).where(tables.ClassSet.digest == digest)).first()
+    if known is not None:
+        return known
+    row = tables.ClassSet(digest=digest)
+    session.add(row)
+    session.flush()
+    assert row.id is not None
+    for member in members:
+        session.add(tables.ClassSetMember(digest=member, class_set_id=row.id))
+    return row.id
 
 
 def add_signature(session: Session, type_: Type) -> int:
@@ -171,34 +205,43 @@ def add_version(
     version = tables.Version(name_id=name.id, number=name.newest, block_id=block, created=now)
     session.add_all((version, name))
     session.flush()
-    make_current(session, name, version.number, manifest)
+    make_current(session, name, version.number, Words.of(manifest))
     return version, True
 
 
+@dataclass(frozen=True)
+class Words:
+    """What a version is found by, besides its name."""
+
+    tags: str
+    card: str
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Words:
+        return cls(" ".join(manifest.tags), manifest.card)
+
+
 def make_current(
-    session: Session, name: tables.Name, number: int | None, manifest: Manifest | None
+    session: Session, name: tables.Name, number: int | None, words: Words | None
 ) -> None:
     """Offer a version where the name alone is asked for, or, with None, no version at all."""
     before, name.current = name.current, number
     session.add(name)
     session.flush()
-    for changed in (before, number):
-        if changed is not None:
-            _mark_current(session, name, changed)
+    for changed in {before, number} - {None}:
+        _mark_current(session, name, changed)
     document = session.get(tables.Document, name.id)
-    if manifest is None:
+    if words is None:
         if document is not None:
             session.delete(document)
         return
     assert name.id is not None
     document = document or tables.Document(id=name.id, title="", tags="", card="")
-    document.title = name.spelling
-    document.tags = " ".join(manifest.tags)
-    document.card = manifest.card
+    document.title, document.tags, document.card = name.spelling, words.tags, words.card
     session.add(document)
 
 
-def _mark_current(session: Session, name: tables.Name, number: int) -> None:
+def _mark_current(session: Session, name: tables.Name, number: int | None) -> None:
     """Note on the block of a version whether it is the current version of some name."""
     block = session.exec(
         select(tables.Version.block_id).where(
@@ -218,19 +261,16 @@ def _mark_current(session: Session, name: tables.Name, number: int) -> None:
     )
 
 
-def announce(session: Session, kind: str, payload: dict[str, Any], now: int) -> None:
-    """Tell the mirrors, once this transaction is through."""
-    session.add(tables.Outbox(kind=kind, payload=payload, created=now))
-
-
-def _nodes(session: Session, keys: Iterable[str]) -> dict[str, int]:
-    """The ids of those of these nodes that are there."""
+def nodes(session: Session, keys: Iterable[str], kind: str | None = None) -> dict[str, int]:
+    """The ids, by key, of those of these nodes that are there."""
     wanted = sorted(set(keys))
     found: dict[str, int] = {}
     for start in range(0, len(wanted), 500):
         query = select(tables.Node.key, tables.Node.id).where(
             col(tables.Node.key).in_(wanted[start : start + 500])
         )
+        if kind is not None:
+            query = query.where(tables.Node.kind == kind)
         for key, id_ in session.exec(query):
             assert id_ is not None
             found[key] = id_

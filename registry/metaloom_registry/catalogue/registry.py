@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
-from metaloom_registry.catalogue import publishing
+from metaloom_registry.canonical import Json
+from metaloom_registry.catalogue import publishing, tables, versions
+from metaloom_registry.catalogue.ancestry import Direction, Lineage, trace
 from metaloom_registry.catalogue.database import Database, sqlite_url
+from metaloom_registry.catalogue.finding import Hit, Query, search
+from metaloom_registry.catalogue.fitting import TypeIndex, Wanted
+from metaloom_registry.catalogue.integrity import Report, examine
 from metaloom_registry.catalogue.kinds import Validator, validate_block
-from metaloom_registry.catalogue.versions import Version, described, find
+from metaloom_registry.catalogue.outbox import Outbox, announce
+from metaloom_registry.catalogue.runs import RunRecord, add_run
+from metaloom_registry.catalogue.versions import AliasMove, Page, Version, described
 from metaloom_registry.digest import Digest
-from metaloom_registry.errors import Corrupt, NotFound, Refused, StorageError
+from metaloom_registry.errors import Corrupt, InvalidName, NotFound, Refused, StorageError
 from metaloom_registry.manifest import File, Manifest
 from metaloom_registry.names import BlockName, Reference
 from metaloom_registry.storage.folder import FolderBlobs
 from metaloom_registry.storage.store import BlobStore
+from metaloom_registry.types import Type
 
 CATALOGUE_FILE = "catalogue.db"
 BLOBS_FOLDER = "blobs"
@@ -51,6 +60,7 @@ class Registry:
     ) -> None:
         self.blobs = blobs
         self.database = database
+        self.types = TypeIndex()
         self._now = now
         self._validate = validate
         self._manifests: dict[Digest, Manifest] = {}
@@ -82,6 +92,11 @@ class Registry:
         """Let go of the database."""
         self.database.close()
 
+    @property
+    def outbox(self) -> Outbox:
+        """What is still to be told to mirrors: every publish and every run."""
+        return Outbox(self.database, self._microseconds)
+
     def publish(
         self,
         name: BlockName | str,
@@ -89,18 +104,20 @@ class Registry:
         files: Mapping[str, bytes],
         *,
         parts: Sequence[Draft] = (),
+        run: Digest | None = None,
     ) -> Version:
         """Publish a block under a name: a new version, or the one it has there already.
 
         `parts` are blocks that come with it and need no name, such as the adapted modules of a
-        solution; each before the ones that have it as a parent.  All of it is published or nothing.
-        Raises InvalidName, NotFound where a parent is missing, and whatever validation raises.
+        solution; each before the ones that have it as a parent.  `run` is the recorded run that
+        made it.  All of it is published or nothing.  Raises InvalidName, NotFound where a parent
+        or the run is missing, and whatever validation raises.
         """
-        name = BlockName.parse(name) if isinstance(name, str) else name
+        name = _block_name(name)
         drafts = [*parts, Draft(manifest, files)]
         with self.database.reading() as session:
             publishing.check_spelling(session, name)
-            self._check_parents(session, drafts)
+            _check_parents(session, drafts, run)
         for draft in drafts:
             _check_files(draft)
             self._validate(draft.manifest, draft.files)
@@ -108,63 +125,27 @@ class Registry:
             for data in draft.files.values():
                 self.blobs.put(data)
             self.blobs.put(draft.manifest.to_bytes())
-        now = self.microseconds()
-        return self.database.write(lambda session: self._list(session, name, drafts, now))
-
-    def _check_parents(self, session: Session, drafts: Sequence[Draft]) -> None:
-        beside: list[Digest] = []
-        for draft in drafts:
-            publishing.check_parents(session, [p.digest for p in draft.manifest.parents], beside)
-            beside.append(draft.manifest.digest)
-
-    def _list(
-        self, session: Session, name: BlockName, drafts: Sequence[Draft], now: int
-    ) -> Version:
-        self._check_parents(session, drafts)
-        blocks = [publishing.add_block(session, draft.manifest, now) for draft in drafts]
-        row = publishing.add_name(session, name, now)
-        manifest = drafts[-1].manifest
-        version, new = publishing.add_version(session, row, blocks[-1], manifest, now)
-        if new:
-            publishing.announce(
-                session,
-                "published",
-                {
-                    "name": row.spelling,
-                    "number": version.number,
-                    "digest": str(manifest.digest),
-                    "kind": manifest.kind,
-                    "type": str(manifest.signature),
-                    "parents": [[str(p.digest), p.role] for p in manifest.parents],
-                    "parts": [str(draft.manifest.digest) for draft in drafts[:-1]],
-                },
-                now,
-            )
-        session.flush()
-        return described(session, [(row, version, version.block_id)])[0]
+        now = self._microseconds()
+        return self.database.write(lambda session: _list(session, name, drafts, run, now))
 
     def resolve(self, reference: Reference | str) -> Version:
         """The version a reference means: newest that is not yanked, number, alias or digest.
 
         Raises NotFound, naming the nearest names, the versions or the aliases there are.
         """
-        if isinstance(reference, str):
-            reference = Reference.parse(reference)
         with self.database.reading() as session:
-            return described(session, [find(session, reference)])[0]
+            return described(session, [versions.find(session, _reference(reference))])[0]
 
     def manifest(self, digest: Digest) -> Manifest:
         """The manifest of a block. Raises NotFound or Corrupt."""
         known = self._manifests.get(digest)
-        if known is not None:
-            return known
-        self.resolve(Reference(None, digest))
-        data = self._blob(digest, digest, "manifest")
-        manifest = Manifest.parse(data)
-        if len(self._manifests) >= MANIFESTS_KEPT:
-            self._manifests.pop(next(iter(self._manifests)))
-        self._manifests[digest] = manifest
-        return manifest
+        if known is None:
+            self.resolve(Reference(None, digest))
+            known = self._read_manifest(digest)
+            if len(self._manifests) >= MANIFESTS_KEPT:
+                self._manifests.pop(next(iter(self._manifests)))
+            self._manifests[digest] = known
+        return known
 
     def read(self, digest: Digest, path: str) -> bytes:
         """The bytes of one file of a block, verified. Raises NotFound or Corrupt."""
@@ -173,15 +154,176 @@ class Registry:
         if file is None:
             there = ", ".join(manifest.files) or "no files"
             raise NotFound(f"the block {digest} has no file {path[:80]!r}; it has {there}")
-        return self._blob(digest, file.digest, path)
+        return self._blob(digest, file.digest, f"file {path!r}")
 
     def files(self, digest: Digest) -> dict[str, bytes]:
         """The bytes of every file of a block, verified."""
         return {path: self.read(digest, path) for path in self.manifest(digest).files}
 
-    def microseconds(self) -> int:
-        """The time, as the catalogue keeps it."""
-        return int(self._now() * 1_000_000)
+    def names(self, prefix: str = "", *, limit: int = 100, cursor: str = "") -> Page[Version]:
+        """Names that begin with `prefix`, in order, each with the version it stands for."""
+        with self.database.reading() as session:
+            return versions.names(session, prefix, cursor, limit)
+
+    def versions(self, name: BlockName | str) -> tuple[Version, ...]:
+        """Every version of a name, yanked ones too, the newest first. Raises NotFound."""
+        with self.database.reading() as session:
+            row = versions.find_name(session, _block_name(name))
+            return tuple(versions.listed(session, row))
+
+    def set_alias(self, reference: Reference | str, alias: str) -> Version:
+        """Let `namespace/name@alias` mean the version of a reference from now on."""
+        reference = _reference(reference)
+        if reference.name is None:
+            raise InvalidName(f"an alias is a name's; give a named version, not {reference}")
+        Reference(reference.name, alias)  # raises InvalidName
+        now = self._microseconds()
+
+        def change(session: Session) -> Version:
+            name, version, block = versions.find(session, reference)
+            assert name is not None
+            versions.move_alias(session, name, alias, version, now)
+            session.flush()
+            return described(session, [(name, version, block)])[0]
+
+        return self.database.write(change)
+
+    def remove_alias(self, name: BlockName | str, alias: str) -> None:
+        """Take an alias away. Raises NotFound where there is none."""
+        name, now = _block_name(name), self._microseconds()
+
+        def change(session: Session) -> None:
+            versions.move_alias(session, versions.find_name(session, name), alias, None, now)
+
+        self.database.write(change)
+
+    def alias_history(self, name: BlockName | str) -> tuple[AliasMove, ...]:
+        """Every move of every alias of a name, the oldest first."""
+        with self.database.reading() as session:
+            row = versions.find_name(session, _block_name(name))
+            return tuple(versions.alias_moves(session, row))
+
+    def yank(self, reference: Reference | str, reason: str | None = None) -> Version:
+        """Stop offering a version: only its number, its alias and its digest find it then."""
+        return self._offer(_reference(reference), self._microseconds(), reason)
+
+    def unyank(self, reference: Reference | str) -> Version:
+        """Offer a yanked version again."""
+        return self._offer(_reference(reference), None, None)
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        takes: Type | None = None,
+        gives: Type | None = None,
+        type: Type | None = None,  # noqa: A002
+        kind: str | None = None,
+        tag: str | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[Hit]:
+        """Current versions that match all that is given, each with the reasons.
+
+        `takes` is something that one argument accepts, `gives` the result, `type` the whole type;
+        what unifies with it fits.  With `text` the best match comes first, else the most used.
+        """
+        query = Query(text, Wanted(type, takes, gives), kind, tag)
+        with self.database.reading() as session:
+            return search(session, self.types, query, limit, cursor)
+
+    def lineage(
+        self,
+        start: Digest | Reference,
+        direction: Direction = "parents",
+        *,
+        depth: int = 10,
+        limit: int = 500,
+    ) -> Lineage:
+        """What a block, run or task (by digest) or a primitive (by reference) came from or led to.
+
+        A named reference of a block is resolved first.  Raises NotFound.
+        """
+        with self.database.reading() as session:
+            if isinstance(start, Reference) and isinstance(start.selector, Digest):
+                start = start.selector
+            if isinstance(start, Reference) and not publishing.nodes(session, [str(start)]):
+                start = described(session, [versions.find(session, start)])[0].digest
+            return trace(session, start, direction, depth, limit)
+
+    def record_run(self, run: RunRecord, message: Mapping[str, Json] | None = None) -> Digest:
+        """Record a run with its edges, and leave a message about it; returns its digest.
+
+        Mirrors get `message` with the run's digest as `event`.  Raises NotFound where an input is
+        not in the registry.
+        """
+        now = self._microseconds()
+
+        def change(session: Session) -> None:
+            if add_run(session, run, now) and message is not None:
+                announce(session, run.kind, {**message, "event": run.digest.hex}, now)
+
+        self.database.write(change)
+        return run.digest
+
+    def mark_used(self, digests: Iterable[Digest], primitives: Iterable[Reference] = ()) -> None:
+        """Count one use more of each of these blocks and primitives: they rank higher then."""
+        keys = [*(digest.hex for digest in digests), *map(str, primitives)]
+
+        def change(session: Session) -> None:
+            publishing.count_use(session, publishing.nodes(session, keys).values())
+
+        self.database.write(change)
+
+    def verify(self, reference: Reference | str | None = None) -> Report:
+        """Read every byte of one block again, or of all of them, and look for their parents."""
+        blocks = self._digests() if reference is None else [self.resolve(reference).digest]
+        return examine(blocks, self._read_manifest, self._reread, self._lists)
+
+    def _offer(self, reference: Reference, yanked: int | None, reason: str | None) -> Version:
+        if reference.name is None:
+            raise InvalidName(f"only a named version can be yanked; {reference} has no name")
+
+        def change(session: Session) -> Version:
+            name, version, block = versions.find(session, reference)
+            assert name is not None
+            assert version is not None
+            newest = versions.offer(session, version, yanked, reason)
+            if newest is None:
+                publishing.make_current(session, name, None, None)
+            else:
+                digest = described(session, [(name, newest, newest.block_id)])[0].digest
+                words = publishing.Words.of(self.manifest(digest))
+                publishing.make_current(session, name, newest.number, words)
+            session.flush()
+            return described(session, [(name, version, block)])[0]
+
+        return self.database.write(change)
+
+    def _digests(self) -> Iterable[Digest]:
+        """Every block, in the order of publishing."""
+        after = 0
+        while True:
+            query = select(tables.Node.id, tables.Node.key).where(
+                tables.Node.kind == "block", col(tables.Node.id) > after
+            )
+            with self.database.reading() as session:
+                rows = session.exec(query.order_by(col(tables.Node.id)).limit(1000)).all()
+            if not rows:
+                return
+            yield from (Digest(key) for _, key in rows)
+            after = rows[-1][0] or after
+
+    def _lists(self, digest: Digest) -> bool:
+        with self.database.reading() as session:
+            return bool(publishing.nodes(session, [digest.hex], "block"))
+
+    def _reread(self, digest: Digest, path: str) -> bytes:
+        file = self._read_manifest(digest).files[path]
+        return self._blob(digest, file.digest, f"file {path!r}")
+
+    def _read_manifest(self, digest: Digest) -> Manifest:
+        return Manifest.parse(self._blob(digest, digest, "manifest"))
 
     def _blob(self, block: Digest, digest: Digest, what: str) -> bytes:
         try:
@@ -193,6 +335,49 @@ class Registry:
                 f"the block {block}, {what}: {error}, although it is listed; "
                 "publish the block again or restore the file from a copy"
             ) from None
+
+    def _microseconds(self) -> int:
+        return int(self._now() * 1_000_000)
+
+
+def _list(
+    session: Session, name: BlockName, drafts: Sequence[Draft], run: Digest | None, now: int
+) -> Version:
+    """The one transaction of a publish."""
+    _check_parents(session, drafts, run)
+    blocks = [publishing.add_block(session, draft.manifest, now) for draft in drafts]
+    if run is not None:
+        publishing.add_edge(session, blocks[-1], run, "made-by")
+    row = publishing.add_name(session, name, now)
+    manifest = drafts[-1].manifest
+    version, new = publishing.add_version(session, row, blocks[-1], manifest, now)
+    session.flush()
+    found = described(session, [(row, version, version.block_id)])[0]
+    if new:
+        announce(session, "publish", _message(found, drafts, run), now)
+    return found
+
+
+def _message(version: Version, drafts: Sequence[Draft], run: Digest | None) -> dict[str, Any]:
+    """What mirrors are told of a publish."""
+    return {
+        "reference": str(version.reference),
+        "digest": str(version.digest),
+        "kind": version.kind,
+        "signature": str(version.type),
+        "parents": [{"digest": str(p.digest), "role": p.role} for p in drafts[-1].manifest.parents],
+        "parts": [str(draft.manifest.digest) for draft in drafts[:-1]],
+        "solve": None if run is None else run.hex,
+    }
+
+
+def _check_parents(session: Session, drafts: Sequence[Draft], run: Digest | None) -> None:
+    beside: list[Digest] = []
+    for draft in drafts:
+        publishing.check_parents(session, [p.digest for p in draft.manifest.parents], beside)
+        beside.append(draft.manifest.digest)
+    if run is not None and not publishing.nodes(session, [run.hex], "run"):
+        raise NotFound(f"the run {run} is not recorded here; record it before its result")
 
 
 def _check_files(draft: Draft) -> None:
@@ -208,3 +393,11 @@ def _check_files(draft: Draft) -> None:
                 f"the file {path!r} has {len(data)} bytes of digest {Digest.of(data)}, and the "
                 f"manifest promises {promised[path].size} of {promised[path].digest}"
             )
+
+
+def _block_name(name: BlockName | str) -> BlockName:
+    return BlockName.parse(name) if isinstance(name, str) else name
+
+
+def _reference(reference: Reference | str) -> Reference:
+    return Reference.parse(reference) if isinstance(reference, str) else reference

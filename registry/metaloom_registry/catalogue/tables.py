@@ -1,7 +1,7 @@
 """The tables of the catalogue.
 
     namespace ── name ── version ── block ── signature ── signature_part      names and types
-                  │  └─ alias, alias_event     │  └─ tag, seen
+                  │  └─ alias, alias_event     │  └─ tag, class_set ── class_set_member
                   └─ document (full text)      │
     node (block, primitive, task, run) ── edge (child, parent, role)          lineage
     outbox                                                                    what mirrors are told
@@ -94,8 +94,8 @@ class SignaturePart(Row, table=True):
 
     __tablename__ = "signature_part"
     __table_args__ = (
-        Index(None, "position", "key", "signature_id"),
-        Index(None, "position", "head", "signature_id"),
+        Index(None, "key", "position", "signature_id"),
+        Index(None, "head", "position", "signature_id"),
         {"sqlite_with_rowid": False},
     )
     signature_id: int = Field(foreign_key="signature.id", primary_key=True)
@@ -108,7 +108,7 @@ class Block(Row, table=True):
     """A block; its manifest is the blob that its node's key names.
 
     `current`: whether it is the current version of some name.  `uses`: how many blocks came from
-    it.
+    it.  `class_set_id`: the classes that it or a block it came from was trained on.
     """
 
     __tablename__ = "block"
@@ -123,6 +123,7 @@ class Block(Row, table=True):
     licence: str | None = Field(default=None, sa_type=String(200))
     size: int = Field(sa_type=BigInteger)
     facts: dict[str, Any] = Field(sa_type=JSON)
+    class_set_id: int | None = Field(default=None, foreign_key="class_set.id", index=True)
     uses: int = 0
     current: bool = False
     created: int = Field(sa_type=BigInteger)
@@ -143,13 +144,19 @@ class Tag(Row, table=True):
     block_id: int = Field(foreign_key="block.id", primary_key=True, index=True)
 
 
-class Seen(Row, table=True):
-    """A class of a data set that a block was trained on."""
+class ClassSet(Row, table=True):
+    """A set of classes that blocks were trained on; `digest` is that of its members."""
 
-    __tablename__ = "seen"
+    __tablename__ = "class_set"
+    id: int | None = Field(default=None, primary_key=True)
+    digest: str = Field(sa_type=exact(64), unique=True)
+
+
+class ClassSetMember(Row, table=True):
+    __tablename__ = "class_set_member"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    block_id: int = Field(foreign_key="block.id", primary_key=True)
-    digest: str = Field(sa_type=exact(64), primary_key=True, index=True)
+    digest: str = Field(sa_type=exact(64), primary_key=True)
+    class_set_id: int = Field(foreign_key="class_set.id", primary_key=True, index=True)
 
 
 class Version(Row, table=True):

@@ -6,8 +6,9 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import tables
@@ -76,10 +77,12 @@ def moment(microseconds: int) -> datetime:
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
 
 
-def find(
-    session: Session, reference: Reference
-) -> tuple[tables.Name | None, tables.Version | None, int]:
-    """The name, the version and the block's id that a reference means. Raises NotFound."""
+Found: TypeAlias = tuple[tables.Name | None, tables.Version | None, int]
+"""The name, the version and the block's id; a block alone has neither."""
+
+
+def find(session: Session, reference: Reference) -> Found:
+    """What a reference means. Raises NotFound."""
     if reference.name is None:
         assert isinstance(reference.selector, Digest)
         return _by_digest(session, reference.selector)
@@ -113,9 +116,7 @@ def nearest(session: Session, name: BlockName, count: int = 3) -> list[str]:
     return list(dict.fromkeys([*parts, *close]))[:count]
 
 
-def _by_digest(
-    session: Session, digest: Digest
-) -> tuple[tables.Name | None, tables.Version | None, int]:
+def _by_digest(session: Session, digest: Digest) -> Found:
     block = session.exec(
         select(tables.Node.id).where(tables.Node.key == digest.hex, tables.Node.kind == "block")
     ).first()
@@ -124,13 +125,22 @@ def _by_digest(
             f"the registry holds no block {digest}; pull it from where it was published, "
             "or check the digest"
         )
-    found = session.exec(
+    assert block is not None
+    return first_names(session, [block])[0]
+
+
+def first_names(session: Session, blocks: Sequence[int]) -> list[Found]:
+    """Each block with the first version it is, preferably not yanked, or with none."""
+    rows = session.exec(
         select(tables.Name, tables.Version)
-        .where(tables.Version.name_id == tables.Name.id, tables.Version.block_id == block)
+        .where(tables.Version.name_id == tables.Name.id)
+        .where(col(tables.Version.block_id).in_(list(blocks)))
         .order_by(col(tables.Version.yanked).is_not(None), col(tables.Version.id))
-        .limit(1)
-    ).first()
-    return (None, None, block) if found is None else (found[0], found[1], block)
+    )
+    named: dict[int, Found] = {}
+    for name, version in rows:
+        named.setdefault(version.block_id, (name, version, version.block_id))
+    return [named.get(block, (None, None, block)) for block in blocks]
 
 
 def _selected(session: Session, name: tables.Name, reference: Reference) -> tables.Version:
@@ -169,9 +179,7 @@ def _not_selected(session: Session, name: tables.Name, reference: Reference) -> 
     return f"{name.spelling} has no version {reference.selector}; it has {there}"
 
 
-def described(
-    session: Session, found: Sequence[tuple[tables.Name | None, tables.Version | None, int]]
-) -> list[Version]:
+def described(session: Session, found: Sequence[Found]) -> list[Version]:
     """What was found, as values, in the same order; three queries for any number."""
     ids = [block for _, _, block in found]
     blocks = {
@@ -215,3 +223,80 @@ def _described(
         else version.yank_reason or "no reason given",
         aliases=tuple(aliases),
     )
+
+
+def listed(session: Session, name: tables.Name) -> list[Version]:
+    """Every version of a name, the newest first."""
+    rows = session.exec(
+        select(tables.Version)
+        .where(tables.Version.name_id == name.id)
+        .order_by(col(tables.Version.number).desc())
+    )
+    return described(session, [(name, row, row.block_id) for row in rows])
+
+
+def names(session: Session, prefix: str, after: str, limit: int) -> Page[Version]:
+    """Names that begin with `prefix` in any case, in order; `after` is the last page's cursor.
+
+    Each stands with its current version, or the newest where all are yanked.
+    """
+    key = col(tables.Name.key)
+    low = prefix.lower()
+    query = select(tables.Name, tables.Version).where(
+        tables.Version.name_id == tables.Name.id,
+        tables.Version.number == func.coalesce(tables.Name.current, tables.Name.newest),
+        key >= low,
+        key < low + "\x7f",
+        key > after,
+    )
+    rows = session.exec(query.order_by(key).limit(limit + 1)).all()
+    kept = rows[:limit]
+    items = described(session, [(name, version, version.block_id) for name, version in kept])
+    return Page(tuple(items), kept[-1][0].key if len(rows) > limit else None)
+
+
+def move_alias(
+    session: Session, name: tables.Name, alias: str, version: tables.Version | None, now: int
+) -> None:
+    """Let an alias name a version, or, with None, take it away. Raises NotFound where it is not."""
+    assert name.id is not None
+    row = session.get(tables.Alias, (name.id, alias))
+    if version is None:
+        if row is None:
+            raise NotFound(f"{name.spelling} has no alias {alias!r} to take away")
+        session.delete(row)
+    elif row is not None and row.version_id == version.id:
+        return
+    else:
+        assert version.id is not None
+        row = row or tables.Alias(name_id=name.id, alias=alias, version_id=version.id)
+        row.version_id = version.id
+        session.add(row)
+    moved_to = None if version is None else version.id
+    session.add(tables.AliasEvent(name_id=name.id, alias=alias, version_id=moved_to, created=now))
+
+
+def offer(
+    session: Session, version: tables.Version, yanked: int | None, reason: str | None
+) -> tables.Version | None:
+    """Yank a version, or with None offer it again; returns the newest one then offered, if any."""
+    version.yanked, version.yank_reason = yanked, reason
+    session.add(version)
+    session.flush()
+    return session.exec(
+        select(tables.Version)
+        .where(tables.Version.name_id == version.name_id, col(tables.Version.yanked).is_(None))
+        .order_by(col(tables.Version.number).desc())
+        .limit(1)
+    ).first()
+
+
+def alias_moves(session: Session, name: tables.Name) -> list[AliasMove]:
+    """Every move of every alias of a name, the oldest first."""
+    rows = session.exec(
+        select(tables.AliasEvent, tables.Version.number)
+        .join(tables.Version, col(tables.AliasEvent.version_id) == tables.Version.id, isouter=True)
+        .where(tables.AliasEvent.name_id == name.id)
+        .order_by(col(tables.AliasEvent.id))
+    )
+    return [AliasMove(event.alias, number, moment(event.created)) for event, number in rows]

@@ -97,8 +97,24 @@ def blocks() -> None:
         foreign("signature_part", "signature_id", "signature"),
         **NO_ROWID,
     )
-    index("signature_part", "position", "key", "signature_id")
-    index("signature_part", "position", "head", "signature_id")
+    index("signature_part", "key", "position", "signature_id")
+    index("signature_part", "head", "position", "signature_id")
+    op.create_table(
+        "class_set",
+        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("digest", exact(64), nullable=False),
+        primary("class_set", "id"),
+        unique("class_set", "digest"),
+    )
+    op.create_table(
+        "class_set_member",
+        sa.Column("digest", exact(64), nullable=False),
+        sa.Column("class_set_id", sa.Integer, nullable=False),
+        primary("class_set_member", "digest", "class_set_id"),
+        foreign("class_set_member", "class_set_id", "class_set"),
+        **NO_ROWID,
+    )
+    index("class_set_member", "class_set_id")
     op.create_table(
         "block",
         sa.Column("id", sa.Integer, nullable=False, autoincrement=False),
@@ -108,13 +124,16 @@ def blocks() -> None:
         sa.Column("licence", sa.String(200), nullable=True),
         sa.Column("size", sa.BigInteger, nullable=False),
         sa.Column("facts", sa.JSON, nullable=False),
+        sa.Column("class_set_id", sa.Integer, nullable=True),
         sa.Column("uses", sa.Integer, nullable=False),
         sa.Column("current", sa.Boolean, nullable=False),
         sa.Column("created", sa.BigInteger, nullable=False),
         primary("block", "id"),
         foreign("block", "id", "node"),
         foreign("block", "signature_id", "signature"),
+        foreign("block", "class_set_id", "class_set"),
     )
+    index("block", "class_set_id")
     index("block", "signature_id", "current", "uses", "id")
     index("block", "current", "uses", "id")
     op.create_table(
@@ -133,15 +152,6 @@ def blocks() -> None:
         **NO_ROWID,
     )
     index("tag", "block_id")
-    op.create_table(
-        "seen",
-        sa.Column("block_id", sa.Integer, nullable=False),
-        sa.Column("digest", exact(64), nullable=False),
-        primary("seen", "block_id", "digest"),
-        foreign("seen", "block_id", "block"),
-        **NO_ROWID,
-    )
-    index("seen", "digest")
 
 
 def versions() -> None:

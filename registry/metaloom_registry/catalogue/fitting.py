@@ -1,0 +1,155 @@
+"""Which of the listed types fit: narrowed by the index, decided by unification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import or_
+from sqlalchemy.sql.elements import ColumnElement
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from metaloom_registry.catalogue import shapes, tables
+from metaloom_registry.types import (
+    Arrow,
+    Type,
+    Variable,
+    function,
+    is_closed,
+    parse_type,
+    uncurried,
+)
+from metaloom_registry.unification import fits
+
+MAX_PARSED = 50_000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The type a block shall have, in whole or in part.
+
+    `whole` is its entire type, `gives` what it returns once applied, and `takes` something that
+    one of its arguments accepts.  Variables are shared between `takes` and `gives`.
+    """
+
+    whole: Type | None = None
+    takes: Type | None = None
+    gives: Type | None = None
+
+    def __bool__(self) -> bool:
+        return self != Wanted()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A listed type that fits, and why."""
+
+    signature: int
+    type: Type
+    why: tuple[str, ...]
+
+
+class TypeIndex:
+    """The types that blocks have; remembers those it has read."""
+
+    def __init__(self) -> None:
+        self._parsed: dict[int, Type] = {}
+
+    def fitting(self, session: Session, wanted: Wanted) -> list[Fit]:
+        """Every listed type that fits, in the order in which they were first listed."""
+        found = []
+        for id_ in self._narrowed(session, wanted):
+            type_ = self._parsed[id_]
+            why = explained(type_, wanted)
+            if why is not None:
+                found.append(Fit(id_, type_, why))
+        return found
+
+    def _narrowed(self, session: Session, wanted: Wanted) -> Sequence[int]:
+        query = select(tables.Signature.id)
+        for condition in _conditions(wanted):
+            query = query.where(col(tables.Signature.id).in_(condition))
+        ids = [id_ for id_ in session.exec(query.order_by(col(tables.Signature.id))) if id_]
+        self._read(session, [id_ for id_ in ids if id_ not in self._parsed])
+        return ids
+
+    def _read(self, session: Session, ids: Sequence[int]) -> None:
+        if len(self._parsed) + len(ids) > MAX_PARSED:
+            self._parsed = {}
+        for start in range(0, len(ids), 500):
+            batch = ids[start : start + 500]
+            query = select(tables.Signature.id, tables.Signature.text)
+            for id_, text in session.exec(query.where(col(tables.Signature.id).in_(batch))):
+                assert id_ is not None
+                self._parsed[id_] = parse_type(text)
+
+
+def explained(type_: Type, wanted: Wanted) -> tuple[str, ...] | None:
+    """Why a type fits what is wanted, or None where it does not."""
+    why: list[str] = []
+    if wanted.whole is not None:
+        if not fits(type_, wanted.whole):
+            return None
+        why.append(f"is {_can_be(type_, wanted.whole)}")
+    if wanted.takes is None and wanted.gives is None:
+        return tuple(why)
+    arguments, result = uncurried(type_)
+    positions: Iterable[int | None] = [None] if wanted.takes is None else range(len(arguments))
+    for position in positions:
+        for given in _results(arguments, result, wanted.gives):
+            pairs = [] if position is None else [(arguments[position], wanted.takes)]
+            if wanted.gives is not None:
+                pairs.append((given, wanted.gives))
+            if fits(function(*(g for g, _ in pairs)), function(*(w for _, w in pairs if w))):
+                return (*why, *_words(pairs, position))
+    return None
+
+
+def _results(arguments: tuple[Type, ...], result: Type, gives: Type | None) -> list[Type]:
+    """What a function may be said to give: its result, or a function where one is asked for."""
+    if not isinstance(gives, Arrow):
+        return [result]
+    starts = range(min(1, len(arguments)), len(arguments) + 1)
+    return [function(*arguments[start:], result) for start in reversed(starts)]
+
+
+def _words(pairs: Sequence[tuple[Type, Type | None]], position: int | None) -> list[str]:
+    described = [_can_be(given, wanted) for given, wanted in pairs]
+    why = [] if position is None else [f"takes {described.pop(0)} as argument {position + 1}"]
+    return [*why, *(f"gives {text}" for text in described)]
+
+
+def _can_be(type_: Type, wanted: Type | None) -> str:
+    """A type, and what it is here where it leaves that open."""
+    if wanted is None or is_closed(type_) or shapes.canonical(wanted) == type_:
+        return str(type_)
+    return f"{type_} (here {wanted})"
+
+
+def _conditions(wanted: Wanted) -> list[SelectOfScalar[int]]:
+    """Queries of the ids of types that may fit; a type that fits is in all of them."""
+    found = []
+    if wanted.whole is not None:
+        arguments, result = uncurried(wanted.whole)
+        if arguments:
+            found.append(_at(col(tables.SignaturePart.position) == 0, arguments[0]))
+        found.append(_at(col(tables.SignaturePart.position) == shapes.RESULT, result))
+    if wanted.takes is not None:
+        found.append(_at(col(tables.SignaturePart.position) >= 0, wanted.takes))
+    if wanted.gives is not None:
+        result = uncurried(wanted.gives)[1]
+        found.append(_at(col(tables.SignaturePart.position) == shapes.RESULT, result))
+    return [condition for condition in found if condition is not None]
+
+
+def _at(position: ColumnElement[bool], type_: Type) -> SelectOfScalar[int] | None:
+    """Types with a part at a position that may unify with this one; None if that is all of them."""
+    if isinstance(type_, Variable):
+        return None
+    query = select(tables.SignaturePart.signature_id).where(position)
+    keys = shapes.generalisations(type_)
+    if keys is not None:
+        return query.where(col(tables.SignaturePart.key).in_(keys))
+    heads = [shapes.head(type_), shapes.ANY]
+    return query.where(or_(*(col(tables.SignaturePart.head) == head for head in heads)))

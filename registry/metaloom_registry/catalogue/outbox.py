@@ -1,0 +1,76 @@
+"""The outbox: what happened, waiting to be told to mirrors such as MLflow.
+
+A message is written in the transaction of what it tells of, so it is there if and only if that
+happened; a mirror takes it as often as it needs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, update
+from sqlmodel import Session, col, select
+
+from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.database import Database
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something a mirror should know: its kind and plain JSON; `attempts` to send it failed."""
+
+    id: int
+    kind: str
+    payload: Mapping[str, Any]
+    attempts: int = 0
+
+
+class Outbox:
+    """The messages of one registry, oldest first."""
+
+    def __init__(self, database: Database, microseconds: Callable[[], int]) -> None:
+        self._database = database
+        self._microseconds = microseconds
+
+    def pending(self, limit: int, after: int = 0) -> Sequence[Message]:
+        """At most `limit` messages not yet sent whose id is above `after`."""
+        query = (
+            select(tables.Outbox)
+            .where(col(tables.Outbox.sent).is_(None), col(tables.Outbox.id) > after)
+            .order_by(col(tables.Outbox.id))
+            .limit(limit)
+        )
+        with self._database.reading() as session:
+            return [
+                Message(row.id or 0, row.kind, row.payload, row.attempts)
+                for row in session.exec(query)
+            ]
+
+    def waiting(self) -> int:
+        """How many messages are not yet sent."""
+        query = select(func.count(col(tables.Outbox.id))).where(col(tables.Outbox.sent).is_(None))
+        with self._database.reading() as session:
+            return session.exec(query).one()
+
+    def mark_sent(self, ids: Sequence[int]) -> None:
+        """Note that a mirror has these messages."""
+        self._change(ids, sent=self._microseconds(), error=None)
+
+    def mark_failed(self, ids: Sequence[int], error: str) -> None:
+        """Note that an attempt to send these messages failed, and why."""
+        self._change(ids, attempts=col(tables.Outbox.attempts) + 1, error=error[:2000])
+
+    def _change(self, ids: Sequence[int], **values: Any) -> None:
+        def change(session: Session) -> None:
+            session.connection().execute(
+                update(tables.Outbox).where(col(tables.Outbox.id).in_(list(ids))).values(**values)
+            )
+
+        self._database.write(change)
+
+
+def announce(session: Session, kind: str, payload: Mapping[str, Any], now: int) -> None:
+    """Leave a message, which counts once this transaction is through."""
+    session.add(tables.Outbox(kind=kind, payload=dict(payload), created=now))

@@ -1,0 +1,120 @@
+"""Text search: names whose name, tags or card hold all words of a query.
+
+How well a name matches is counted from where the words stand, for at most the `CANDIDATES` newest
+names that match, so that a word that is everywhere costs no more than a rare one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, or_
+from sqlalchemy import text as sql
+from sqlmodel import Session, col, select
+
+from metaloom_registry.catalogue import tables
+from metaloom_registry.errors import ParseError
+
+CANDIDATES = 1_000
+MAX_QUERY = 1_000
+MAX_WORDS = 16
+
+_WORD = re.compile(r"[^\W_]+")
+_PLACES = (("name", 4, 3), ("tags", 2, 2))
+"""Where a word may stand besides the card, and what it counts there whole and as a beginning."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A name that matches, how well, and why."""
+
+    name: int
+    score: int
+    why: tuple[str, ...]
+
+
+def words_of(query: str) -> list[str]:
+    """The words of a query in lower case and without accents, each once.
+
+    Raises ParseError where the query is too long or holds no word.
+    """
+    if len(query) > MAX_QUERY:
+        raise ParseError(f"a query of {len(query)} characters is too long; at most {MAX_QUERY}")
+    found = list(dict.fromkeys(_plain(query)))
+    if not found:
+        raise ParseError(f"{query[:80]!r} holds no word to search for; give letters or digits")
+    if len(found) > MAX_WORDS:
+        raise ParseError(f"a query of {len(found)} words is too long; at most {MAX_WORDS}")
+    return found
+
+
+def matches(session: Session, query: str, enough: int) -> list[Match]:
+    """Names that hold all words of a query, the best first.
+
+    Whole words come first; where fewer than `enough` names hold them, beginnings of words count.
+    """
+    words = words_of(query)
+    if session.get_bind().dialect.name == "sqlite":
+        ids = _indexed(session, words, beginnings=False)
+        if len(ids) < enough:
+            ids = list(dict.fromkeys([*ids, *_indexed(session, words, beginnings=True)]))
+    else:
+        ids = _scanned(session, words)
+    rows: list[tuple[int, str, str]] = []
+    for start in range(0, len(ids), 500):
+        rows += session.exec(
+            select(tables.Document.id, tables.Document.title, tables.Document.tags).where(
+                col(tables.Document.id).in_(ids[start : start + 500])
+            )
+        )
+    found = [_match(words, *row) for row in rows]
+    return sorted(found, key=lambda match: (-match.score, -match.name))
+
+
+def _indexed(session: Session, words: Sequence[str], *, beginnings: bool) -> list[int]:
+    """The newest names that the full-text index of SQLite gives."""
+    star = "*" if beginnings else ""
+    rows = session.connection().execute(
+        sql(
+            "SELECT rowid FROM document_words WHERE document_words MATCH :query "
+            "ORDER BY rowid DESC LIMIT :limit"
+        ),
+        {"query": " ".join(f'"{word}"{star}' for word in words), "limit": CANDIDATES},
+    )
+    return [row[0] for row in rows]
+
+
+def _scanned(session: Session, words: Sequence[str]) -> list[int]:
+    """The newest names whose text holds the words anywhere: for databases without an index."""
+    texts = (col(tables.Document.title), col(tables.Document.tags), col(tables.Document.card))
+    holds = [or_(*(text.icontains(word, autoescape=True) for text in texts)) for word in words]
+    query = select(tables.Document.id).where(and_(*holds))
+    return list(session.exec(query.order_by(col(tables.Document.id).desc()).limit(CANDIDATES)))
+
+
+def _match(words: Sequence[str], name: int, title: str, tags: str) -> Match:
+    score = 0
+    why = []
+    texts = {"name": _plain(title), "tags": _plain(tags)}
+    for word in words:
+        place, counted = "card", 1
+        for candidate, whole, beginning in _PLACES:
+            if word in texts[candidate]:
+                place, counted = candidate, whole
+                break
+            if any(other.startswith(word) for other in texts[candidate]):
+                place, counted = candidate, beginning
+                break
+        score += counted
+        why.append(f"its {place} {'have' if place == 'tags' else 'has'} {word!r}")
+    return Match(name, score, tuple(why))
+
+
+def _plain(text: str) -> list[str]:
+    """The words of a text as the index has them: lower case, without accents."""
+    decomposed = unicodedata.normalize("NFKD", text.lower())
+    kept = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return _WORD.findall(kept)
