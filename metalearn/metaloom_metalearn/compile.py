@@ -9,16 +9,29 @@ exchange: closures reach blocks through the module that runs them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
 
+from metaloom_metalearn.batch_code import (
+    Closure,
+    Code,
+    Environment,
+    Frame,
+    Partial,
+    applied,
+    block,
+    call,
+    choice,
+    constant,
+    variable,
+)
 from metaloom_metalearn.mode import Hard, Mode
 from metaloom_metalearn.soft import SoftLabel
-from metaloom_metalearn.values import BatchedValue, Rows, device_of, rows_of, take
+from metaloom_metalearn.values import BatchedValue, device_of, rows_of
 from metaloom_registry import (
     Apply,
     Bound,
@@ -41,19 +54,6 @@ from metaloom_registry import (
 MAX_NODES = 100_000
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Where code runs: how many rows there are, on what device, and whose blocks are used."""
-
-    rows: int
-    device: torch.device
-    module: TermModule
-
-
-Environment: TypeAlias = tuple[BatchedValue, ...]
-Code: TypeAlias = Callable[[Environment, Frame], BatchedValue]
-
-
 class TermModule(nn.Module):
     """A compiled term: `forward(*inputs)` applies it to batched values.
 
@@ -74,8 +74,9 @@ class TermModule(nn.Module):
 
     def forward(self, *inputs: BatchedValue) -> BatchedValue:
         rows = rows_of(inputs)
+        blocks = cast("Sequence[nn.Module]", self.blocks)
         device = device_of(inputs) or next((p.device for p in self.parameters()), None)
-        frame = Frame(1 if rows is None else rows, device or torch.device("cpu"), self)
+        frame = Frame(1 if rows is None else rows, device or torch.device("cpu"), blocks)
         value = self._code((), frame)
         for one in inputs:
             value = value(one)
@@ -84,62 +85,6 @@ class TermModule(nn.Module):
     def parts(self) -> dict[Reference, nn.Module]:
         """The trained blocks by reference."""
         return dict(zip(self.references, self.blocks, strict=True))
-
-
-@dataclass(frozen=True, eq=False)
-class Closure(Rows):
-    """A lambda and the values it captured, one for each row of its frame."""
-
-    body: Code
-    captured: Environment
-    frame: Frame
-
-    def __call__(self, argument: BatchedValue) -> BatchedValue:
-        frame = self.frame
-        rows = rows_of(argument)
-        if rows is not None and rows != frame.rows:
-            mine = self.rows()
-            if mine is not None and mine != rows:
-                raise TypeMismatch(
-                    f"a function made for {mine} rows is called on {rows}; inputs need equally "
-                    "many rows, and a primitive says with `take` on which rows it calls a function"
-                )
-            frame = replace(frame, rows=rows)
-        return self.body((*self.captured, argument), frame)
-
-    def rows(self) -> int | None:
-        return rows_of(self.captured)
-
-    def device(self) -> torch.device:
-        return self.frame.device
-
-    def take(self, index: torch.Tensor) -> Closure:
-        captured = tuple(take(value, index) for value in self.captured)
-        return Closure(self.body, captured, replace(self.frame, rows=len(index)))
-
-
-@dataclass(frozen=True, eq=False)
-class Partial(Rows):
-    """A primitive or a block that still waits for arguments."""
-
-    function: Callable[..., BatchedValue]
-    arity: int
-    arguments: tuple[BatchedValue, ...] = ()
-
-    def __call__(self, argument: BatchedValue) -> BatchedValue:
-        arguments = (*self.arguments, argument)
-        if len(arguments) == self.arity:
-            return self.function(*arguments)
-        return Partial(self.function, self.arity, arguments)
-
-    def rows(self) -> int | None:
-        return rows_of(self.arguments)
-
-    def device(self) -> torch.device | None:
-        return device_of(self.arguments)
-
-    def take(self, index: torch.Tensor) -> Partial:
-        return Partial(self.function, self.arity, take(self.arguments, index))
 
 
 def compile_term(
@@ -198,7 +143,7 @@ class _Compiler:
         if self.nodes > MAX_NODES:
             raise TypeMismatch(f"the program has more than {MAX_NODES} nodes once expanded")
         if isinstance(term, Bound):
-            return _variable(scope.slot(term.index))
+            return variable(scope.slot(term.index))
         if isinstance(term, Lambda):
             return self.function(term, scope)
         if isinstance(term, Apply):
@@ -207,10 +152,10 @@ class _Compiler:
             value, body = self.code(term.value, scope), self.code(term.body, scope.extended())
             return lambda env, frame: body((*env, value(env, frame)), frame)
         if isinstance(term, Literal):
-            constant, mode = term.value, self.mode
-            if isinstance(constant, str):
-                raise TypeMismatch(f"the text {constant[:40]!r} has no batched form")
-            return lambda env, frame: mode.literal(constant, frame.rows, frame.device)
+            literal, mode = term.value, self.mode
+            if isinstance(literal, str):
+                raise TypeMismatch(f"the text {literal[:40]!r} has no batched form")
+            return lambda env, frame: mode.literal(literal, frame.rows, frame.device)
         if isinstance(term, Use):
             return self.use(term.reference)
         raise TypeMismatch(f"{_described(term)} has no value yet; fill it before compiling")
@@ -233,12 +178,14 @@ class _Compiler:
         head, given = spine(term)
         arguments = [self.code(argument, scope) for argument in given]
         called = self.callee(head.reference) if isinstance(head, Use) else None
-        if called is None or called[1] > len(arguments) or called[1] == 0:
-            function, rest = self.code(head, scope), arguments
+        if isinstance(head, Use) and called is not None and 0 < called[1] <= len(arguments):
+            now, rest = arguments[: called[1]], arguments[called[1] :]
+            choices = self.mode.choices(self.load(head.reference))
+            function = choice(now, choices) if choices else call(called[0], now)
         else:
-            function, rest = _call(called[0], arguments[: called[1]]), arguments[called[1] :]
+            function, rest = self.code(head, scope), arguments
         for argument in rest:
-            function = _applied(function, argument)
+            function = applied(function, argument)
         return function
 
     def use(self, reference: Reference) -> Code:
@@ -248,7 +195,7 @@ class _Compiler:
             return self.program(reference, cast(Term, loaded))
         function, arity = called
         if arity == 0:
-            return _constant(function)
+            return constant(function)
 
         def make(env: Environment, frame: Frame) -> Partial:
             return Partial(lambda *arguments: function(frame, *arguments), arity)
@@ -269,7 +216,7 @@ class _Compiler:
         if isinstance(loaded, nn.Module):
             self.blocks.setdefault(reference, loaded)
             place = list(self.blocks).index(reference)
-            return _block(place), len(uncurried(self.type_of(reference))[0])
+            return block(place), len(uncurried(self.type_of(reference))[0])
         return None
 
     def program(self, reference: Reference, term: Term) -> Code:
@@ -294,47 +241,6 @@ def free_indices(term: Term) -> frozenset[int]:
     if isinstance(term, Apply):
         return free_indices(term.function) | free_indices(term.argument)
     return frozenset()
-
-
-def _variable(slot: int) -> Code:
-    return lambda env, frame: env[slot]
-
-
-def _call(function: Callable[..., BatchedValue], arguments: list[Code]) -> Code:
-    return lambda env, frame: function(frame, *(code(env, frame) for code in arguments))
-
-
-def _applied(function: Code, argument: Code) -> Code:
-    return lambda env, frame: function(env, frame)(argument(env, frame))
-
-
-def _constant(function: Callable[..., BatchedValue]) -> Code:
-    """A primitive of no parameters gives one row, which is repeated."""
-
-    def value(env: Environment, frame: Frame) -> BatchedValue:
-        return take(
-            function(frame), torch.zeros(frame.rows, dtype=torch.int64, device=frame.device)
-        )
-
-    return value
-
-
-def _block(place: int) -> Callable[..., BatchedValue]:
-    """The call of a block: on no rows at all, the shape of its output is that on one row."""
-
-    def call(frame: Frame, *arguments: BatchedValue) -> BatchedValue:
-        block = frame.module.blocks[place]
-        if rows_of(arguments) == 0 and not block.training:
-            return take(block(*map(_one_row, arguments)), torch.zeros(0, dtype=torch.int64))
-        return block(*arguments)
-
-    return call
-
-
-def _one_row(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(map(_one_row, value))
-    return value.new_zeros((1, *value.shape[1:])) if isinstance(value, torch.Tensor) else value
 
 
 def _described(term: Term) -> str:

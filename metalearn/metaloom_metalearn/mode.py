@@ -10,8 +10,17 @@ import torch
 
 from metaloom_metalearn.soft import SoftBool, SoftInt
 from metaloom_metalearn.values import BatchedValue
-from metaloom_registry import Constructed, Primitive, Tensor, Type, TypeMismatch
-from metaloom_registry.types import Arrow
+from metaloom_registry import (
+    BOOL,
+    Arrow,
+    Constructed,
+    Loaded,
+    Primitive,
+    Tensor,
+    Type,
+    TypeMismatch,
+    uncurried,
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,21 @@ class Hard:
                 "it cannot be compiled; evaluate it on plain values instead"
             )
         return primitive.batched
+
+    def choices(self, block: Loaded) -> tuple[int, int] | None:
+        """None: what is uncertain needs every argument."""
+        del block
+        return None
+
+    def choices(self, block: Loaded) -> tuple[int, int] | None:
+        """Which argument the block gives where its first is false and where true, if that is all.
+
+        None for any other block: all of its arguments are computed for all rows.
+        """
+        if not isinstance(block, Primitive) or block.choose is None:
+            return None
+        arguments, _ = uncurried(block.signature)
+        return (block.choose(False), block.choose(True)) if arguments[0] == BOOL else None
 
     def literal(self, value: int | bool | float, rows: int, device: torch.device) -> BatchedValue:
         """The value in each of `rows` rows."""
@@ -52,6 +76,16 @@ class Soft:
                 "gradient can pass a program that uses it"
             )
         return primitive.batched
+
+    def choices(self, block: Loaded) -> tuple[int, int] | None:
+        """Which argument the block gives where its first is false and where true, if that is all.
+
+        None for any other block: all of its arguments are computed for all rows.
+        """
+        if not isinstance(block, Primitive) or block.choose is None:
+            return None
+        arguments, _ = uncurried(block.signature)
+        return (block.choose(False), block.choose(True)) if arguments[0] == BOOL else None
 
     def literal(self, value: int | bool | float, rows: int, device: torch.device) -> BatchedValue:
         """The value in each of `rows` rows, with certainty."""
