@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from metaloom_registry.lazy import lazy_names
+from metaloom_registry import lazy_names
 
 if TYPE_CHECKING:
     from metaloom_heads.declarations import PRIMITIVES as PRIMITIVES
