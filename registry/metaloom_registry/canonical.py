@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -22,6 +23,8 @@ Json: TypeAlias = (
 MAX_DEPTH = 256
 MAX_BYTES = 32 * 1024 * 1024
 _INT64 = 1 << 63
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[{\]}]', re.DOTALL)
+"""A text, or a bracket; a text that does not end is taken to the end: one pass is enough."""
 
 
 def dump_canonical(value: Json) -> bytes:
@@ -61,23 +64,13 @@ def load_strict(data: bytes, what: str = "JSON") -> Any:
 
 
 def _refuse_deep_nesting(data: bytes, what: str) -> None:
-    """Count brackets before the JSON reader recurses into them; brackets in text may be counted."""
+    """Count brackets outside of texts before the JSON reader recurses into them."""
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return
     depth = 0
-    in_text = False
-    escaped = False
-    for byte in data:
-        if in_text:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_text = False
-        elif byte == 0x22:
-            in_text = True
-        elif byte in (0x5B, 0x7B):
+    for token in _TOKEN.finditer(data):
+        byte = data[token.start()]
+        if byte in (0x5B, 0x7B):
             depth += 1
             if depth > MAX_DEPTH:
                 raise ParseError(f"{what} nests deeper than {MAX_DEPTH} levels")
@@ -115,11 +108,11 @@ def _checked(value: Any, depth: int) -> Any:
     """The value with sorted keys, tuples as lists; ParseError where it is no JSON value."""
     if depth > MAX_DEPTH:
         raise ParseError(f"a value nests deeper than {MAX_DEPTH} levels")
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, str):
-        if any(0xD800 <= ord(c) <= 0xDFFF for c in value):
+        if not value.isascii() and any(0xD800 <= ord(c) <= 0xDFFF for c in value):
             raise ParseError(f"the text {value[:40]!r} holds a lone surrogate")
+        return value
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         if not -_INT64 <= value < _INT64:
@@ -129,13 +122,19 @@ def _checked(value: Any, depth: int) -> Any:
         if not math.isfinite(value):
             raise ParseError(f"{value} is not a JSON number")
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         for key in value:
             if not isinstance(key, str):
                 raise ParseError(f"the key {key!r} is not a text")
-            _checked(key, depth)
-        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+            if not key.isascii():
+                _checked(key, depth)
+        ascii_only = all(map(str.isascii, value))  # then code points are code units
+        keys = sorted(value, key=None if ascii_only else _code_units)
         return {key: _checked(value[key], depth + 1) for key in keys}
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+    if isinstance(value, list | tuple | Sequence) and not isinstance(value, bytes | bytearray):
         return [_checked(item, depth + 1) for item in value]
     raise ParseError(f"{type(value).__name__} is not a JSON value")
+
+
+def _code_units(key: str) -> bytes:
+    return key.encode("utf-16-be")

@@ -36,7 +36,7 @@ class GraphModule(nn.Module):
         """tensors: each tensor the graph owns, by name; they become the module's own."""
         super().__init__()
         self.graph = _Frozen(graph)
-        self._programs = (Program(graph, training=False), Program(graph, training=True))
+        self._programs: dict[bool, Program] = {}
         self._places: list[tuple[nn.Module, str]] = []
         self._single = len(graph.inputs) == 1 and isinstance(graph.inputs[0], Leaf)
         scopes: dict[tuple[str, ...], nn.Module] = {(): self}
@@ -61,7 +61,7 @@ class GraphModule(nn.Module):
     def forward(self, *inputs: Any) -> Any:
         """One forward pass on batched inputs; TypeMismatch where their shapes do not fit."""
         graph = self.graph.value
-        program = self._programs[self.training]
+        program = self._programs.get(self.training) or self._prepare(training=self.training)
         if self._single and len(inputs) == 1:
             values = list(inputs)
         else:
@@ -75,6 +75,18 @@ class GraphModule(nn.Module):
         for old, (_, slot) in zip(before, program.updates, strict=True):
             _write_back(old, values[slot])
         return _unflatten(graph.outputs, values)
+
+    def train(self, mode: bool = True) -> GraphModule:
+        """Set the mode, and make the steps of that mode ready."""
+        super().train(mode)
+        if mode not in self._programs:
+            self._prepare(training=mode)
+        return self
+
+    def _prepare(self, *, training: bool) -> Program:
+        program = Program(self.graph.value, training=training)
+        self._programs[training] = program
+        return program
 
     def extra_repr(self) -> str:
         graph = self.graph.value

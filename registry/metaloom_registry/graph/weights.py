@@ -13,7 +13,7 @@ from metaloom_registry.canonical import load_strict
 from metaloom_registry.errors import ParseError, Refused
 from metaloom_registry.graph.document import Graph
 from metaloom_registry.graph.reading import MAX_STATE, check_state_name
-from metaloom_registry.graph.values import MAX_RANK, Spec
+from metaloom_registry.graph.values import FLOATS, MAX_RANK, Spec
 
 MAX_HEADER = 4 * 1024 * 1024
 MAX_BYTES = 16 << 30
@@ -97,21 +97,42 @@ def read_weights(graph: Graph, weights: bytes) -> dict[str, Tensor]:
     """
     entries = check_weights(graph, weights)
     view = bytearray(weights) if entries else bytearray()
-    kinds = {state.name: state.kind for state in graph.state}
     found = {}
     for name, entry in entries.items():
         dtype = getattr(torch, entry.spec.dtype)
-        if entry.spec.elements == 0:
-            tensor = torch.empty(entry.spec.shape, dtype=dtype)
-        else:
-            flat = torch.frombuffer(
-                view, dtype=dtype, count=entry.spec.elements, offset=entry.start
-            )
-            tensor = flat.clone().reshape(entry.spec.shape)
-        if entry.spec.floating:
-            _check_finite(tensor, name, infinities=kinds[name] != "parameter")
-        found[name] = tensor
+        count = entry.spec.elements
+        if count == 0:
+            found[name] = torch.empty(entry.spec.shape, dtype=dtype)
+            continue
+        flat = torch.frombuffer(view, dtype=dtype, count=count, offset=entry.start)
+        found[name] = flat.clone().view(entry.spec.shape)
+    if not _all_finite(view, entries):
+        kinds = {state.name: state.kind for state in graph.state}
+        for name, tensor in found.items():
+            if tensor.is_floating_point():
+                _check_finite(tensor, name, infinities=kinds[name] != "parameter")
     return found
+
+
+def _all_finite(view: bytearray, entries: Mapping[str, Entry]) -> bool:
+    """Whether no float is NaN or infinite; in one look at each run of tensors of one dtype."""
+    runs: list[tuple[str, int, int]] = []
+    for entry in sorted(entries.values(), key=lambda entry: entry.start):
+        name, start, stop = entry.spec.dtype, entry.start, entry.start + entry.spec.bytes
+        if runs and runs[-1][0] == name and runs[-1][2] == start:
+            runs[-1] = (name, runs[-1][1], stop)
+        else:
+            runs.append((name, start, stop))
+    for name, start, stop in runs:
+        if name in FLOATS and stop > start:
+            dtype = getattr(torch, name)
+            flat = torch.frombuffer(
+                view, dtype=dtype, count=(stop - start) // dtype.itemsize, offset=start
+            )
+            low, high = torch.aminmax(flat)  # NaN anywhere makes both NaN
+            if not bool(torch.isfinite(low) & torch.isfinite(high)):
+                return False
+    return True
 
 
 def _check_finite(tensor: Tensor, name: str, *, infinities: bool) -> None:
