@@ -20,6 +20,7 @@ from metaloom_registry.names import Reference
 from metaloom_registry.types import BOOL, FLOAT, INT, TEXT, Type
 
 MAX_NODES = 100_000
+"""How large a term from elsewhere, or one that grows by expansion, may be."""
 MAX_DEPTH = 200
 """How deep a term from elsewhere may nest, so that walking over it is safe in any thread."""
 
@@ -119,6 +120,7 @@ class Hole:
 
 
 Term: TypeAlias = Bound | Lambda | Apply | Let | Literal | Use | Hole
+"""A program, or a part of one."""
 
 
 def apply(function: Term, *arguments: Term) -> Term:

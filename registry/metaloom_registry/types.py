@@ -114,19 +114,27 @@ class Arrow:
 
 
 Type: TypeAlias = Variable | Tensor | Constructed | Arrow
+"""What a value is: a variable, a tensor type, a constructed type or a function type."""
 
 INT = Constructed("int")
+"""Integers of 64 bits."""
 BOOL = Constructed("bool")
+"""Truth values."""
 FLOAT = Constructed("float")
+"""Numbers of double precision."""
 TEXT = Constructed("text")
+"""Unicode text."""
 GRID = Constructed("grid")
+"""Rows of cells, each a digit 0 to 9."""
 
 
 def list_of(item: Type) -> Type:
+    """`list[item]`."""
     return Constructed("list", (item,))
 
 
 def tuple_of(*items: Type) -> Type:
+    """The type of a tuple: `(A, B)`."""
     return Constructed("tuple", items)
 
 

@@ -67,7 +67,7 @@ def test_no_file_names_the_host_of_a_package_registry():
         "pypi." + "org",
         "files.python" + "hosted",
         "download.py" + "torch.org",
-        "registry.npm",
+        "registry." + "npm",
     ]
 
     found = {str(path): host for path, text in texts() for host in hosts if host in text}
