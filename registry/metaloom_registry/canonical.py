@@ -16,9 +16,8 @@ from typing import Any, TypeAlias
 
 from metaloom_registry.errors import ParseError
 
-Json: TypeAlias = (
-    "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"  # one JSON value
-)
+Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+"""One JSON value."""
 
 MAX_DEPTH = 256
 MAX_BYTES = 32 * 1024 * 1024
