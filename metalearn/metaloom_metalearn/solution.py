@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from metaloom_registry import Entry, Library, Reference, Term, Type
 
-from metaloom_metalearn.search.candidate import Scored
+from metaloom_metalearn.search.candidate import Part, Scored
 from metaloom_metalearn.search.trace import Trace
 from metaloom_metalearn.tasks import Examples
 
@@ -46,7 +46,7 @@ class Solution:
     term_type: Type
     library: Library = field(repr=False)
     entries: tuple[Entry, ...] = field(repr=False)
-    parts: Mapping[Reference, nn.Module] = field(default_factory=dict, repr=False)
+    parts: Mapping[Reference, Part] = field(default_factory=dict, repr=False)
     support: Examples | None = field(default=None, repr=False)
     cost: float = 0.0
     support_score: Score | None = None

@@ -10,10 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from metaloom_registry import Reference, Term, Type
+from metaloom_registry import Digest, Reference, Term, Type
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+@dataclass(frozen=True)
+class Part:
+    """A module that was adapted or trained for a term: its type as a block, and what it came from."""
+
+    module: nn.Module
+    type: Type
+    parents: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -21,14 +30,14 @@ class Candidate:
     """A term, its type and its cost under the grammar.
 
     `type` is the task's type, or `examples[X, Y] -> X -> Y` for a term that takes the support
-    first.  `parts` holds the modules that were adapted or trained for this term, under the
-    provisional references (`@sha256:<digest of the state's bytes>`) the term names them by.
+    first.  `parts` holds what was adapted or trained for this term, under the provisional
+    references (`@sha256:<digest of the state's bytes>`) that the term names them by.
     """
 
     term: Term
     type: Type
     cost: float
-    parts: Mapping[Reference, nn.Module] = field(default_factory=dict)
+    parts: Mapping[Reference, Part] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,12 +58,12 @@ class Scored:
 
     @property
     def exact(self) -> bool:
-        """Whether it gets every support example right."""
-        return all(self.right)
+        """Whether it gets every support example right, and is sure of it."""
+        return self.loss == 0.0 and all(self.right)
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """What candidates are sorted by: right on every example first, then by score."""
+        """What candidates are sorted by: exact ones first, then by score."""
         return not self.exact, self.score
 
 

@@ -1,0 +1,428 @@
+"""Bottom-up enumeration with observational equivalence: the distinct terms of one context, by cost.
+
+A context is what variables are in scope; a bank evaluates the terms of its context on its rows
+(environments), and of two terms of one type with equal values on all rows keeps the cheaper.  A
+value that does not exist (`FAILED`) is a value too; a term that has no value on any row is dropped.
+
+The outermost bank has the task's inputs as variables and the examples as rows.  The body of a
+function argument, such as the first of `map : (a -> b) -> list[a] -> list[b]`, is a term of an
+inner bank, which has the function's parameters as further variables and pairs of an outer row and
+probe values as rows (`probes`).  A function is applied through a table of its values for each
+outer row, which is filled on demand, so that what is computed is exact wherever the probes are.
+
+Levels are made on demand: to make the terms of a type at a level, a bank asks for terms of the
+argument types at lower levels, in itself or in an inner bank.  What an inner bank shares with the
+outer one is not enumerated again but carried over, and only applications with at least one
+argument that uses the new variables are made there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, TypeAlias
+
+from metaloom_metalearn.clock import Clock
+from metaloom_metalearn.search.constants import values_within
+from metaloom_metalearn.search.grammar import Grammar, Production, Slot, level_of
+from metaloom_metalearn.search.node import (
+    FAILED,
+    Abstraction,
+    Environment,
+    Memo,
+    Node,
+    Variable,
+    code_of,
+    function_of,
+)
+from metaloom_metalearn.search.probes import PER_POOL, probe_rows
+from metaloom_registry import EvaluationError, Type
+
+Values: TypeAlias = tuple[Any, ...]
+"""The values of a term, one a row."""
+
+Pool: TypeAlias = tuple[Sequence[Node], Sequence[Node]]
+"""Terms of one type and level: those carried over from the outer bank, and those made here."""
+
+EMPTY: Pool = ((), ())
+CHUNK = 256
+CALLS = 200
+
+
+class Exhausted(Exception):  # noqa: N818 - it ends a search, it is no error
+    """The search must end now: out of time or out of memory. The message says which."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The bounds of an enumeration.
+
+    `cells` bounds the values kept in all banks, an item of a list counting as one; `items` the
+    length of any list or text a kept term may produce; `depth` how deep functions nest; `rows` how
+    many rows an inner bank has, unless there are more examples.
+    """
+
+    cells: int = 20_000_000
+    items: int = 1000
+    depth: int = 2
+    rows: int = 40
+
+
+@dataclass
+class Workshop:
+    """What the banks of one enumeration share; `left` are the cells that may still be kept."""
+
+    grammar: Grammar
+    clock: Clock
+    limits: Limits
+    counts: Counter[str] = field(default_factory=Counter)
+    left: int = 0
+
+    def __post_init__(self) -> None:
+        self.left = self.limits.cells
+
+    def keeps(self, values: Sequence[Any]) -> bool:
+        """Account for values to keep; False where one is longer than is allowed."""
+        cells = len(values)
+        if isinstance(values[0], tuple | str) or values[0] is FAILED:
+            sizes = [len(value) for value in values if isinstance(value, tuple | str)]
+            if sizes and max(sizes) > self.limits.items:
+                self.counts["oversized"] += 1
+                return False
+            cells += sum(sizes)
+        self.left -= cells
+        if self.left < 0:
+            raise Exhausted(
+                f"the memory limit of {self.limits.cells} kept values was reached; "
+                "raise Limits(cells=...) to search on"
+            )
+        return True
+
+
+class Bank:
+    """The distinct terms of one context.
+
+    `scope` are the types of the variables, `environments` the rows, `outputs` each row's output of
+    the task and its type.  An inner bank knows its outer one, the outer row of each of its rows
+    (`owners`), and how deep it lies.  With a `target`, a type and values, `expand` yields what
+    equals it even where it is not new.
+    """
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        scope: tuple[Type, ...],
+        environments: Sequence[Environment],
+        outputs: Sequence[tuple[Any, Type]],
+        outer: Bank | None = None,
+        owners: Sequence[int] = (),
+        target: tuple[Type, Values] | None = None,
+    ) -> None:
+        self.workshop = workshop
+        self.scope = scope
+        self.environments = environments
+        self.outputs = outputs
+        self.outer = outer
+        self.owners = owners
+        self.target = target
+        self.depth = outer.depth + 1 if outer else 0
+        known = len(outer.scope) if outer else 0
+        self.fresh = sum(1 << place for place in range(known, len(scope)))
+        self.levels: dict[Type, list[Pool]] = {}
+        self.functions: dict[tuple[Slot, int], Pool] = {}
+        self.seen: dict[Type, dict[Values, Node]] = {}
+        self.inner: dict[tuple[Type, ...], Bank | None] = {}
+        self.leaves: dict[Type, list[tuple[int, Node]]] = {}
+        self.samples: dict[tuple[Type, int], list[Any]] = {}
+        self._members: list[list[int]] | None = None
+        for place in range(known, len(scope)):
+            self._add_variable(place)
+        if outer is None:
+            self._add_constants()
+
+    def level(self, type_: Type, level: int) -> Pool:
+        """The terms of a type at a level; all lower levels are made first."""
+        made = self.levels.setdefault(type_, [EMPTY])
+        while len(made) <= level:
+            self.add_level(type_, list(self.expand(type_, len(made))))
+        return made[level]
+
+    def add_level(self, type_: Type, new: Sequence[Node]) -> None:
+        """Keep what `expand` made as the next level of the type."""
+        made = self.levels.setdefault(type_, [EMPTY])
+        made.append((self._carried(type_, len(made)), new))
+
+    def pool(self, slot: Slot, level: int) -> Pool:
+        """What can stand as this argument at this level."""
+        if not slot.taken:
+            made = self.levels.get(slot.result)
+            if made is not None and level < len(made):
+                return made[level]
+            return self.level(slot.result, level)
+        key = (slot, level)
+        pool = self.functions.get(key)
+        if pool is None:
+            pool = self.functions[key] = self._function_pool(slot, level)
+        return pool
+
+    def expand(self, type_: Type, level: int) -> Iterator[Node]:
+        """The new distinct terms of a type at a level, as they are found."""
+        seen = self.seen.setdefault(type_, {})
+        for at, node in self.leaves.get(type_, ()):
+            if at == level and node.values not in seen:
+                seen[node.values] = node
+                yield node
+        for production in self.workshop.grammar.productions.get(type_, ()):
+            rest = level - production.level
+            if production.slots and rest >= len(production.slots):
+                for choices in self._choices(production, rest):
+                    yield from self._applied(production, choices, seen)
+
+    def _choices(self, production: Production, rest: int) -> Iterator[list[Sequence[Node]]]:
+        """Arguments whose levels add up to `rest`, at least one of them made here."""
+        for pools in self._splits(production.slots, rest, production.symmetric):
+            for first in range(len(pools)):
+                choices = [old for old, _ in pools[:first]]
+                choices.append(pools[first][1])
+                choices += [[*old, *new] if old else new for old, new in pools[first + 1 :]]
+                if all(choices):
+                    yield choices
+
+    def _splits(
+        self, slots: Sequence[Slot], rest: int, symmetric: bool = False
+    ) -> Iterator[list[Pool]]:
+        """Pools for the slots, none empty, whose levels add up to `rest`."""
+        slot = slots[0]
+        if len(slots) == 1:
+            pool = self.pool(slot, rest)
+            if pool[0] or pool[1]:
+                yield [pool]
+            return
+        highest = rest // 2 if symmetric else rest - len(slots) + 1
+        for level in range(1, highest + 1):
+            pool = self.pool(slot, level)
+            if pool[0] or pool[1]:
+                for others in self._splits(slots[1:], rest - level):
+                    yield [pool, *others]
+
+    def _applied(
+        self, production: Production, choices: Sequence[Sequence[Node]], seen: dict[Values, Node]
+    ) -> Iterator[Node]:
+        """Apply to every combination of the choices; yield what is new."""
+        workshop, call = self.workshop, production.call
+        counts, expired = workshop.counts, workshop.clock.expired
+        target = self.target[1] if self.target and self.target[0] == production.result else None
+        direct = production.choose is None and production.bounded
+        *leading, last = choices
+        chunks = [last[i : i + CHUNK] for i in range(0, len(last), CHUNK)]
+        for chosen in product(*leading):
+            before = [node.values for node in chosen]
+            whole = direct and not any(node.failed for node in chosen)
+            for chunk in chunks:
+                if expired():
+                    raise Exhausted("the time is up")
+                counts["generated"] += len(chunk)
+                for node in chunk:
+                    failed = True
+                    if whole and not node.failed:
+                        try:
+                            values = tuple(map(call, *before, node.values))
+                            failed = False
+                        except Exception:  # noqa: BLE001 - whatever a primitive raises
+                            values = _row_by_row(production, (*before, node.values))
+                    else:
+                        values = _row_by_row(production, (*before, node.values))
+                    if values in seen:
+                        if target is None or values != target:
+                            continue
+                    elif failed and values.count(FAILED) == len(values):
+                        counts["failed"] += 1
+                        continue
+                    made = Node(
+                        production,
+                        (*chosen, node),
+                        values,
+                        production.cost + node.cost + sum(n.cost for n in chosen),
+                        node.uses | _union(chosen),
+                        failed and FAILED in values,
+                    )
+                    if workshop.keeps(values):
+                        seen.setdefault(values, made)
+                        counts["distinct"] += 1
+                        yield made
+
+    def _function_pool(self, slot: Slot, level: int) -> Pool:
+        """The functions of a type at a level, as tables over this bank's rows."""
+        if self.depth >= self.workshop.limits.depth:
+            return EMPTY
+        inner = self._inner(slot.taken)
+        if inner is None:
+            return EMPTY
+        carried: list[Node] = []
+        if self.outer is not None:
+            old, new = self.outer.pool(slot, level)
+            carried = [n.on(self._broadcast(n.values), failed=False) for n in (*old, *new)]
+        bodies = [n for pool in inner.level(slot.result, level) for n in pool]
+        if self.outer is not None:
+            bodies = [body for body in bodies if body.uses & self.fresh]
+        return carried, [self._function(body, inner) for body in bodies]
+
+    def _function(self, body: Node, inner: Bank) -> Node:
+        base = len(self.scope)
+        count = len(inner.scope) - base
+        code = code_of(body)
+        values: list[Any] = []
+        for environment, rows in zip(self.environments, inner.members(), strict=True):
+            if count == 1:
+                table = Memo(code, environment)
+                for row in rows:
+                    value = body.values[row]
+                    if value is not FAILED:
+                        table[inner.environments[row][base]] = value
+                values.append(table.__getitem__)
+            else:
+                values.append(function_of(code, environment, count))
+        self.workshop.left -= len(inner.environments)
+        head = Abstraction(base, count)
+        return Node(head, (body,), tuple(values), body.cost, body.uses & ~inner.fresh, failed=False)
+
+    def _inner(self, parameters: tuple[Type, ...]) -> Bank | None:
+        """The bank of the bodies of functions of these parameters; None where nothing probes them."""
+        if parameters in self.inner:
+            return self.inner[parameters]
+        rows = probe_rows(
+            self.environments,
+            self.scope,
+            self.outputs,
+            parameters,
+            max(self.workshop.limits.rows, len(self.environments)),
+            self._samples,
+        )
+        self.inner[parameters] = (
+            Bank(
+                self.workshop,
+                (*self.scope, *parameters),
+                [(*self.environments[owner], *values) for owner, values in rows],
+                [self.outputs[owner] for owner, _ in rows],
+                self,
+                [owner for owner, _ in rows],
+            )
+            if rows
+            else None
+        )
+        return self.inner[parameters]
+
+    def members(self) -> list[list[int]]:
+        """The rows that belong to each row of the outer bank."""
+        if self._members is None:
+            assert self.outer is not None
+            self._members = [[] for _ in self.outer.environments]
+            for row, owner in enumerate(self.owners):
+                self._members[owner].append(row)
+        return self._members
+
+    def _carried(self, type_: Type, level: int) -> list[Node]:
+        """The outer bank's terms of a type and level that are distinct here too, on these rows."""
+        if self.outer is None:
+            return []
+        seen = self.seen.setdefault(type_, {})
+        carried = []
+        old, new = self.outer.level(type_, level)
+        for node in (*old, *new):
+            values = self._broadcast(node.values)
+            if values not in seen and self.workshop.keeps(values):
+                made = node.on(values, failed=node.failed and FAILED in values)
+                seen[values] = made
+                carried.append(made)
+        return carried
+
+    def _broadcast(self, values: Values) -> Values:
+        return tuple([values[owner] for owner in self.owners])
+
+    def _samples(self, type_: Type, depth: int = 2) -> list[Any]:
+        """A few values of a type that the first environments can make without functions."""
+        known = self.samples.get((type_, depth))
+        if known is not None:
+            return known
+        found: dict[Any, None] = {}
+        for environment in self.environments[:PER_POOL]:
+            for value, held in zip(environment, self.scope, strict=True):
+                found.update(dict.fromkeys(values_within(value, held, type_)))
+        for production in self.workshop.grammar.productions.get(type_, ()):
+            slots = production.slots
+            if len(found) >= PER_POOL or depth == 0 or any(slot.taken for slot in slots):
+                continue
+            columns = [self._samples(slot.result, depth - 1) for slot in slots]
+            for arguments in zip(*columns, strict=False):
+                values = _row_by_row(production, tuple((argument,) for argument in arguments))
+                found.update(dict.fromkeys(v for v in values if v is not FAILED))
+        self.samples[type_, depth] = made = list(found)[:PER_POOL]
+        return made
+
+    def _add_variable(self, place: int) -> None:
+        type_ = self.scope[place]
+        values = tuple(environment[place] for environment in self.environments)
+        cost = self.workshop.grammar.variables.get(type_, 0.0)
+        node = Node(Variable(place), (), values, cost, 1 << place, failed=False)
+        self.leaves.setdefault(type_, []).append((level_of(cost), node))
+
+    def _add_constants(self) -> None:
+        rows = len(self.environments)
+        grammar = self.workshop.grammar
+        for type_, constants in grammar.constants.items():
+            for constant in constants:
+                values = (constant.literal.value,) * rows
+                node = Node(constant.literal, (), values, constant.cost, 0, failed=False)
+                self.leaves.setdefault(type_, []).append((constant.level, node))
+        for type_, productions in grammar.productions.items():
+            for production in productions:
+                if not production.slots:
+                    values = (production.call(),) * rows
+                    node = Node(production, (), values, production.cost, 0, failed=False)
+                    self.leaves.setdefault(type_, []).append((production.level, node))
+
+
+def _union(nodes: Sequence[Node]) -> int:
+    uses = 0
+    for node in nodes:
+        uses |= node.uses
+    return uses
+
+
+def _row_by_row(production: Production, columns: Sequence[Values]) -> Values:
+    """The values of an application some of whose rows have none."""
+    values: list[Any] = []
+    call, choose = production.call, production.choose
+    for arguments in zip(*columns, strict=True):
+        try:
+            if choose is not None:
+                first = arguments[0]
+                values.append(FAILED if first is FAILED else arguments[choose(first)])
+            elif FAILED in arguments:
+                values.append(FAILED)
+            elif production.bounded:
+                values.append(call(*arguments))
+            else:
+                values.append(call(*_metered(arguments)))
+        except Exception:  # noqa: BLE001 - whatever a primitive raises, it has no value
+            values.append(FAILED)
+    return tuple(values)
+
+
+def _metered(arguments: Sequence[Any]) -> list[Any]:
+    """The arguments, the functions among them limited to `CALLS` calls in all."""
+    left = CALLS
+
+    def limited(function: Any) -> Any:
+        def call(argument: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise EvaluationError(f"more than {CALLS} calls in a loop that no list bounds")
+            return function(argument)
+
+        return call
+
+    return [limited(argument) if callable(argument) else argument for argument in arguments]

@@ -1,0 +1,125 @@
+"""The literals a search may write: small integers, truth values, and what the examples speak of.
+
+A mined literal may not equal a whole input or output of an example, unless every output is that
+value: a program that spells out an example has learned nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from metaloom_registry import Constructed, Literal, Type
+from metaloom_registry.types import BOOL, FLOAT, INT, TEXT
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Which literals a search may write, and how likely each is.
+
+    `small` are integers of the language itself with their weights.  At most `mined` more of each
+    type come from the examples, of magnitude `largest` at most, the most frequent first; the i-th
+    weighs 1 / (2 + i).  With `strict`, small integers too may equal no whole input or output.
+    """
+
+    small: tuple[tuple[int, float], ...] = ((0, 2.0), (1, 2.0), (2, 1.5), (3, 1.0))
+    mined: int = 6
+    largest: int = 1000
+    strict: bool = False
+
+    def of(
+        self,
+        examples: Sequence[tuple[Sequence[Any], Any]],
+        given: Sequence[Type],
+        want: Type,
+    ) -> dict[Type, tuple[tuple[Literal, float], ...]]:
+        """Literals by type, each with its probability; `examples` are inputs and an output each."""
+        whole = _whole(examples, given, want)
+        shared = _shared(examples, want)
+        found: dict[Type, dict[Literal, float]] = {INT: {}, BOOL: {}}
+        for number, weight in self.small:
+            literal = Literal(number)
+            if not self.strict or literal not in whole or literal == shared:
+                found[INT][literal] = weight
+        for value in (False, True):
+            if Literal(value) not in whole or Literal(value) == shared:
+                found[BOOL][Literal(value)] = 1.0
+        for type_ in (INT, FLOAT, TEXT):
+            mined = 0
+            for literal, _ in _counted(examples, given, want, type_).most_common():
+                if mined == self.mined:
+                    break
+                if literal in found.get(type_, {}) or not self._permitted(literal):
+                    continue
+                if literal in whole and literal != shared:
+                    continue
+                found.setdefault(type_, {})[literal] = 1.0 / (2 + mined)
+                mined += 1
+        return {type_: _normalised(weights) for type_, weights in found.items() if weights}
+
+    def _permitted(self, literal: Literal) -> bool:
+        value = literal.value
+        if isinstance(value, str):
+            return 0 < len(value) <= 64
+        return abs(value) <= self.largest
+
+
+def _normalised(weights: dict[Literal, float]) -> tuple[tuple[Literal, float], ...]:
+    total = sum(weights.values())
+    return tuple((literal, weight / total) for literal, weight in weights.items())
+
+
+def _whole(
+    examples: Sequence[tuple[Sequence[Any], Any]], given: Sequence[Type], want: Type
+) -> set[Literal]:
+    """The plain values that are a whole input or output."""
+    found = set()
+    for inputs, output in examples:
+        for value, type_ in zip((*inputs, output), (*given, want), strict=True):
+            if type_ in (INT, BOOL, FLOAT, TEXT):
+                found.add(Literal(value))
+    return found
+
+
+def _shared(examples: Sequence[tuple[Sequence[Any], Any]], want: Type) -> Literal | None:
+    """The value that every output is, if there is one; a single example shares nothing."""
+    if want not in (INT, BOOL, FLOAT, TEXT) or len(examples) < 2:
+        return None
+    outputs = {Literal(output) for _, output in examples}
+    return outputs.pop() if len(outputs) == 1 else None
+
+
+def _counted(
+    examples: Sequence[tuple[Sequence[Any], Any]],
+    given: Sequence[Type],
+    want: Type,
+    type_: Type,
+) -> Counter[Literal]:
+    """In how many examples each plain value of the type occurs; in an output it counts double."""
+    counter: Counter[Literal] = Counter()
+    for inputs, output in examples:
+        sources = [(value, t, 1) for value, t in zip(inputs, given, strict=True)]
+        for value, held, weight in (*sources, (output, want, 2)):
+            for item in {Literal(part) for part in values_within(value, held, type_)}:
+                counter[item] += weight
+    return counter
+
+
+def values_within(value: Any, held: Type, wanted: Type) -> Iterator[Any]:
+    """The parts of a value that are of the wanted type, itself included."""
+    if held == wanted:
+        yield value
+    if not isinstance(held, Constructed):
+        return
+    if held.name in ("list", "set"):
+        for item in value:
+            yield from values_within(item, held.arguments[0], wanted)
+    elif held.name == "tuple":
+        for item, type_ in zip(value, held.arguments, strict=True):
+            yield from values_within(item, type_, wanted)
+    elif held.name == "dict":
+        for key, item in value.items():
+            yield from values_within(key, held.arguments[0], wanted)
+            yield from values_within(item, held.arguments[1], wanted)

@@ -1,0 +1,102 @@
+"""A task's examples as the hard engine's values, checked against the task's type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metaloom_metalearn.tasks import Examples, Task
+from metaloom_registry import Constructed, InvalidTask, Tensor, Type, uncurried
+from metaloom_registry.types import parts
+
+_INT64 = 1 << 63
+_PLAIN: dict[str, type] = {"bool": bool, "float": float, "text": str}
+
+
+def plain_examples(task: Task) -> list[tuple[tuple[Any, ...], Any]]:
+    """The inputs and the output of each support example, tensors as `Item`s.
+
+    Raises InvalidTask, naming the example and the place, where a value is not of its type: ragged
+    lists, a truth value among integers, an integer beyond 64 bits, NaN.
+    """
+    return checked_examples(task.support, task.type)
+
+
+def checked_examples(examples: Examples, type_: Type) -> list[tuple[tuple[Any, ...], Any]]:
+    """The inputs and the output of each example of a function type, as hard values."""
+    given, want = uncurried(type_)
+    if len(examples.inputs) != len(given):
+        raise InvalidTask(
+            f"the examples have {len(examples.inputs)} inputs each, but {type_} takes {len(given)}"
+        )
+    found = []
+    for i in range(len(examples)):
+        inputs = tuple(
+            hard_value(column[i], t, f"input {j + 1} of example {i + 1}")
+            for j, (column, t) in enumerate(zip(examples.inputs, given, strict=True))
+        )
+        found.append((inputs, hard_value(examples.outputs[i], want, f"output of example {i + 1}")))
+    return found
+
+
+def hard_value(value: Any, type_: Type, place: str) -> Any:
+    """The value as the hard engine's. Raises InvalidTask where it is not of its type."""
+    if holds_tensors(type_):
+        from metaloom_metalearn.evaluate.items import wrapped  # noqa: PLC0415 - loads torch
+
+        return wrapped(_checked(value, type_, place))
+    return _checked(value, type_, place)
+
+
+def holds_tensors(type_: Type) -> bool:
+    """Whether a value of the type is made of tensors, so that torch is needed."""
+    return any(isinstance(part, Tensor) for part in parts(type_))
+
+
+def contradictions(examples: list[tuple[tuple[Any, ...], Any]]) -> list[tuple[int, int]]:
+    """Pairs of examples, counted from 0, with the same inputs and different outputs."""
+    first: dict[Any, int] = {}
+    found = []
+    for i, (inputs, output) in enumerate(examples):
+        other = first.setdefault(inputs, i)
+        if examples[other][1] != output:
+            found.append((other, i))
+    return found
+
+
+def _checked(value: Any, type_: Type, place: str) -> Any:
+    if isinstance(type_, Tensor):
+        if not hasattr(value, "shape"):
+            raise _misfit(value, type_, place)
+        return value
+    if not isinstance(type_, Constructed):
+        raise InvalidTask(f"the {place} has the type {type_}, of which no example can be given")
+    if type_.name == "int":
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _misfit(value, type_, place)
+        if not -_INT64 <= value < _INT64:
+            raise InvalidTask(f"the {place} holds {value}, which does not fit into 64 bits")
+        return value
+    if type_.name == "float" and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type_.name in _PLAIN:
+        if not isinstance(value, _PLAIN[type_.name]):
+            raise _misfit(value, type_, place)
+        if value != value:
+            raise InvalidTask(f"the {place} holds NaN; leave the example out")
+        return value
+    if type_.name == "list":
+        if not isinstance(value, tuple | list):
+            raise _misfit(value, type_, place)
+        return tuple([_checked(item, type_.arguments[0], place) for item in value])
+    if type_.name == "tuple":
+        if not isinstance(value, tuple | list) or len(value) != len(type_.arguments):
+            raise _misfit(value, type_, place)
+        held = zip(value, type_.arguments, strict=True)
+        return tuple(_checked(item, item_type, place) for item, item_type in held)
+    if type_.name == "grid":
+        return tuple(tuple(row) for row in value)
+    return value
+
+
+def _misfit(value: Any, type_: Type, place: str) -> InvalidTask:
+    return InvalidTask(f"the {place} holds {str(value)[:60]!r}, which is no {type_}")

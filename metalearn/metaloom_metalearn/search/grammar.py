@@ -1,0 +1,219 @@
+"""A weighted grammar: for every type, what can make a value of it and at what cost in nats.
+
+A type's productions are the variables of that type, its literals, and each instance of a block that
+returns it.  A block weighs what the prior gives it (1 on average), shared among instances by how
+likely their types are; all variables together weigh `VARIABLE`, all literals `LITERAL`.  A
+production costs ln(total / its weight), and a primitive's own cost on top.  The cost of a term is
+the sum over its productions, lambdas and applications being free: the negative log probability of
+the term under a probabilistic grammar whose choices depend on the wanted type alone.
+
+The cheapest-first order of a search goes by levels: costs rounded to multiples of `UNIT`, at least
+one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from metaloom_metalearn.search.universe import Universe, instance_weight, instances
+from metaloom_registry import Entry, EvaluationError, Literal, Reference, Type, uncurried
+
+UNIT = 0.5
+VARIABLE = 3.0
+LITERAL = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What an argument is: a value of type `result`, or where `taken` is not empty a function."""
+
+    taken: tuple[Type, ...]
+    result: Type
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Production:
+    """One instance of a block: `call` takes all its arguments at once.
+
+    `symmetric` says that its two arguments may be exchanged; `choose` is set where the value is one
+    of the arguments, which one the first decides (`Primitive.choose`).
+    """
+
+    reference: Reference
+    call: Callable[..., Any]
+    slots: tuple[Slot, ...]
+    result: Type
+    cost: float
+    level: int
+    choose: Callable[[Any], int] | None = None
+    bounded: bool = True
+    symmetric: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A literal and its cost."""
+
+    literal: Literal
+    cost: float
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A block the grammar may use: how it is computed and what it costs beyond the grammar's.
+
+    `choose` is `Primitive.choose`; `bounded` says that how often it calls the functions it is given
+    is bounded by the length of a list it is given.
+    """
+
+    call: Callable[..., Any]
+    cost: float = 0.0
+    choose: Callable[[Any], int] | None = None
+    bounded: bool = True
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What makes a value of each type, the cheapest first."""
+
+    productions: Mapping[Type, tuple[Production, ...]]
+    constants: Mapping[Type, tuple[Constant, ...]]
+    variables: Mapping[Type, float]
+    universe: Universe
+
+    def reachable(self, given: Sequence[Type]) -> frozenset[Type]:
+        """The types of closed terms over variables of the given types."""
+        literals = [type_ for type_, group in self.constants.items() if group]
+        made = [production for group in self.productions.values() for production in group]
+        return _reachable(made, (*given, *literals))
+
+
+def grammar_of(
+    entries: Sequence[Entry],
+    weights: Sequence[float],
+    load: Callable[[Entry], Function | None],
+    universe: Universe,
+    constants: Mapping[Type, Sequence[tuple[Literal, float]]],
+    given: Sequence[Type],
+) -> Grammar:
+    """The grammar of these blocks and literals over the types of the universe.
+
+    `weights` has one log weight a block, in nats, from a prior; `load` is asked only for blocks that
+    fit somewhere, and gives None for one that cannot be used.  `given` are the types of the task's
+    inputs: instances that need a type which nothing can make are left out before weights are turned
+    into costs.
+    """
+    drafts = _drafts(entries, _normalised(weights), universe)
+    there = _reachable([d.production for d in drafts], (*given, *constants))
+    drafts = [d for d in drafts if _usable(d.production, there)]
+    functions: dict[Reference, Function | None] = {}
+    for draft in drafts:
+        if draft.entry.reference not in functions:
+            functions[draft.entry.reference] = load(draft.entry)
+    productions: dict[Type, tuple[Production, ...]] = {}
+    literals: dict[Type, tuple[Constant, ...]] = {}
+    variables: dict[Type, float] = {}
+    for type_ in universe:
+        group = [
+            (draft, function)
+            for draft in drafts
+            if draft.production.result == type_
+            for function in (functions[draft.entry.reference],)
+            if function is not None
+        ]
+        written = constants.get(type_, ())
+        total = sum(draft.weight for draft, _ in group) + VARIABLE + (LITERAL if written else 0.0)
+        made = [_costed(d, f, math.log(total / d.weight) + f.cost) for d, f in group]
+        productions[type_] = tuple(sorted(made, key=lambda production: production.cost))
+        variables[type_] = math.log(total / VARIABLE)
+        literals[type_] = tuple(
+            Constant(literal, cost, level_of(cost))
+            for literal, share in written
+            for cost in (math.log(total / (LITERAL * share)),)
+        )
+    return Grammar(productions, literals, variables, universe)
+
+
+def level_of(cost: float) -> int:
+    """The level of a cost in nats: rounded to multiples of `UNIT`, at least 1."""
+    return max(1, round(cost / UNIT))
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """An instance of a block before its weight is turned into a cost."""
+
+    entry: Entry
+    production: Production
+    weight: float
+
+
+def _drafts(entries: Sequence[Entry], weights: Sequence[float], universe: Universe) -> list[_Draft]:
+    """Every instance; the instances of one block that return one type share its weight."""
+    drafts = []
+    for entry, weight in zip(entries, weights, strict=True):
+        groups: dict[Type, dict[Type, float]] = {}
+        for instance in instances(entry.type, universe):
+            group = groups.setdefault(uncurried(instance)[1], {})
+            group[instance] = instance_weight(instance, universe)
+        for group in groups.values():
+            share = weight * max(group.values()) / sum(group.values())
+            for instance, likely in group.items():
+                arguments, result = uncurried(instance)
+                slots = tuple(Slot(*uncurried(argument)) for argument in arguments)
+                production = Production(entry.reference, _not_loaded, slots, result, 0.0, 1)
+                drafts.append(_Draft(entry, production, share * likely))
+    return drafts
+
+
+def _costed(draft: _Draft, function: Function, cost: float) -> Production:
+    return replace(
+        draft.production,
+        call=function.call,
+        cost=cost,
+        level=level_of(cost),
+        choose=function.choose,
+        bounded=function.bounded,
+    )
+
+
+def _reachable(productions: Sequence[Production], given: Sequence[Type]) -> frozenset[Type]:
+    """The types of closed terms over variables of the given types.
+
+    A function counts as there as soon as its result is there or is what it takes, which is a little
+    more than is so.
+    """
+    found = set(given)
+    waiting = list(productions)
+    while True:
+        rest = []
+        for production in waiting:
+            if _usable(production, found):
+                found.add(production.result)
+            else:
+                rest.append(production)
+        if len(rest) == len(waiting):
+            return frozenset(found)
+        waiting = rest
+
+
+def _usable(production: Production, there: Container[Type]) -> bool:
+    return all(slot.result in there or slot.result in slot.taken for slot in production.slots)
+
+
+def _normalised(log_weights: Sequence[float]) -> list[float]:
+    """Weights that are 1 on average."""
+    if not log_weights:
+        return []
+    highest = max(log_weights)
+    weights = [math.exp(w - highest) for w in log_weights]
+    mean = sum(weights) / len(weights)
+    return [max(w / mean, 1e-12) for w in weights]
+
+
+def _not_loaded(*arguments: Any) -> Any:
+    raise EvaluationError("this block was not loaded")
