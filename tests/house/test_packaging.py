@@ -12,6 +12,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from metaloom_registry import discover
+from metaloom_registry.plugins import GROUPS
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGES = {
@@ -158,3 +161,10 @@ def test_make_says_so_where_python_is_too_old(tmp_path):
     assert "Metaloom needs Python 3.11 or newer" in done.stderr
     assert "is 3.9.2; choose another: make PYTHON=python3.12" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize("group", sorted(GROUPS))
+def test_every_plugin_of_ours_loads(group):
+    ours = [o for o in discover(group).outcomes() if o.plugin.distribution == "metaloom"]
+
+    assert [str(outcome.error) for outcome in ours if outcome.error] == []
