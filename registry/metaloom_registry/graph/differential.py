@@ -94,7 +94,16 @@ def _attempt(compute: Callable[[], Any], seed: int = 0) -> Result:
         return error
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
         return error
-    return pytree.tree_flatten(found)[0]
+    return tensors_of(found)
+
+
+def tensors_of(tree: Any) -> list[Tensor | None]:
+    """The leaves of nested tuples, lists and dictionaries, the latter by key."""
+    if isinstance(tree, tuple | list):
+        return [leaf for item in tree for leaf in tensors_of(item)]
+    if isinstance(tree, dict):
+        return [leaf for key in sorted(tree) for leaf in tensors_of(tree[key])]
+    return [tree]
 
 
 def _same(ours: Result, theirs: Result, what: str, remedy: str, looseness: float = 1.0) -> None:
@@ -171,8 +180,8 @@ def _loss(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor | None, li
 
 def _weighted(outputs: Any) -> Tensor | None:
     total: Tensor | None = None
-    for i, y in enumerate(pytree.tree_flatten(outputs)[0]):
-        if y.is_floating_point() and y.requires_grad:
+    for i, y in enumerate(tensors_of(outputs)):
+        if y is not None and y.is_floating_point() and y.requires_grad:
             weight = (uniform(y.numel(), 1000 + i) - 0.5).reshape(y.shape).to(y.dtype)
             part = (y * weight).sum()
             total = part if total is None else total + part
@@ -243,7 +252,7 @@ def _compare_vmap(original: nn.Module, loaded: nn.Module, inputs: tuple[Any, ...
                 torch.stack(values)
                 for values in zip(
                     *(
-                        pytree.tree_flatten(run(original)({n: s[k] for n, s in stacked.items()}))[0]
+                        tensors_of(run(original)({n: s[k] for n, s in stacked.items()}))
                         for k in range(2)
                     ),
                     strict=True,

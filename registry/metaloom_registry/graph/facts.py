@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from metaloom_registry.canonical import Json
 from metaloom_registry.graph.checking import infer, sample_sizes
+from metaloom_registry.graph.differential import tensors_of
 from metaloom_registry.graph.document import BATCH, Graph, Tree
 from metaloom_registry.graph.examples import DEFAULT_SIZE, InputKind, example_inputs, uniform
 
@@ -69,7 +69,7 @@ def fingerprint(
     module.eval()
     with torch.no_grad():
         outputs = module(*example_inputs(trees, sizes, PROBE_SEED))
-    rows = [_row(y) for y in pytree.tree_flatten(outputs)[0]]
+    rows = [_row(y) for y in tensors_of(outputs) if y is not None]
     table = torch.cat(rows, 1) if rows else torch.zeros(PROBES, 0)
     width = FINGERPRINT_LENGTH // PROBES
     count = table.shape[1]

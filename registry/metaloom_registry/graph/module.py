@@ -13,6 +13,7 @@ from metaloom_registry.graph.checking import Budget, check_graph
 from metaloom_registry.graph.document import Graph, Leaf, Tree
 from metaloom_registry.graph.program import Program
 from metaloom_registry.graph.reading import read_graph
+from metaloom_registry.graph.transforms import level
 from metaloom_registry.graph.weights import read_weights
 
 
@@ -167,16 +168,10 @@ def _check_input(leaf: Leaf, value: Any) -> None:
 
 def _write_back(buffer: Tensor, value: Tensor) -> None:
     """Give a buffer its new value, unless the value lives in a transform the buffer is outside."""
-    if _level(value) > _level(buffer):
+    if level(value) > level(buffer):
         return
     with torch.no_grad():
         buffer.copy_(value)
-
-
-def _level(tensor: Tensor) -> int:
-    """How deep in `torch.func` transforms a tensor was made; 0 outside."""
-    level = torch._C._functorch.maybe_get_level(tensor)
-    return 0 if level is None else max(level, 0)
 
 
 def _unflatten(tree: Tree[int], values: Sequence[Any]) -> Any:

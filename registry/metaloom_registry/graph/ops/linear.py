@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from metaloom_registry.graph.op import Op
+from metaloom_registry.graph.transforms import transforming
 from metaloom_registry.graph.values import Spec, broadcast, wanted
 
 
@@ -41,6 +42,17 @@ def _bilinear(a: Spec, b: Spec, weight: Spec, bias: Spec | None) -> Spec:
     if bias is not None:
         wanted(bias == Spec(a.dtype, weight.shape[:1]), f"the bias is {bias}")
     return a.like((*a.shape[:-1], weight.shape[0]))
+
+
+def _run_bilinear(a: Tensor, b: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """torch's kernel, or matrix products inside a transform, for which it has no rule."""
+    if not transforming():
+        return torch.bilinear(a, b, weight, bias)
+    outputs, left, right = weight.shape
+    table = weight.permute(1, 0, 2).reshape(left, outputs * right)
+    mixed = torch.matmul(a, table).reshape(*a.shape[:-1], outputs, right)
+    y = torch.matmul(mixed, b.unsqueeze(-1)).squeeze(-1)
+    return y if bias is None else y + bias
 
 
 def _bilinear_flops(inputs: Sequence[Any], outputs: Sequence[Any], _: Mapping[str, Any]) -> int:
@@ -90,7 +102,7 @@ OPS = (
         "y[..., o] = a[..., i] weight[o, i, j] b[..., j] summed over i and j, plus bias[o].",
         ("a", "b", "weight", "bias?"),
         _bilinear,
-        torch.bilinear,
+        _run_bilinear,
         flops=_bilinear_flops,
     ),
     Op(

@@ -15,12 +15,8 @@ from torch.nn import functional
 
 from metaloom_registry.graph.op import Op
 from metaloom_registry.graph.rules import Float, Int, Many, Maybe, Mode
+from metaloom_registry.graph.transforms import transforming
 from metaloom_registry.graph.values import Spec, wanted
-
-
-def transforming() -> bool:
-    """Whether a `torch.func` transform (grad, vmap, jvp) is running."""
-    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None, channel: int) -> Tensor:

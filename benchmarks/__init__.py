@@ -1,0 +1,1 @@
+"""Measurements of Metaloom: `python -m benchmarks.<name> --json` (see benchmarks.contract)."""
