@@ -37,11 +37,6 @@ class Hard:
         return primitive.batched
 
     def choices(self, block: Loaded) -> tuple[int, int] | None:
-        """None: what is uncertain needs every argument."""
-        del block
-        return None
-
-    def choices(self, block: Loaded) -> tuple[int, int] | None:
         """Which argument the block gives where its first is false and where true, if that is all.
 
         None for any other block: all of its arguments are computed for all rows.
@@ -78,14 +73,9 @@ class Soft:
         return primitive.batched
 
     def choices(self, block: Loaded) -> tuple[int, int] | None:
-        """Which argument the block gives where its first is false and where true, if that is all.
-
-        None for any other block: all of its arguments are computed for all rows.
-        """
-        if not isinstance(block, Primitive) or block.choose is None:
-            return None
-        arguments, _ = uncurried(block.signature)
-        return (block.choose(False), block.choose(True)) if arguments[0] == BOOL else None
+        """None: what is uncertain needs every argument."""
+        del block
+        return None
 
     def literal(self, value: int | bool | float, rows: int, device: torch.device) -> BatchedValue:
         """The value in each of `rows` rows, with certainty."""
@@ -96,6 +86,7 @@ class Soft:
 
 
 Mode: TypeAlias = Hard | Soft
+"""How a term is compiled."""
 
 
 def _looks_at_certain_values(type_: Type) -> bool:

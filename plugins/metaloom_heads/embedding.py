@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from metaloom_metalearn import Support
+from metaloom_metalearn import Support, same_for_all
 
 
 def embed(function: Callable[[Any], Any], support: Support) -> Support:
     """The same examples with `function` applied to their inputs, all at once."""
-    return Support(function(support.x), support.y, support.classes)
+    return Support(same_for_all(function)(support.x), support.y, support.classes)

@@ -34,8 +34,9 @@ def _place(i: Tensor, lengths: Tensor) -> Tensor:
     return torch.minimum(torch.where(i < 0, (i + lengths).clamp(min=0), i), lengths)
 
 
-def _count(xs: Ragged) -> int:
-    return int(xs.lengths.sum())
+def _nothing(xs: Ragged) -> bool:
+    """Whether no row has an item: then no function is called, as there is nothing to call it on."""
+    return xs.items is None or rows_of(xs.items) == 0
 
 
 def _bounded(lengths: Tensor) -> Tensor:
@@ -180,6 +181,8 @@ def total(xs: Ragged) -> Tensor:
 
 def minimum(xs: Ragged) -> Tensor:
     _refuse_empty(xs, "minimum")
+    if _nothing(xs):
+        return xs.lengths
     return torch.zeros_like(xs.lengths).scatter_reduce(
         0, xs.owners(), xs.items, "amin", include_self=False
     )
@@ -187,6 +190,8 @@ def minimum(xs: Ragged) -> Tensor:
 
 def maximum(xs: Ragged) -> Tensor:
     _refuse_empty(xs, "maximum")
+    if _nothing(xs):
+        return xs.lengths
     return torch.zeros_like(xs.lengths).scatter_reduce(
         0, xs.owners(), xs.items, "amax", include_self=False
     )
@@ -202,23 +207,23 @@ def zipped(xs: Ragged, ys: Ragged) -> Ragged:
 
 def mapped(f: Function, xs: Ragged) -> Ragged:
     """One call of `f` on the items of all rows."""
-    if xs.items is None:
+    if _nothing(xs):
         return Ragged(None, xs.lengths)
     return Ragged(take(f, xs.owners())(xs.items), xs.lengths)
 
 
 def mapped_indexed(f: Function, xs: Ragged) -> Ragged:
-    if xs.items is None:
+    if _nothing(xs):
         return Ragged(None, xs.lengths)
     return Ragged(take(f, xs.owners())(xs.positions())(xs.items), xs.lengths)
 
 
 def filtered(p: Function, xs: Ragged) -> Ragged:
-    return xs if xs.items is None else _kept(xs, mapped(p, xs).items)
+    return xs if _nothing(xs) else _kept(xs, mapped(p, xs).items)
 
 
 def filtered_indexed(p: Function, xs: Ragged) -> Ragged:
-    return xs if xs.items is None else _kept(xs, mapped_indexed(p, xs).items)
+    return xs if _nothing(xs) else _kept(xs, mapped_indexed(p, xs).items)
 
 
 def number(p: Function, xs: Ragged) -> Tensor:
@@ -227,14 +232,14 @@ def number(p: Function, xs: Ragged) -> Tensor:
 
 def zipped_with(f: Function, xs: Ragged, ys: Ragged) -> Ragged:
     pairs = zipped(xs, ys)
-    if pairs.items is None:
-        return pairs
+    if _nothing(pairs):
+        return Ragged(None, pairs.lengths)
     one, other = pairs.items
     return Ragged(take(f, pairs.owners())(one)(other), pairs.lengths)
 
 
 def ordered_by(f: Function, xs: Ragged) -> Ragged:
-    if xs.items is None:
+    if _nothing(xs):
         return xs
     return Ragged(take(xs.items, _order(xs, mapped(f, xs).items)), xs.lengths)
 
@@ -242,7 +247,7 @@ def ordered_by(f: Function, xs: Ragged) -> Ragged:
 def fold(f: Function, initial: BatchedValue, xs: Ragged) -> BatchedValue:
     """Position after position, on the rows that have an item there; any batched total will do."""
     result = initial
-    longest = int(xs.lengths.max()) if xs.rows() and xs.items is not None else 0
+    longest = 0 if _nothing(xs) else int(xs.lengths.max())
     for position in range(longest):
         rows = (xs.lengths > position).nonzero()[:, 0]
         items = take(xs.items, xs.offsets()[rows] + position)
@@ -254,7 +259,7 @@ def fold(f: Function, initial: BatchedValue, xs: Ragged) -> BatchedValue:
 
 
 def scan(f: Function, xs: Ragged) -> Ragged:
-    if xs.items is None or not _count(xs):
+    if _nothing(xs):
         return xs
     start = (xs.lengths > 0).nonzero()[:, 0]
     totals = take(xs.items, xs.offsets()[start])
