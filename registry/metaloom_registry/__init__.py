@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from metaloom_registry.canonical import Json as Json
     from metaloom_registry.canonical import dump_canonical as dump_canonical
     from metaloom_registry.canonical import load_strict as load_strict
+    from metaloom_registry.catalogue import CatalogueLibrary as CatalogueLibrary
+    from metaloom_registry.catalogue import Draft as Draft
+    from metaloom_registry.catalogue import Hit as Hit
+    from metaloom_registry.catalogue import Lineage as Lineage
+    from metaloom_registry.catalogue import Page as Page
+    from metaloom_registry.catalogue import Registry as Registry
+    from metaloom_registry.catalogue import RunRecord as RunRecord
+    from metaloom_registry.catalogue import TaskRecord as TaskRecord
+    from metaloom_registry.catalogue import Version as Version
     from metaloom_registry.composition import compose as compose
     from metaloom_registry.deferred import Deferred as Deferred
     from metaloom_registry.digest import Digest as Digest
@@ -44,6 +53,9 @@ if TYPE_CHECKING:
     from metaloom_registry.library import Loaded as Loaded
     from metaloom_registry.library import MemoryLibrary as MemoryLibrary
     from metaloom_registry.library import primitive_entry as primitive_entry
+    from metaloom_registry.manifest import GRAPH_FILE as GRAPH_FILE
+    from metaloom_registry.manifest import TERM_FILE as TERM_FILE
+    from metaloom_registry.manifest import WEIGHTS_FILE as WEIGHTS_FILE
     from metaloom_registry.manifest import File as File
     from metaloom_registry.manifest import Manifest as Manifest
     from metaloom_registry.manifest import Parent as Parent
@@ -60,6 +72,10 @@ if TYPE_CHECKING:
     from metaloom_registry.sexpr import print_term as print_term
     from metaloom_registry.sexpr import term_from_json as term_from_json
     from metaloom_registry.sexpr import term_to_json as term_to_json
+    from metaloom_registry.storage import BlobStore as BlobStore
+    from metaloom_registry.storage import FolderBlobs as FolderBlobs
+    from metaloom_registry.storage import FsspecBlobs as FsspecBlobs
+    from metaloom_registry.storage import MemoryBlobs as MemoryBlobs
     from metaloom_registry.terms import MAX_NODES as MAX_NODES
     from metaloom_registry.terms import Apply as Apply
     from metaloom_registry.terms import Bound as Bound
@@ -117,6 +133,17 @@ else:
                 "dump_canonical",
                 "load_strict",
             ),
+            "catalogue": (
+                "CatalogueLibrary",
+                "Draft",
+                "Hit",
+                "Lineage",
+                "Page",
+                "Registry",
+                "RunRecord",
+                "TaskRecord",
+                "Version",
+            ),
             "composition": ("compose",),
             "deferred": ("Deferred",),
             "digest": ("Digest",),
@@ -159,6 +186,9 @@ else:
                 "primitive_entry",
             ),
             "manifest": (
+                "GRAPH_FILE",
+                "TERM_FILE",
+                "WEIGHTS_FILE",
                 "File",
                 "Manifest",
                 "Parent",
@@ -183,6 +213,12 @@ else:
                 "print_term",
                 "term_from_json",
                 "term_to_json",
+            ),
+            "storage": (
+                "BlobStore",
+                "FolderBlobs",
+                "FsspecBlobs",
+                "MemoryBlobs",
             ),
             "terms": (
                 "Apply",

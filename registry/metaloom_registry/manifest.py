@@ -175,7 +175,7 @@ class Manifest:
             card=given.text("card"),
             tags=given.read("tags", _texts),
             facts=given.read("facts", _object),
-            seen=frozenset(map(Digest.parse, given.read("seen", _texts))),
+            seen=given.read("seen", _digests),
         )
         if manifest.to_bytes() != data:
             raise Refused(
@@ -246,6 +246,10 @@ def _list(value: Any) -> list[Any]:
 
 def _texts(value: Any) -> tuple[str, ...]:
     return tuple(map(_text, _list(value)))
+
+
+def _digests(value: Any) -> frozenset[Digest]:
+    return frozenset(map(Digest.parse, _texts(value)))
 
 
 def _signature(value: Any) -> Type:
