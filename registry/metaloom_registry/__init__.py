@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from metaloom_registry.manifest import Parent as Parent
     from metaloom_registry.names import BlockName as BlockName
     from metaloom_registry.names import Reference as Reference
+    from metaloom_registry.normal import normal_form as normal_form
+    from metaloom_registry.normal import term_digest as term_digest
     from metaloom_registry.plugins import Outcome as Outcome
     from metaloom_registry.plugins import Plugin as Plugin
     from metaloom_registry.plugins import Plugins as Plugins
@@ -72,10 +74,13 @@ if TYPE_CHECKING:
     from metaloom_registry.sexpr import print_term as print_term
     from metaloom_registry.sexpr import term_from_json as term_from_json
     from metaloom_registry.sexpr import term_to_json as term_to_json
+    from metaloom_registry.source import python_module as python_module
+    from metaloom_registry.source import python_source as python_source
     from metaloom_registry.storage import BlobStore as BlobStore
     from metaloom_registry.storage import FolderBlobs as FolderBlobs
     from metaloom_registry.storage import FsspecBlobs as FsspecBlobs
     from metaloom_registry.storage import MemoryBlobs as MemoryBlobs
+    from metaloom_registry.terms import MAX_DEPTH as MAX_DEPTH
     from metaloom_registry.terms import MAX_NODES as MAX_NODES
     from metaloom_registry.terms import Apply as Apply
     from metaloom_registry.terms import Bound as Bound
@@ -197,6 +202,10 @@ else:
                 "BlockName",
                 "Reference",
             ),
+            "normal": (
+                "normal_form",
+                "term_digest",
+            ),
             "plugins": (
                 "Outcome",
                 "Plugin",
@@ -214,6 +223,10 @@ else:
                 "term_from_json",
                 "term_to_json",
             ),
+            "source": (
+                "python_module",
+                "python_source",
+            ),
             "storage": (
                 "BlobStore",
                 "FolderBlobs",
@@ -227,6 +240,7 @@ else:
                 "Lambda",
                 "Let",
                 "Literal",
+                "MAX_DEPTH",
                 "MAX_NODES",
                 "Term",
                 "Use",
