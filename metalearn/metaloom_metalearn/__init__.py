@@ -61,6 +61,12 @@ if TYPE_CHECKING:
     from metaloom_metalearn.soft import SoftLabel as SoftLabel
     from metaloom_metalearn.sources.arrays import ArrayEpisodes as ArrayEpisodes
     from metaloom_metalearn.sources.arrays import LabelledArrays as LabelledArrays
+    from metaloom_metalearn.sources.folder import bright as bright
+    from metaloom_metalearn.sources.folder import dark as dark
+    from metaloom_metalearn.sources.folder import read_folder as read_folder
+    from metaloom_metalearn.sources.jsonl import parse_jsonl as parse_jsonl
+    from metaloom_metalearn.sources.jsonl import read_jsonl as read_jsonl
+    from metaloom_metalearn.sources.npz import read_npz as read_npz
     from metaloom_metalearn.tasks import Examples as Examples
     from metaloom_metalearn.tasks import Task as Task
     from metaloom_metalearn.tasks import TaskSource as TaskSource
@@ -167,6 +173,16 @@ else:
                 "ArrayEpisodes",
                 "LabelledArrays",
             ),
+            "sources.folder": (
+                "bright",
+                "dark",
+                "read_folder",
+            ),
+            "sources.jsonl": (
+                "parse_jsonl",
+                "read_jsonl",
+            ),
+            "sources.npz": ("read_npz",),
             "tasks": (
                 "Examples",
                 "Task",

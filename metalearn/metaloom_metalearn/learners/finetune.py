@@ -109,8 +109,8 @@ class FreshHead:
         if not isinstance(features, Tensor) or features.dim() != 2:
             given = list(features.shape) if isinstance(features, Tensor) else type(features)
             raise InvalidTask(f"a fresh head goes on vectors [n, features], not on {given}")
-        head = nn.Linear(features.shape[1], self.outputs, device=features.device)
-        head.to(features.dtype)
+        head = nn.Linear(features.shape[1], self.outputs, device="meta", dtype=features.dtype)
+        head.to_empty(device=features.device)  # no draw from torch's own randomness
         with torch.no_grad():
             for parameter in head.parameters():
                 parameter.zero_()

@@ -40,6 +40,7 @@ class HeadClassifier(nn.Module):
         self.classes = support.classes
         self.register_buffer("x", support.x)
         self.register_buffer("y", support.y)
+        self.training = encoder.training
 
     def forward(self, *inputs: Any) -> Tensor:
         support = Support(self.x, self.y, self.classes)

@@ -1,0 +1,184 @@
+"""Values of JSON read as values of a type, and the type that fits them where none is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from metaloom_metalearn.tasks import Values
+from metaloom_registry import (
+    BOOL,
+    FLOAT,
+    INT,
+    TEXT,
+    Constructed,
+    InvalidTask,
+    Tensor,
+    Type,
+    Variable,
+    list_of,
+)
+
+_INT64 = 1 << 63
+_SHOWN = 80
+
+Where = Callable[[int], str]
+"""The place of the i-th value, for people: `line 3 of tasks.jsonl`."""
+
+
+def infer_type(values: Sequence[Any], where: Where) -> Type:
+    """The type of plain values: int, bool, float, text and lists of one of them.
+
+    Integers among floats are floats; where all lists are empty their items are taken to be int.
+    Raises InvalidTask that names the first value that does not go with those before it.
+    """
+    found: Type = Variable("a")
+    for i, value in enumerate(values):
+        joined = _joined(found, _type_of(value, where(i)))
+        if joined is None:
+            raise InvalidTask(
+                f"{where(i)} has {_shown(value)}, which is no {_closed(found)} as the values "
+                "before it; one column holds one type"
+            )
+        found = joined
+    return _closed(found)
+
+
+def read_values(values: Sequence[Any], type_: Type, where: Where) -> Values:
+    """The values as `Values` of a type. Raises InvalidTask that names the value that is none."""
+    read = [_value(value, type_, where(i)) for i, value in enumerate(values)]
+    if isinstance(type_, Tensor) and read:
+        return torch.stack(read)
+    return tuple(read)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _type_of(value: Any, where: str) -> Type:
+    if isinstance(value, bool):
+        return BOOL
+    if isinstance(value, int):
+        return INT
+    if isinstance(value, float):
+        return FLOAT
+    if isinstance(value, str):
+        return TEXT
+    if isinstance(value, list | tuple):
+        item: Type = Variable("a")
+        for one in value:
+            joined = _joined(item, _type_of(one, where))
+            if joined is None:
+                raise InvalidTask(
+                    f"{where} has the list {_shown(value)}, in which {_shown(one)} is no "
+                    f"{_closed(item)}; a list holds one type, and a tuple needs a type given"
+                )
+            item = joined
+        return list_of(item)
+    raise InvalidTask(
+        f"{where} has {_shown(value)}, whose type cannot be inferred; give the type of the task"
+    )
+
+
+def _joined(one: Type, other: Type) -> Type | None:
+    """The type that both are, or None."""
+    if isinstance(one, Variable) or one == other:
+        return other
+    if isinstance(other, Variable) or {one, other} == {INT, FLOAT}:
+        return one if isinstance(other, Variable) else FLOAT
+    if isinstance(one, Constructed) and isinstance(other, Constructed) and one.arguments:
+        item = _joined(one.arguments[0], other.arguments[0]) if other.arguments else None
+        return None if item is None else list_of(item)
+    return None
+
+
+def _closed(type_: Type) -> Type:
+    if isinstance(type_, Variable):
+        return INT
+    if isinstance(type_, Constructed) and type_.name == "list":
+        return list_of(_closed(type_.arguments[0]))
+    return type_
+
+
+def _value(value: Any, type_: Type, where: str) -> Any:
+    if isinstance(type_, Tensor):
+        return _tensor(value, type_, where)
+    if isinstance(type_, Constructed) and type_.name in _PLAIN:
+        kind, fits = _PLAIN[type_.name]
+        if fits(value):
+            return kind(value)
+    elif isinstance(type_, Constructed) and type_.name == "list":
+        if isinstance(value, list | tuple):
+            return tuple(_value(one, type_.arguments[0], where) for one in value)
+    elif isinstance(type_, Constructed) and type_.name == "tuple":
+        if isinstance(value, list | tuple) and len(value) == len(type_.arguments):
+            pairs = zip(value, type_.arguments, strict=True)
+            return tuple(_value(one, part, where) for one, part in pairs)
+    elif isinstance(type_, Constructed) and type_.name == "grid":
+        return _grid(value, where)
+    else:
+        raise InvalidTask(f"{where} wants a value of {type_}, which cannot be read from JSON")
+    raise InvalidTask(f"{where} has {_shown(value)} where {type_} is wanted")
+
+
+def _is_int(value: Any) -> bool:
+    return type(value) is int and -_INT64 <= value < _INT64
+
+
+def _is_float(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+_PLAIN: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], bool]]] = {
+    "int": (int, _is_int),
+    "bool": (bool, lambda value: type(value) is bool),
+    "float": (float, _is_float),
+    "text": (str, lambda value: type(value) is str),
+}
+
+
+def _grid(value: Any, where: str) -> tuple[tuple[int, ...], ...]:
+    """Rows of equal length of small integers."""
+    if (
+        isinstance(value, list | tuple)
+        and value
+        and all(isinstance(row, list | tuple) and len(row) == len(value[0]) for row in value)
+        and all(_is_int(cell) for row in value for cell in row)
+    ):
+        return tuple(tuple(row) for row in value)
+    raise InvalidTask(f"{where} has {_shown(value)} where a grid is wanted: rows of one length")
+
+
+def _tensor(value: Any, type_: Tensor, where: str) -> torch.Tensor:
+    if type_.kind == "label":
+        classes = type_.dimensions[0]
+        if not _is_int(value) or value < 0 or (isinstance(classes, int) and value >= classes):
+            raise InvalidTask(f"{where} has {_shown(value)} where {type_} is wanted: from 0")
+        return torch.tensor(value, dtype=torch.int64)
+    try:
+        found = torch.tensor(value, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise InvalidTask(
+            f"{where} has {_shown(value)} where {type_} is wanted: numbers in nested lists, "
+            "of one length at each level"
+        ) from None
+    wanted = type_.dimensions
+    if found.dim() != len(wanted) or any(
+        isinstance(w, int) and w != f for w, f in zip(wanted, found.shape, strict=True)
+    ):
+        raise InvalidTask(
+            f"{where} has a value of shape {list(found.shape)} where {type_} is wanted"
+        )
+    if not torch.isfinite(found).all():
+        raise InvalidTask(f"{where} has NaN or infinity in its {type_}; remove or mend it")
+    if type_.kind == "image" and (float(found.min()) < 0 or float(found.max()) > 1):
+        raise InvalidTask(
+            f"{where} has pixels from {float(found.min()):g} to {float(found.max()):g}; "
+            "an image lies in [0, 1], ink high: divide by 255"
+        )
+    return found
