@@ -106,7 +106,7 @@ class FewShot:
         embed = next((e for e in problem.entries if _is(e, EMBED)), None)
         read = next((e for e in problem.entries if _is(e, READ)), None)
         if embed is None or read is None:
-            missing = "examples[a, c] -> examples[b, c]" if embed is None else str(READ)
+            missing = str(EMBED if embed is None else READ)
             account.note(f"the library has no primitive {missing}, which few-shot programs need")
             return
         support = to_support(task.support, task.given[0], task.want)
