@@ -5,7 +5,7 @@ Public names are listed here once, by the module that defines them, and imported
 
 from typing import TYPE_CHECKING
 
-from metaloom_registry.lazy import lazy_names
+from metaloom_registry.lazy import lazy_names as lazy_names
 
 if TYPE_CHECKING:
     from metaloom_registry.canonical import Json as Json

@@ -13,6 +13,6 @@ class TestDeclarations(PrimitiveSuite):
         return request.param
 
 
-def test_bounds_out_of_order_have_no_value():
+def test_bounds_out_of_order_have_no_value() -> None:
     with pytest.raises(EvaluationError, match="9 is above 0"):
         clamp(9, 0, 5)
