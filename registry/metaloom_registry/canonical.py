@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from metaloom_registry.errors import ParseError
@@ -46,12 +46,12 @@ def load_strict(data: bytes, what: str = "JSON") -> Any:
     try:
         value = json.loads(
             data.decode("utf-8"),
-            object_pairs_hook=_unique_keys,
+            object_pairs_hook=_sorted_object,
             parse_constant=_no_constant,
             parse_int=_int64,
             parse_float=_finite,
         )
-        return _checked(value, 0)
+        return _checked(value, 0) if b"\\u" in data else value  # only escapes hide surrogates
     except UnicodeDecodeError as error:
         raise ParseError(f"{what} is not UTF-8: {error.reason} at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -77,13 +77,16 @@ def _refuse_deep_nesting(data: bytes, what: str) -> None:
             depth -= 1
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ParseError(f"the key {key[:100]!r} appears twice in one object")
-        found[key] = value
-    return found
+def _sorted_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object with sorted keys; ParseError where one appears twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ParseError(f"the key {key[:100]!r} appears twice in one object")
+            seen.add(key)
+    return {key: found[key] for key in _in_order(found)}
 
 
 def _no_constant(text: str) -> Any:
@@ -127,13 +130,14 @@ def _checked(value: Any, depth: int) -> Any:
                 raise ParseError(f"the key {key!r} is not a text")
             if not key.isascii():
                 _checked(key, depth)
-        ascii_only = all(map(str.isascii, value))  # then code points are code units
-        keys = sorted(value, key=None if ascii_only else _code_units)
-        return {key: _checked(value[key], depth + 1) for key in keys}
+        return {key: _checked(value[key], depth + 1) for key in _in_order(value)}
     if isinstance(value, list | tuple | Sequence) and not isinstance(value, bytes | bytearray):
         return [_checked(item, depth + 1) for item in value]
     raise ParseError(f"{type(value).__name__} is not a JSON value")
 
 
-def _code_units(key: str) -> bytes:
-    return key.encode("utf-16-be")
+def _in_order(keys: Iterable[str]) -> list[str]:
+    """Keys sorted by their UTF-16 code units; for ASCII these are the code points."""
+    if all(map(str.isascii, keys)):
+        return sorted(keys)
+    return sorted(keys, key=lambda key: key.encode("utf-16-be", "surrogatepass"))

@@ -9,7 +9,6 @@ from typing import Any
 from metaloom_registry.errors import Refused
 from metaloom_registry.graph.document import BATCH, Graph, Node, leaves
 from metaloom_registry.graph.ops import TABLE
-from metaloom_registry.graph.reading import references
 from metaloom_registry.graph.rules import Ref
 from metaloom_registry.graph.values import MAX_INTEGER, MAX_RANK, Spec, Value
 
@@ -54,9 +53,8 @@ def check_graph(graph: Graph, budget: Budget | None = None) -> Cost:
     Raises Refused, naming node and op, where shapes or dtypes do not fit, and where the smaller
     choice (batch 1) costs more than the budget.  No memory is touched.
     """
-    budget = budget or Budget()
     small, large = sample_sizes(graph)
-    values, cost = infer(graph, small, budget)
+    values, cost = infer(graph, small, budget or Budget())
     if large != small:
         others, _ = infer(graph, large, None)
         for one, other in zip(leaves(graph.outputs), leaves(graph.outputs), strict=True):
@@ -120,7 +118,7 @@ def _infer_node(node: Node, position: int, values: Sequence[Value]) -> tuple[Val
             if isinstance(value, int):
                 raise Refused(f"value {index} is a size where a tensor is wanted")
             inputs.append(value)
-        found = op.specs(inputs, resolved(node.arguments, values))
+        found = op.specs(inputs, resolved(node, values))
         for value in found:
             if isinstance(value, Spec) and not (
                 value.rank <= MAX_RANK and value.elements <= MAX_INTEGER
@@ -131,15 +129,15 @@ def _infer_node(node: Node, position: int, values: Sequence[Value]) -> tuple[Val
         raise Refused(f"nodes[{position}] ({node.op}): {error}") from None
 
 
-def resolved(arguments: Mapping[str, Any], values: Sequence[Any]) -> Mapping[str, Any]:
+def resolved(node: Node, values: Sequence[Any]) -> Mapping[str, Any]:
     """The arguments with each reference replaced by the integer it names. Raises Refused."""
-    if not any(isinstance(v, tuple | Ref) for v in arguments.values()):
-        return arguments
+    if not node.sizes:
+        return node.arguments
     return {
         name: tuple(_resolve(item, values) for item in value)
         if isinstance(value, tuple)
         else _resolve(value, values)
-        for name, value in arguments.items()
+        for name, value in node.arguments.items()
     }
 
 
@@ -159,7 +157,7 @@ def _last_uses(graph: Graph) -> dict[int, list[int]]:
     last: dict[int, int] = {}
     known = first
     for position, node in enumerate(graph.nodes):
-        for index in (*node.inputs, *references(node.arguments)):
+        for index in (*node.inputs, *node.sizes):
             if index is not None:
                 last[index] = position
         for index in range(known, known + len(TABLE[node.op].outputs)):

@@ -70,6 +70,11 @@ class Node:
     inputs: tuple[int | None, ...]
     arguments: Mapping[str, Any] = field(default_factory=dict)
     only_in_training: bool = False
+    sizes: tuple[int, ...] = field(init=False, compare=False, repr=False)
+    """The integer values the arguments refer to, in the order of the arguments."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sizes", _references(self.arguments))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,15 @@ class Graph:
     def leaves(self) -> tuple[Leaf, ...]:
         """The tensor inputs in the order in which they are counted."""
         return tuple(leaf for tree in self.inputs for leaf in leaves(tree))
+
+
+def _references(arguments: Mapping[str, Any]) -> tuple[int, ...]:
+    found = []
+    for value in arguments.values():
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Ref):
+                found.append(item.index)
+    return tuple(found)
 
 
 def leaves(tree: Tree[T]) -> Iterator[T]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from metaloom_registry.errors import Refused, TypeMismatch
-from metaloom_registry.graph.checking import Budget, check_graph
+from metaloom_registry.graph.checking import Budget, infer, sample_sizes
 from metaloom_registry.graph.document import Graph, Leaf, Tree
 from metaloom_registry.graph.program import Program
 from metaloom_registry.graph.reading import read_graph
@@ -108,10 +108,10 @@ def load_graph(graph: bytes, weights: bytes, budget: Budget | None = None) -> Gr
     """An ordinary module from a graph document and its safetensors weights, in eval mode.
 
     Runs no code of the publisher.  Raises Refused, naming the part, on anything outside the
-    format: see `read_graph`, `check_graph` and `read_weights`.
+    format: see `read_graph`, `infer` and `read_weights`.  `validate_graph` looks at more sizes.
     """
     document = read_graph(graph)
-    check_graph(document, budget)
+    infer(document, sample_sizes(document)[0], budget or Budget())
     return GraphModule(document, read_weights(document, weights)).eval()
 
 

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 from metaloom_registry.graph.document import Graph, Node, leaves
 from metaloom_registry.graph.ops import TABLE
-from metaloom_registry.graph.reading import references
 from metaloom_registry.graph.rules import Mode, Ref
 
 Step: TypeAlias = tuple[Callable[..., Any], tuple[int | None, ...], int, int, tuple[int, ...]]
@@ -65,7 +64,7 @@ class Program:
 
 
 def _uses(node: Node) -> list[int]:
-    return [i for i in node.inputs if i is not None] + references(node.arguments)
+    return [i for i in node.inputs if i is not None] + list(node.sizes)
 
 
 def _needed(graph: Graph, kept: set[int], *, training: bool) -> list[tuple[Node, int]]:
@@ -91,12 +90,11 @@ def _step(node: Node, start: int, spent: tuple[int, ...], *, training: bool) -> 
         name: training if value == "mode" and isinstance(op.arguments[name], Mode) else value
         for name, value in node.arguments.items()
     }
-    sizes = references(arguments)
-    if sizes:
+    if node.sizes:
         function: Callable[..., Any] = Late(op.run, len(node.inputs), arguments)
     else:
         function = partial(op.run, **arguments) if arguments else op.run
-    return function, (*node.inputs, *sizes), start, len(op.outputs), spent
+    return function, (*node.inputs, *node.sizes), start, len(op.outputs), spent
 
 
 class Late:

@@ -24,7 +24,6 @@ from metaloom_registry.graph.document import (
 )
 from metaloom_registry.graph.op import Op
 from metaloom_registry.graph.ops import OPSET, TABLE
-from metaloom_registry.graph.rules import Ref
 from metaloom_registry.graph.values import BYTES, MAX_RANK
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -277,7 +276,7 @@ def _read_node(item: Any, what: str, known: int, opset: int, in_training: set[in
         except Refused as error:
             raise Refused(f"{what}.{name}: {error}") from None
     node = Node(op.key, inputs, arguments, "when" in item)
-    for index in (*(i for i in inputs if i is not None), *references(arguments)):
+    for index in (*(i for i in inputs if i is not None), *node.sizes):
         _check_reference(index, what, known, () if node.only_in_training else in_training)
     return node
 
@@ -304,16 +303,6 @@ def _check_reference(index: int, what: str, known: int, hidden: Any) -> None:
         )
     if index in hidden:
         raise Refused(f"{what} takes value {index}, which is computed in training only")
-
-
-def references(arguments: Mapping[str, Any]) -> list[int]:
-    """The integer values that arguments refer to, in the order of the arguments."""
-    found = []
-    for value in arguments.values():
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, Ref):
-                found.append(item.index)
-    return found
 
 
 def _read_output(value: Any, what: str, known: int, in_training: set[int]) -> int:
