@@ -10,6 +10,23 @@ from metaloom_registry.lazy import lazy_names
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    pass
+    from metaloom.blocks import Block as Block
+    from metaloom.blocks import Composition as Composition
+    from metaloom.family import Family as Family
+    from metaloom.hub import Hub as Hub
+    from metaloom.publishing import StoredGraph as StoredGraph
+    from metaloom.task_files import read_task as read_task
 else:
-    __getattr__, __dir__, __all__ = lazy_names(__name__, {})
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            "blocks": (
+                "Block",
+                "Composition",
+            ),
+            "family": ("Family",),
+            "hub": ("Hub",),
+            "publishing": ("StoredGraph",),
+            "task_files": ("read_task",),
+        },
+    )

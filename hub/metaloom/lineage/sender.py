@@ -26,23 +26,33 @@ PATIENCE = 3
 """Messages in a row that may fail before the sender takes MLflow to be down."""
 
 
-@dataclass(frozen=True)
-class Message:
-    """Something MLflow should know: `kind` is `publish` or `solve`, `payload` plain JSON."""
+class Message(Protocol):
+    """Something MLflow should know: its kind and plain JSON; see `Mirror.send`."""
 
-    id: int
-    kind: str
-    payload: Mapping[str, Any]
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def payload(self) -> Mapping[str, Any]: ...
 
 
 class Outbox(Protocol):
-    """Messages that wait to be sent, oldest first."""
+    """Messages that wait to be sent, oldest first: the registry's."""
 
     def pending(self, limit: int, after: int = 0) -> Sequence[Message]:
         """At most `limit` messages not yet sent whose id is above `after`."""
         ...
 
+    def waiting(self) -> int:
+        """How many messages are not yet sent."""
+        ...
+
     def mark_sent(self, ids: Sequence[int]) -> None: ...
+
+    def mark_failed(self, ids: Sequence[int], error: str) -> None: ...
 
 
 class Receiver(Protocol):
@@ -100,7 +110,7 @@ class Sender:
         """Send all that waits, unless another process is at it."""
         if self.uri is None:
             return self._report(0, "the mirror is off (METALOOM_MLFLOW_URI)")
-        if not self.outbox.pending(1):
+        if not self.outbox.waiting():
             return Sent(0, 0)
         with _only_one(self.home / LOCK_FILE) as alone:
             if not alone:
@@ -120,7 +130,7 @@ class Sender:
         """
         if self.uri is None or (self._process is not None and self._process.poll() is None):
             return False
-        if find_spec("mlflow") is None or not self.outbox.pending(1):
+        if find_spec("mlflow") is None or not self.outbox.waiting():
             return False
         environment = {
             "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -146,6 +156,7 @@ class Sender:
                 try:
                     receiver.send(message.kind, message.payload)
                 except Exception as error:
+                    self.outbox.mark_failed([message.id], _line(error))
                     problem = f"message {message.id} ({message.kind}) was refused: {_line(error)}"
                     failed += 1
                     if failed >= PATIENCE:
@@ -156,9 +167,7 @@ class Sender:
         return sent, problem
 
     def _report(self, sent: int, problem: str | None) -> Sent:
-        left, after = 0, 0
-        while messages := self.outbox.pending(BATCH, after):
-            left, after = left + len(messages), messages[-1].id
+        left = self.outbox.waiting()
         return Sent(sent, left, problem if left else None)
 
 

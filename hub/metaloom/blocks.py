@@ -1,0 +1,142 @@
+"""A block as people hold it: what it is called, what it is, and `>>` to build on it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from metaloom_registry import (
+    Digest,
+    Json,
+    Loaded,
+    Primitive,
+    Reference,
+    Term,
+    Type,
+    Use,
+)
+
+if TYPE_CHECKING:
+    from metaloom.hub import Hub
+    from metaloom_registry import Manifest
+    from metaloom_registry.catalogue import Version
+
+
+@dataclass(frozen=True)
+class Block:
+    """A published block of a hub, or a primitive of a plugin; two are equal if their digests are.
+
+    `reference` is what people call it, `version` its place in the registry (None for a primitive),
+    `why` the reasons for which a search found it.
+    """
+
+    digest: Digest
+    reference: Reference = field(compare=False)
+    kind: str = field(compare=False)
+    signature: Type = field(compare=False)
+    hub: Hub = field(compare=False, repr=False)
+    version: Version | None = field(default=None, compare=False, repr=False)
+    primitive: Primitive | None = field(default=None, compare=False, repr=False)
+    why: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def exactly(self) -> Reference:
+        """How terms name it: a primitive's reference, any other block's `@sha256:...`."""
+        return Reference(None, self.digest) if self.primitive is None else self.reference
+
+    @property
+    def term(self) -> Term:
+        """The block as a program: a reference to it."""
+        return Use(self.exactly)
+
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        """All that is stored about it; None for a primitive, which its plugin declares."""
+        return None if self.primitive else self.hub.registry.manifest(self.digest)
+
+    @property
+    def card(self) -> str:
+        """What its author wrote about it; Markdown."""
+        if self.primitive is not None:
+            return self.primitive.doc
+        return "" if self.manifest is None else self.manifest.card
+
+    @property
+    def facts(self) -> Mapping[str, Json]:
+        """What was measured of it."""
+        return {} if self.manifest is None else self.manifest.facts
+
+    @property
+    def license(self) -> str | None:
+        return None if self.manifest is None else self.manifest.licence
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        if self.primitive is not None:
+            return self.primitive.tags
+        return () if self.manifest is None else self.manifest.tags
+
+    @property
+    def seen(self) -> frozenset[Digest]:
+        """The classes it was trained on."""
+        return frozenset() if self.manifest is None else self.manifest.seen
+
+    @cached_property
+    def body(self) -> Term | None:
+        """The term of a program; None for the other kinds."""
+        loaded = self.hub.library.load(self.digest) if self.kind == "program" else None
+        return loaded if isinstance(loaded, Term) else None
+
+    @property
+    def source(self) -> str:
+        """A program or primitive as Python; empty for a trained graph."""
+        if self.primitive is not None:
+            return self.primitive.source
+        return "" if self.body is None else self.hub.source(self.body, str(self.reference))
+
+    def load(self) -> Loaded:
+        """An `nn.Module` of your own, a Term or a Primitive. Raises Corrupt or Refused."""
+        loaded = self.hub.library.load(self.digest)
+        return copy.deepcopy(loaded) if self.kind == "graph" else loaded
+
+    def __rshift__(self, right: Block | Composition | Term | str) -> Composition:
+        """Give what comes out to another. Raises TypeMismatch where it does not fit."""
+        return self.hub.compose(self, right)
+
+    def __rrshift__(self, left: Term | str) -> Composition:
+        return self.hub.compose(left, self)
+
+    def __str__(self) -> str:
+        return f"{self.reference} : {self.signature}"
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Blocks put together and type-checked, not published: what `>>` gives."""
+
+    term: Term
+    signature: Type
+    hub: Hub = field(compare=False, repr=False)
+
+    @property
+    def source(self) -> str:
+        """The program as Python."""
+        return self.hub.source(self.term)
+
+    def __rshift__(self, right: Block | Composition | Term | str) -> Composition:
+        """Give what comes out to another. Raises TypeMismatch where it does not fit."""
+        return self.hub.compose(self, right)
+
+    def __rrshift__(self, left: Term | str) -> Composition:
+        return self.hub.compose(left, self)
+
+    def __str__(self) -> str:
+        return f"{self.hub.show(self.term)} : {self.signature}"
+
+
+def is_term_text(text: str) -> bool:
+    """Whether a text is written as a program rather than as a reference."""
+    return text.lstrip().startswith("(")

@@ -1,0 +1,100 @@
+"""All the commands, and what becomes of an error: one line with the remedy, and an exit code."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from metaloom.cli import blocks, find, lineage, listing, plugins, publish, show
+from metaloom.cli.output import complain
+from metaloom_registry.errors import MetaloomError
+
+EXIT_REFUSED = 1
+EXIT_INTERRUPTED = 130
+
+
+class Commands(TyperGroup):
+    """The group of all commands, in the order they were added; errors end here."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            complain("interrupted; nothing half-done was kept")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except MetaloomError as error:
+            complain(str(error), _traceback(ctx, error))
+            raise typer.Exit(EXIT_REFUSED) from None
+        except BrokenPipeError:
+            raise  # the reader went away; there is nobody to tell
+        except Exception as error:
+            if isinstance(error, typer.Abort) or hasattr(error, "exit_code"):
+                raise  # an exit, or a mistake in the command line that typer explains
+            complain(
+                f"{type(error).__name__}: {error}; set METALOOM_TRACEBACK=1 to see where",
+                _traceback(ctx, error),
+            )
+            raise typer.Exit(EXIT_REFUSED) from None
+
+
+def _traceback(ctx: Any, error: Exception) -> str | None:
+    """The traceback, where it was asked for."""
+    if not (ctx.params.get("show_traceback") or os.environ.get("METALOOM_TRACEBACK", "0") != "0"):
+        return None
+    return "".join(traceback.format_exception(error))
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="metaloom",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"metaloom {version('metaloom')}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog="The library is the folder ~/.metaloom, or what --home or METALOOM_HOME says. "
+    "Begin with [bold]metaloom demo[/bold]."
+)
+def metaloom(
+    show_traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where an error came from.")
+    ] = False,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", help="Print it.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Publish trained modules and programs; weave them into models for new few-shot tasks."""
+    del show_traceback, show_version
+
+
+_FIND, _USE, _KEEP, _ABOUT = "Find", "Solve and use", "Publish and keep", "About"
+
+app.command("list", rich_help_panel=_FIND)(listing.list_blocks)
+app.command("show", rich_help_panel=_FIND)(show.show)
+app.command("search", rich_help_panel=_FIND)(find.search)
+app.command("lineage", rich_help_panel=_FIND)(lineage.lineage)
+app.command("publish", rich_help_panel=_KEEP)(publish.publish)
+app.command("alias", rich_help_panel=_KEEP)(blocks.alias)
+app.command("verify", rich_help_panel=_KEEP)(blocks.verify)
+app.command("plugins", rich_help_panel=_ABOUT)(plugins.plugins)
+app.command("demo", rich_help_panel=_ABOUT)(plugins.demo)
+
+
+def main() -> None:
+    """The console script `metaloom`."""
+    app()

@@ -1,0 +1,83 @@
+"""`metaloom lineage`: where a block came from, and what came of it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+from rich.tree import Tree
+
+import metaloom
+from metaloom.cli.options import AsJson, Home
+from metaloom.cli.output import note, show, show_json, visible
+from metaloom_registry.errors import ParseError
+
+if TYPE_CHECKING:
+    from metaloom_registry.catalogue import Lineage
+
+
+def lineage(
+    reference: Annotated[
+        str | None, typer.Argument(help="The block.", metavar="[REFERENCE]")
+    ] = None,
+    depth: Annotated[int, typer.Option("--depth", min=1, help="Generations to show.")] = 5,
+    sync: Annotated[
+        bool, typer.Option("--sync", help="Send what waits to MLflow, and wait for it.")
+    ] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw where a block came from and what came of it, or send the lineage to MLflow.
+
+    [bold]Examples[/bold]
+
+      metaloom lineage me/evens
+      metaloom lineage vision/conv4 --depth 2 --json
+      metaloom lineage --sync
+    """
+    if reference is None and not sync:
+        raise ParseError("name a block, as in `metaloom lineage me/evens`, or give --sync")
+    with metaloom.Hub.open(home) as hub:
+        if sync:
+            os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+            report = hub.sync()
+            if as_json and reference is None:
+                show_json({"sent": report.sent, "left": report.left, "problem": report.problem})
+            else:
+                note(f"sent {report.sent} messages to MLflow, {report.left} wait")
+                if report.problem:
+                    note(report.problem)
+        if reference is None:
+            return
+        family = hub.lineage(reference, depth=depth)
+        if as_json:
+            show_json(family.as_json())
+            return
+        for lineage_, title in ((family.parents, "came from"), (family.children, "led to")):
+            show(lineage_tree(lineage_, title))
+
+
+def lineage_tree(lineage: Lineage, title: str) -> Tree:
+    """One direction of a lineage as a tree; a node met again is not drawn with its own again."""
+    root = lineage.node(lineage.root)
+    tree = Tree(Text.assemble((visible(root.label), "bold"), f"  {title}"))
+    _grow(tree, lineage, root.key, {root.key})
+    if not tree.children:
+        tree.add(Text("nothing yet" if lineage.direction == "children" else "nothing"))
+    if not lineage.complete:
+        tree.add(Text("... more; --depth shows it", style="dim"))
+    return tree
+
+
+def _grow(tree: Tree, lineage: Lineage, key: str, drawn: set[str]) -> None:
+    for role, node in lineage.next(key):
+        line = Text.assemble((role, "dim"), " ", visible(node.label))
+        if node.detail:
+            line.append(f"  {visible(node.detail)}", style="cyan")
+        if node.key in drawn:
+            tree.add(line.append("  (above)", style="dim"))
+        else:
+            drawn.add(node.key)
+            _grow(tree.add(line), lineage, node.key, drawn)

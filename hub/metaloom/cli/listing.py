@@ -1,0 +1,95 @@
+"""`metaloom list`: what the library holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import metaloom
+from metaloom.cli.options import AsJson, Home
+from metaloom.cli.output import show, show_json, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from metaloom.blocks import Block
+
+
+def list_blocks(
+    namespace: Annotated[
+        str | None, typer.Argument(help="Only the names in this namespace.", metavar="NAMESPACE")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="graph, program or primitive.", metavar="KIND")
+    ] = None,
+    versions: Annotated[
+        str | None,
+        typer.Option("--versions", help="All versions of one name.", metavar="NAME"),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the blocks of the library, newest version of each, and the plugins' primitives.
+
+    [bold]Examples[/bold]
+
+      metaloom list
+      metaloom list vision --kind graph
+      metaloom list --versions vision/conv4
+    """
+    with metaloom.Hub.open(home) as hub:
+        found = (
+            hub.versions(versions)
+            if versions is not None
+            else hub.list(namespace, kind=kind, limit=limit)
+        )
+        if as_json:
+            show_json([describe(block) for block in found])
+            return
+        if not found:
+            show("nothing here; `metaloom demo` fills a library, `metaloom publish` adds a block")
+            return
+        show(block_table(found))
+        if len(found) == limit:
+            show(f"the first {limit}; --limit shows more")
+
+
+def block_table(blocks: Sequence[Block]) -> Table:
+    """Blocks by name with their kind, type and use."""
+    return table(
+        ("name", "kind", "type", ">used by", "aliases"),
+        (
+            (
+                block.reference,
+                block.kind,
+                block.signature,
+                block.version.uses or "" if block.version else "",
+                ", ".join(block.version.aliases) if block.version else "",
+            )
+            for block in blocks
+        ),
+    )
+
+
+def describe(block: Block) -> dict[str, object]:
+    """A block as JSON."""
+    version = block.version
+    about: dict[str, object] = {
+        "reference": str(block.reference),
+        "digest": str(block.digest),
+        "kind": block.kind,
+        "signature": str(block.signature),
+    }
+    if version is not None:
+        about |= {
+            "license": version.licence,
+            "bytes": version.size,
+            "uses": version.uses,
+            "created": version.created.isoformat(),
+            "yanked": version.yanked,
+            "aliases": list(version.aliases),
+        }
+    return about

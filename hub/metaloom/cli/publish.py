@@ -1,0 +1,88 @@
+"""`metaloom publish`: a program from a file, or a block that was saved as a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import metaloom
+from metaloom.cli.files import read_bytes, read_program, read_text
+from metaloom.cli.listing import describe
+from metaloom.cli.options import AsJson, Home
+from metaloom.cli.output import show, show_json
+from metaloom_registry.manifest import GRAPH_FILE, WEIGHTS_FILE
+
+if TYPE_CHECKING:
+    from metaloom.publishing import StoredGraph
+    from metaloom_registry import Term
+
+
+def publish(
+    name: Annotated[str, typer.Argument(help="namespace/name.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A program's text, or the path of a .sexpr or .json file, "
+            "or of a folder with graph.json and weights.safetensors.",
+            metavar="PROGRAM|FILE|FOLDER",
+        ),
+    ],
+    signature: Annotated[
+        str | None,
+        typer.Option("--signature", help="Its type; a program's is inferred.", metavar="TYPE"),
+    ] = None,
+    license: Annotated[  # noqa: A002 - the word people look for
+        str | None, typer.Option("--license", help="SPDX, such as MIT.", metavar="LICENCE")
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option("--card", help="A Markdown file about it.", metavar="FILE")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="A word to find it by; may be repeated.")
+    ] = None,
+    parent: Annotated[
+        list[str] | None,
+        typer.Option("--parent", help="A block it came from; may be repeated.", metavar="BLOCK"),
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a program or a trained graph; no code of it is run.
+
+    A trained PyTorch module is published from Python, because reading a pickled one would run
+    code: [bold]Hub.open().publish("me/net", net, "image[1,28,28] -> vec[64]")[/bold].
+
+    [bold]Examples[/bold]
+
+      metaloom publish me/add3 "(lam (map (lam (add 3 $0)) $0))" --license MIT
+      metaloom publish me/evens evens.sexpr --card evens.md --tag lists
+      metaloom publish vision/conv4 conv4/ --signature "image[1,28,28] -> vec[64]"
+    """
+    with metaloom.Hub.open(home) as hub:
+        block = hub.publish(
+            name,
+            _given(what),
+            signature,
+            license=license,
+            card=None if card is None else read_text(card),
+            tags=tag or (),
+            parents=parent or (),
+        )
+        if as_json:
+            show_json(describe(block))
+        else:
+            show(f"{block.reference} : {block.signature}   {block.digest}")
+
+
+def _given(what: str) -> Term | str | StoredGraph:
+    """The program or the graph that was named; a text in parentheses is a program itself."""
+    path = Path(what)
+    if what.lstrip().startswith("("):
+        return what
+    if path.is_dir():
+        return metaloom.StoredGraph(read_bytes(path / GRAPH_FILE), read_bytes(path / WEIGHTS_FILE))
+    if path.is_file() or path.suffix in (".sexpr", ".json"):
+        return read_program(path)
+    return what

@@ -1,0 +1,338 @@
+"""The hub: a library of blocks, and what one does with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metaloom.blocks import Block, Composition, is_term_text
+from metaloom.family import Family
+from metaloom.home import library_folder
+from metaloom.lineage import Sender, Sent, tracking_uri
+from metaloom.publishing import (
+    Details,
+    StoredGraph,
+    graph_draft,
+    program_draft,
+    stored_graph_draft,
+)
+from metaloom.vocabulary import Vocabulary, function_name, matching
+from metaloom_registry import (
+    AlreadyExists,
+    BlockName,
+    Digest,
+    Json,
+    Loaded,
+    NotFound,
+    Parent,
+    ParseError,
+    PrimitiveTable,
+    Reference,
+    Term,
+    Type,
+    TypeMismatch,
+    catalogue,
+    compose,
+    infer,
+    parse_type,
+    primitive_entry,
+    print_term,
+)
+from metaloom_registry.manifest import KINDS
+from metaloom_registry.source import python_source
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from metaloom_metalearn import Solution
+    from metaloom_registry.catalogue import CatalogueLibrary, Draft, Registry, Report, Version
+
+EMBED = Reference.parse("heads/embed@1")
+"""The primitive by which `encoder >> head` encodes the examples that the head learns from."""
+
+
+class Hub:
+    """A library of blocks in a folder: publish, find, compose, adapt, solve.
+
+    `hub["vision/conv4@3"]` is a handle on a block, `hub["heads/prototypes"]` on a primitive.
+    """
+
+    def __init__(self, home: Path, registry: Registry, mirror: str | None) -> None:
+        self.home = home
+        self.registry = registry
+        self.vocabulary = Vocabulary(registry)
+        self.sender = Sender(home, registry.outbox, mirror)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str] | None = None) -> Hub:
+        """Open the library in a folder, which is made where it is missing.
+
+        Without a path it is METALOOM_HOME, or `~/.metaloom`.  Raises StorageError where the folder
+        cannot be used, is a remote address, or was written by a newer Metaloom.
+        """
+        home = library_folder(path)
+        return cls(home, catalogue.Registry.open(home), tracking_uri(home))
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.registry.close()
+
+    def __enter__(self) -> Hub:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Hub({str(self.home)!r})"
+
+    @property
+    def primitives(self) -> PrimitiveTable:
+        """The primitives of the installed plugins."""
+        return self.vocabulary.primitives
+
+    @cached_property
+    def library(self) -> CatalogueLibrary:
+        """What searches see: the blocks and the primitives."""
+        return catalogue.CatalogueLibrary(self.registry, self.primitives)
+
+    def __getitem__(self, reference: str | Reference) -> Block:
+        """A handle on a block or a primitive. Raises InvalidName or NotFound."""
+        if isinstance(reference, str):
+            short = self.primitives.short_names.get(reference) if "/" not in reference else None
+            reference = short or Reference.parse(reference)
+        primitive = self.vocabulary.primitive(reference)
+        if primitive is not None:
+            return Block(
+                primitive_entry(primitive).digest,
+                primitive.reference,
+                "primitive",
+                primitive.signature,
+                self,
+                primitive=primitive,
+            )
+        try:
+            return self._block(self.registry.resolve(reference))
+        except NotFound as error:
+            raise self.vocabulary.unknown(reference, error) from None
+
+    def __contains__(self, reference: str | Reference) -> bool:
+        try:
+            self[reference]
+        except NotFound:
+            return False
+        return True
+
+    def list(
+        self, namespace: str | None = None, *, kind: str | None = None, limit: int = 100
+    ) -> Sequence[Block]:
+        """The named blocks in order of their names, each in the version its name stands for.
+
+        With kind `primitive` it is the primitives of the plugins.
+        """
+        _require_kind(kind)
+        prefix = f"{namespace}/" if namespace else ""
+        if kind == "primitive":
+            named = [p for p in self.primitives if p.name.startswith(prefix)]
+            return [self[p.reference] for p in sorted(named, key=lambda p: p.name)][:limit]
+        blocks: list[Block] = []
+        cursor: str | None = ""
+        while cursor is not None and len(blocks) < limit:
+            page = self.registry.names(prefix, limit=1000, cursor=cursor)
+            blocks += [self._block(v) for v in page.items if kind in (None, v.kind)]
+            cursor = page.cursor
+        return blocks[:limit]
+
+    def versions(self, name: str) -> Sequence[Block]:
+        """Every version of a name, the newest first. Raises NotFound."""
+        return [self._block(version) for version in self.registry.versions(name)]
+
+    def search(
+        self,
+        text: str = "",
+        *,
+        takes: str | Type | None = None,
+        gives: str | Type | None = None,
+        type: str | Type | None = None,  # noqa: A002 - the word people look for
+        kind: str | None = None,
+        tag: str | None = None,
+        limit: int = 20,
+    ) -> Sequence[Block]:
+        """Blocks, then primitives, that match all that is given; `why` of each says the reasons.
+
+        `text` are words of the name, tags or card; `takes` is something that one argument accepts,
+        `gives` the result, `type` the whole type; what unifies with it fits.
+        """
+        _require_kind(kind)
+        words = text.strip() or None
+        taken, given, whole = _type(takes), _type(gives), _type(type)
+        found: list[Block] = []
+        if kind != "primitive":
+            page = self.registry.search(
+                words, takes=taken, gives=given, type=whole, kind=kind, tag=tag, limit=limit
+            )
+            found = [replace(self._block(hit.version), why=hit.why) for hit in page.items]
+        if kind in (None, "primitive"):
+            fitting = matching(self.primitives, words, tag, taken, given, whole)
+            found += [replace(self[p.reference], why=why) for p, why in fitting]
+        return found[:limit]
+
+    def publish(
+        self,
+        name: str,
+        what: nn.Module | Term | str | Block | Composition | Solution | StoredGraph,
+        signature: str | Type | None = None,
+        *,
+        license: str | None = None,  # noqa: A002 - the word people look for
+        card: str | None = None,
+        tags: Iterable[str] = (),
+        seen: Iterable[Digest] = (),
+        parents: Iterable[str | Block | tuple[str | Block, str]] = (),
+        facts: Mapping[str, Json] | None = None,
+    ) -> Block:
+        """Publish a block: all of it is visible afterwards, or nothing.
+
+        `what` is a trained module or a StoredGraph (then `signature` is needed), a program as a
+        Term or its text, a composition, or a Solution.  `seen` are the classes it was trained on,
+        `parents` blocks it came from, each by itself (`trained-on`) or with a role.  The same
+        content published again under the same name is the same version.  Raises InvalidName,
+        AlreadyExists, TypeMismatch, Refused or NotFound.
+        """
+        free = self.require_free(name)
+        details = self._details(license, card, tags, seen, parents, facts)
+        *parts, draft = self._drafts(what, _type(signature), details)
+        return self._publish(free, draft, parts)
+
+    def alias(self, reference: str | Block, alias: str) -> Block:
+        """Let `namespace/name@alias` mean this version from now on."""
+        block = reference if isinstance(reference, Block) else self[reference]
+        if block.primitive is not None:
+            raise AlreadyExists(f"{block.reference} is a primitive; its plugin versions it")
+        return self._block(self.registry.set_alias(block.reference, alias))
+
+    def lineage(self, reference: str | Block, depth: int = 10) -> Family:
+        """Where a block came from, and what came of it, so many generations far."""
+        block = reference if isinstance(reference, Block) else self[reference]
+        return Family.of(self.registry, block, depth)
+
+    def verify(self, reference: str | Block | None = None) -> Report:
+        """Read every byte of one block, or of all, and check it against its digest."""
+        if isinstance(reference, Block):
+            reference = str(reference.exactly)
+        return self.registry.verify(reference)
+
+    def sync(self) -> Sent:
+        """Send to MLflow what waits in the outbox; what fails stays there and raises nothing."""
+        return self.sender.flush()
+
+    def read(self, text: str) -> Term:
+        """The program a text means, names resolved and types checked; or a reference to a block.
+
+        Raises ParseError, InvalidName, NotFound or TypeMismatch.
+        """
+        return self.vocabulary.read(text) if is_term_text(text) else self[text.strip()].term
+
+    def show(self, term: Term) -> str:
+        """A program as text, blocks by their names."""
+        return print_term(self.vocabulary.named(term), self.primitives.short_names)
+
+    def source(self, term: Term, name: str = "solution") -> str:
+        """A program as Python, blocks by their names; Python alone runs it if no block is trained.
+
+        Raises ParseError where it is too deep to be written.
+        """
+        return python_source(
+            term, self.load, function_name(name), names=self.vocabulary.labels(term, self.load)
+        )
+
+    def load(self, reference: Reference) -> Loaded:
+        """What a pinned reference names. Raises NotFound, Corrupt or Refused."""
+        if isinstance(reference.selector, Digest):
+            return self.library.load(reference.selector)
+        return self.primitives[reference]
+
+    def compose(
+        self, left: Block | Composition | Term | str, right: Block | Composition | Term | str
+    ) -> Composition:
+        """`left >> right`. Raises TypeMismatch that says which type was wanted."""
+        type_of = self.vocabulary.type_of
+        term = compose(self._term(left), self._term(right), type_of, EMBED)
+        return Composition(term, infer(term, type_of), self)
+
+    def require_free(self, name: str) -> BlockName:
+        """The name, unless it is a primitive's. Raises InvalidName or AlreadyExists."""
+        parsed = BlockName.parse(name)
+        if self.vocabulary.primitive(Reference(parsed)) is not None:
+            raise AlreadyExists(f"{parsed} is a primitive's name; choose another")
+        return parsed
+
+    def _details(
+        self,
+        license: str | None,  # noqa: A002
+        card: str | None,
+        tags: Iterable[str],
+        seen: Iterable[Digest],
+        parents: Iterable[str | Block | tuple[str | Block, str]],
+        facts: Mapping[str, Json] | None,
+    ) -> Details:
+        return Details(
+            license=license,
+            card=card or "",
+            tags=tuple(tags),
+            seen=frozenset(seen),
+            parents=tuple(map(self._parent, parents)),
+            facts=facts or {},
+        )
+
+    def _parent(self, given: str | Block | tuple[str | Block, str]) -> Parent:
+        block, role = given if isinstance(given, tuple) else (given, "trained-on")
+        found = self[block] if isinstance(block, str) else block
+        if found.primitive is not None:
+            raise NotFound(f"{found.reference} is a primitive, which is no parent; leave it out")
+        return Parent(found.digest, role)
+
+    def _drafts(self, what: Any, signature: Type | None, details: Details) -> Sequence[Draft]:
+        """What is to be published: the parts it needs, then the block itself."""
+        if isinstance(what, str):
+            what = self.read(what)
+        if isinstance(what, Term | Block | Composition):
+            return [program_draft(self._term(what), signature, self.vocabulary, details)]
+        if signature is None:
+            raise TypeMismatch(
+                f"a {type(what).__name__} needs a signature to be published, for example "
+                '"image[1,28,28] -> vec[64]"'
+            )
+        if isinstance(what, StoredGraph):
+            return [stored_graph_draft(what, signature, details)]
+        return [graph_draft(what, signature, details)]
+
+    def _publish(self, name: BlockName, draft: Draft, parts: Sequence[Draft] = ()) -> Block:
+        version = self.registry.publish(name, draft.manifest, draft.files, parts=parts)
+        return self._block(version)
+
+    def _block(self, version: Version) -> Block:
+        return Block(
+            version.digest, version.reference, version.kind, version.type, self, version=version
+        )
+
+    def _term(self, part: Block | Composition | Term | str) -> Term:
+        if isinstance(part, str):
+            return self.read(part)
+        if isinstance(part, Block | Composition):
+            if part.hub.home != self.home:
+                raise NotFound(f"{part} is of the library {part.hub.home}; publish it here first")
+            return part.term
+        return self.vocabulary.pin(part)
+
+
+def _type(given: str | Type | None) -> Type | None:
+    return parse_type(given) if isinstance(given, str) else given
+
+
+def _require_kind(kind: str | None) -> None:
+    if kind is not None and kind not in KINDS:
+        raise ParseError(f"{kind[:80]!r} is not a kind of block; the kinds are {', '.join(KINDS)}")

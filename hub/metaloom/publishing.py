@@ -1,0 +1,123 @@
+"""What a thing becomes when it is published: a manifest and files.
+
+a Term, its text, a composition      a program block; its parents are the blocks it uses
+an nn.Module                         a graph block, exported on this side
+a Solution                           a program block with the support it was solved with, and a
+                                     graph block beside it for each module adapted for it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from metaloom.vocabulary import Vocabulary
+from metaloom_registry import (
+    Digest,
+    Json,
+    Manifest,
+    Parent,
+    Reference,
+    Term,
+    Type,
+    catalogue,
+    check,
+    dump_canonical,
+    graph,
+    infer,
+    references,
+    term_to_json,
+)
+from metaloom_registry.manifest import GRAPH_FILE, TERM_FILE, WEIGHTS_FILE
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from metaloom_registry.catalogue import Draft
+
+
+@dataclass(frozen=True)
+class Details:
+    """What a publisher says about a block beside what it is.
+
+    `parents` are blocks it came from in ways that its term does not show, with their roles.
+    """
+
+    license: str | None = None
+    card: str = ""
+    tags: tuple[str, ...] = ()
+    seen: frozenset[Digest] = frozenset()
+    parents: tuple[Parent, ...] = ()
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+    def fields(self, facts: Mapping[str, Json], parents: Sequence[Parent]) -> dict[str, Any]:
+        """The fields of a manifest, with what was found besides."""
+        return {
+            "licence": self.license,
+            "card": self.card,
+            "tags": self.tags,
+            "seen": self.seen,
+            "parents": (*self.parents, *parents),
+            "facts": {**facts, **self.facts},
+        }
+
+
+@dataclass(frozen=True)
+class StoredGraph:
+    """The two files of a graph block that was exported elsewhere: its JSON and its safetensors."""
+
+    graph: bytes
+    weights: bytes
+
+
+def program_draft(
+    term: Term,
+    signature: Type | None,
+    vocabulary: Vocabulary,
+    details: Details,
+    files: Mapping[str, bytes] | None = None,
+    beside: Mapping[Digest, Manifest] | None = None,
+) -> Draft:
+    """A program block.
+
+    `beside` are the blocks published together with it.  Raises NotFound for an unknown block,
+    TypeMismatch where the term has no type, or not the one of the signature.
+    """
+    beside = beside or {}
+
+    def type_of(reference: Reference) -> Type:
+        if isinstance(reference.selector, Digest) and reference.selector in beside:
+            return beside[reference.selector].signature
+        return vocabulary.type_of(reference)
+
+    if signature is None:
+        signature = infer(term, type_of)
+    else:
+        check(term, signature, type_of)
+    used, required = [], []
+    for reference in references(term):
+        if isinstance(reference.selector, Digest):
+            used.append(Parent(reference.selector, "uses"))
+        else:
+            required.append(reference)
+    contents = {TERM_FILE: dump_canonical(term_to_json(term)), **(files or {})}
+    manifest = Manifest.of(
+        "program", signature, contents, requires=tuple(required), **details.fields({}, used)
+    )
+    return catalogue.Draft(manifest, contents)
+
+
+def graph_draft(module: nn.Module, signature: Type, details: Details) -> Draft:
+    """A graph block: the module exported, with what was measured of it. Raises Refused."""
+    exported = graph.export_module(module, signature)
+    contents = {GRAPH_FILE: exported.graph, WEIGHTS_FILE: exported.weights}
+    manifest = Manifest.of("graph", signature, contents, **details.fields(exported.facts, ()))
+    return catalogue.Draft(manifest, contents)
+
+
+def stored_graph_draft(stored: StoredGraph, signature: Type, details: Details) -> Draft:
+    """A graph block from its two files, which publishing checks; no code is run."""
+    contents = {GRAPH_FILE: stored.graph, WEIGHTS_FILE: stored.weights}
+    manifest = Manifest.of("graph", signature, contents, **details.fields({}, ()))
+    return catalogue.Draft(manifest, contents)

@@ -1,0 +1,139 @@
+"""A task from a file, whatever its form: JSON lines, JSON, CSV, NPZ, a folder of pictures.
+
+evens.jsonl   {"i": [1, 2, 3], "o": [2]}          one example a line; see `read_jsonl`
+evens.json    [{"i": [1, 2, 3], "o": [2]}, ...]   or [[[1, 2, 3], [2]], ...]
+sums.csv      a,b,sum                             the last column is the output
+              1,2,3
+digits.npz    images and labels                   see `read_npz`
+digits/       one folder of pictures a class      needs the type, such as image[1,28,28]
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from metaloom_metalearn import (
+    Examples,
+    LabelledArrays,
+    Task,
+    parse_jsonl,
+    read_folder,
+    read_jsonl,
+    read_npz,
+)
+from metaloom_registry import (
+    Arrow,
+    InvalidTask,
+    MetaloomError,
+    NotFound,
+    ParseError,
+    Tensor,
+    Type,
+    load_strict,
+    parse_type,
+)
+
+MAX_BYTES = 64 * 1024 * 1024
+FORMS = ".jsonl, .json, .csv or .npz, or a folder of pictures"
+
+
+def read_task(path: str | Path, type_: Type | str | None = None) -> Task:
+    """Read a task; without a type it is inferred from the examples.
+
+    Raises NotFound, ParseError or InvalidTask that names the file and the line.
+    """
+    path = Path(path)
+    type_ = parse_type(type_) if isinstance(type_, str) else type_
+    if path.is_dir():
+        if type_ is None:
+            raise InvalidTask(
+                f"the pictures in {path} fit any size; give a type such as image[1,28,28]"
+            )
+        picture = type_.argument if isinstance(type_, Arrow) else type_
+        return classification(read_folder(path, picture), path.name)
+    if not path.exists():
+        raise NotFound(f"there is no file {path}")
+    suffix = path.suffix.lower()
+    if suffix in (".jsonl", ".ndjson"):
+        return read_jsonl(path, type_)
+    if suffix == ".npz":
+        return classification(read_npz(path), path.name)
+    if suffix == ".json":
+        return _from_json(path, type_)
+    if suffix == ".csv":
+        return _from_csv(path, type_)
+    raise InvalidTask(f"{path.name} is of no known form; a task is a {FORMS}")
+
+
+def classification(arrays: LabelledArrays, name: str) -> Task:
+    """All labelled examples as the support of one task, which carries their classes."""
+    count = len(arrays.names)
+    if count < 2:
+        raise InvalidTask(f"{name} shows one class only; a classifier needs at least two")
+    return Task(
+        type=Arrow(arrays.type, Tensor("label", (count,))),
+        support=Examples((arrays.inputs,), arrays.labels),
+        classes=frozenset(arrays.classes),
+        name=name,
+    )
+
+
+def _from_json(path: Path, type_: Type | None) -> Task:
+    value = load_strict(_read(path), path.name)
+    if isinstance(value, dict):
+        said = value.get("type")
+        if type_ is None and isinstance(said, str):
+            type_ = parse_type(said)
+        value = value.get("examples")
+    if not isinstance(value, list):
+        raise InvalidTask(
+            f'{path.name} holds no list of examples; write [{{"i": [1, 2], "o": 3}}, ...]'
+        )
+    pairs = [
+        {"i": row[0], "o": row[1]} if isinstance(row, list) and len(row) == 2 else row
+        for row in value
+    ]
+    return parse_jsonl("\n".join(map(json.dumps, pairs)), type_, path.name)
+
+
+def _from_csv(path: Path, type_: Type | None) -> Task:
+    try:
+        rows = list(csv.reader(io.StringIO(_read(path).decode("utf-8-sig")), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ParseError(f"{path.name} is no CSV in UTF-8: {error}") from None
+    rows = [row for row in rows if row]
+    if len(rows) < 2 or len(rows[0]) < 2:
+        raise InvalidTask(
+            f"{path.name} needs a line of names, with the output last, and a line for each example"
+        )
+    lines = [""]
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(rows[0]):
+            raise InvalidTask(
+                f"line {number} of {path.name} has {len(row)} cells and its first {len(rows[0])}"
+            )
+        *inputs, output = map(_cell, row)
+        lines.append(json.dumps({"inputs": inputs, "o": output}))
+    return parse_jsonl("\n".join(lines), type_, path.name)
+
+
+def _cell(text: str) -> Any:
+    """A number, truth value or list as in JSON; anything else is a text."""
+    try:
+        return load_strict(text.strip().encode())
+    except MetaloomError:
+        return text
+
+
+def _read(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise InvalidTask(f"{path.name} has {size} bytes; at most {MAX_BYTES} are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise NotFound(f"the task {path} cannot be read: {error.strerror}") from None

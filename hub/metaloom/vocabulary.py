@@ -1,0 +1,209 @@
+"""What a name in a program means here: the primitives of the plugins, and the library's blocks.
+
+People write `map`, `lists/map` or `vision/conv4@champion`; what is stored says `lists/map@1` and
+`@sha256:...`, so that a program means the same for ever.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from metaloom_registry import (
+    Apply,
+    BlockName,
+    Lambda,
+    Let,
+    Loaded,
+    NotFound,
+    Outcome,
+    Primitive,
+    PrimitiveTable,
+    Reference,
+    Term,
+    Type,
+    Use,
+    Variable,
+    discover,
+    fits,
+    infer,
+    load_primitives,
+    parse_term,
+    references,
+    uncurried,
+)
+
+if TYPE_CHECKING:
+    from metaloom_registry.catalogue import Registry
+
+
+class Vocabulary:
+    """The names in scope; plugins are found and loaded when a primitive is first asked for."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    @cached_property
+    def _loaded(self) -> tuple[PrimitiveTable, tuple[Outcome, ...]]:
+        return load_primitives(discover("metaloom.primitives"))
+
+    @property
+    def primitives(self) -> PrimitiveTable:
+        """The primitives of all plugins that load."""
+        return self._loaded[0]
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What came of loading each plugin of primitives."""
+        return self._loaded[1]
+
+    @cached_property
+    def _newest(self) -> dict[BlockName, Reference]:
+        newest: dict[BlockName, Primitive] = {}
+        for primitive in self.primitives:
+            name = primitive.reference.name
+            assert name is not None
+            if name not in newest or newest[name].version < primitive.version:
+                newest[name] = primitive
+        return {name: primitive.reference for name, primitive in newest.items()}
+
+    def primitive(self, reference: Reference) -> Primitive | None:
+        """The primitive a reference means, the newest version where it names none; or None."""
+        if reference.selector is None and reference.name is not None:
+            reference = self._newest.get(reference.name, reference)
+        known = reference in self.primitives
+        return self.primitives[reference] if known else None
+
+    def pinned(self, reference: Reference) -> Reference:
+        """A primitive's `namespace/name@version`, any other block's `@sha256:...`.
+
+        Raises NotFound where neither a plugin nor the library has it.
+        """
+        primitive = self.primitive(reference)
+        if primitive is not None:
+            return primitive.reference
+        try:
+            return self.registry.resolve(reference).exactly
+        except NotFound as error:
+            raise self.unknown(reference, error) from None
+
+    def unknown(self, reference: Reference, error: NotFound) -> NotFound:
+        """The error, with the versions there are where the name is a primitive's."""
+        versions = sorted(p.version for p in self.primitives if p.reference.name == reference.name)
+        if not versions:
+            return error
+        there = ", ".join(map(str, versions))
+        return NotFound(
+            f"the primitive {reference.name} has no version {reference.selector}; it has {there}"
+        )
+
+    def type_of(self, reference: Reference) -> Type:
+        """The type of what a reference means. Raises NotFound."""
+        primitive = self.primitive(reference)
+        return self.registry.resolve(reference).type if primitive is None else primitive.signature
+
+    def read(self, text: str) -> Term:
+        """The program a text means, its references pinned and its types checked.
+
+        Raises ParseError, NotFound or TypeMismatch.
+        """
+        term = self.pin(parse_term(text, self.primitives.short_names))
+        infer(term, self.type_of)
+        return term
+
+    def pin(self, term: Term) -> Term:
+        """The term with each reference pinned. Raises NotFound."""
+        return renamed(term, self.pinned)
+
+    def named(self, term: Term) -> Term:
+        """The term with blocks by their names where they have one, to be shown to people."""
+        return renamed(term, self.label)
+
+    def label(self, reference: Reference) -> Reference:
+        """What people call the block: its name and version, if it has a name."""
+        if reference.name is not None:
+            return reference
+        try:
+            return self.registry.resolve(reference).reference
+        except NotFound:
+            return reference
+
+    def labels(self, term: Term, load: Callable[[Reference], Loaded]) -> dict[Reference, str]:
+        """What people call each block that a program uses, itself or through other programs."""
+        found: dict[Reference, str] = {}
+        waiting = [term]
+        while waiting:
+            for reference in references(waiting.pop()):
+                if reference.name is not None or reference in found:
+                    continue
+                label = self.label(reference)
+                if label.name is not None:
+                    found[reference] = str(label)
+                loaded = load(reference)
+                if isinstance(loaded, Term):
+                    waiting.append(loaded)
+        return found
+
+
+def function_name(name: str) -> str:
+    """The name of a block as that of a Python function: `me/even-numbers@3` is `even_numbers`."""
+    text = re.sub(r"\W", "_", name.rpartition("/")[2].partition("@")[0], flags=re.ASCII)
+    return text if text.isidentifier() and not keyword.iskeyword(text) else f"block_{text}"
+
+
+def renamed(term: Term, rename: Callable[[Reference], Reference]) -> Term:
+    """The term with each reference replaced by what `rename` gives for it."""
+    if isinstance(term, Use):
+        return Use(rename(term.reference))
+    if isinstance(term, Lambda):
+        return Lambda(renamed(term.body, rename))
+    if isinstance(term, Apply):
+        return Apply(renamed(term.function, rename), renamed(term.argument, rename))
+    if isinstance(term, Let):
+        return Let(renamed(term.value, rename), renamed(term.body, rename))
+    return term
+
+
+def matching(
+    primitives: Iterable[Primitive],
+    words: str | None,
+    tag: str | None,
+    takes: Type | None = None,
+    gives: Type | None = None,
+    type: Type | None = None,  # noqa: A002 - as in Registry.search
+) -> Iterator[tuple[Primitive, tuple[str, ...]]]:
+    """The primitives that match all that is given, and why."""
+    for primitive in primitives:
+        arguments, result = uncurried(primitive.signature)
+        said = f"{primitive.name} {primitive.doc} {' '.join(primitive.tags)}".lower()
+        why: list[str] = []
+        if words is not None:
+            if not all(word in said for word in words.lower().split()):
+                continue
+            why.append(f"says {words}")
+        if tag is not None:
+            if tag not in primitive.tags:
+                continue
+            why.append(f"is tagged {tag}")
+        if takes is not None:
+            place = next((i for i, a in enumerate(arguments) if _accepts(a, takes)), None)
+            if place is None:
+                continue
+            why.append(f"takes {arguments[place]} as argument {place + 1}")
+        if gives is not None:
+            if not fits(result, gives):
+                continue
+            why.append(f"gives {result}")
+        if type is not None:
+            if not fits(primitive.signature, type):
+                continue
+            why.append(f"is {primitive.signature}")
+        yield primitive, tuple(why)
+
+
+def _accepts(argument: Type, given: Type) -> bool:
+    """Whether a value fits as an argument; anything at all would fit a bare variable."""
+    return not isinstance(argument, Variable) and fits(given, argument)

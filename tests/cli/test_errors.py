@@ -1,0 +1,161 @@
+"""Bad input gives one line that says what to do, and an exit code; nothing is half-published."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metaloom.cli import app
+
+Command = Callable[..., Any]
+
+BAD = {
+    "an unknown block": (["show", "me/nothing"], "there is no block me/nothing"),
+    "a block that is nearly named": (["show", "me/ad3"], "did you mean me/add3?"),
+    "an unknown version": (["show", "me/add3@9"], "has no version 9; it has version 1"),
+    "an unknown alias": (["show", "me/add3@best"], "has no alias 'best'"),
+    "an unknown version of a primitive": (["show", "lists/map@9"], "has no version 9"),
+    "an unknown digest": (["show", "@sha256:" + "0" * 64], "the registry holds no block"),
+    "half a digest": (["show", "@sha256:12"], "is not a digest"),
+    "a path as a name": (["publish", "../x", "(lam $0)"], "is not a namespace"),
+    "an empty name": (["publish", "", "(lam $0)"], "is not a block's name"),
+    "a long name": (["publish", "me/" + "x" * 300, "(lam $0)"], "has 300 characters"),
+    "a name of two lines": (["publish", "me/a\nb", "(lam $0)"], "is not a name"),
+    "a twin in case": (["publish", "me/Add3", "(lam $0)"], "differs only in case"),
+    "a primitive's name": (["publish", "lists/map", "(lam $0)"], "is a primitive's name"),
+    "no term": (["publish", "me/x", "(lam"], "is not a term"),
+    "an unknown word": (["publish", "me/x", "(lam (mapp $0))"], "did you mean 'map'?"),
+    "a misfit": (["publish", "me/x", "(add 1 true)"], "does not fit where int is wanted"),
+    "a wrong signature": (
+        ["publish", "me/x", "(lam (add 1 $0))", "--signature", "text -> int"],
+        "text",
+    ),
+    "no type": (["search", "--takes", "list[int"], "list[int"),
+    "a wrong kind": (["list", "--kind", "graphs"], "is not a kind of block"),
+    "a missing file": (["publish", "me/x", "nothing.sexpr"], "there is no file nothing.sexpr"),
+    "a wrong licence": (["publish", "me/x", "(lam $0)", "--license", "free!"], "SPDX"),
+    "a wrong tag": (["publish", "me/x", "(lam $0)", "--tag", "A b"], "is not a tag"),
+    "a missing parent": (
+        ["publish", "me/x", "(lam $0)", "--parent", "me/none"],
+        "no block me/none",
+    ),
+    "an alias of a digest": (["alias", "map", "best"], "is a primitive"),
+    "a wrong alias": (["alias", "me/add3@1", "3"], "'3' is not an alias"),
+    "lineage of nothing": (["lineage"], "name a block"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_with_the_remedy(metaloom: Command, add3: str, case: str) -> None:
+    arguments, said = BAD[case]
+    done = metaloom(*arguments)
+    assert done.code == 1
+    assert said in done.err
+    assert done.err.startswith("error: ")
+    assert len(done.err.splitlines()) == 1
+    assert done.out == ""
+    assert [b["reference"] for b in metaloom("list", "--json").json] == ["me/add3@1"]
+
+
+def test_a_mistake_in_the_command_line_exits_with_two(metaloom: Command) -> None:
+    assert metaloom("list", "--bogus").code == 2
+    assert metaloom("nothing").code == 2
+
+
+def test_a_traceback_is_shown_when_asked_for(
+    metaloom: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Traceback" not in metaloom("show", "me/x").err
+    assert "Traceback" in metaloom("--traceback", "show", "me/x").err
+    monkeypatch.setenv("METALOOM_TRACEBACK", "1")
+    assert "Traceback" in metaloom("show", "me/x").err
+
+
+def test_a_home_that_cannot_be_one_is_an_error(metaloom: Command, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert "is a file; a library is a folder" in metaloom("list", "--home", file).err
+    assert "remote library" in metaloom("list", "--home", "https://example.org").err
+
+
+def test_an_error_nobody_foresaw_is_one_line_too(
+    metaloom: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("by zero\nsecond line")
+
+    monkeypatch.setattr("metaloom.hub.Hub.open", broken)
+    done = metaloom("list")
+    assert done.code == 1
+    assert done.err.splitlines() == [
+        "error: ZeroDivisionError: by zero second line; set METALOOM_TRACEBACK=1 to see where"
+    ]
+
+
+def test_an_interrupt_exits_with_130(metaloom: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("metaloom.hub.Hub.open", interrupted)
+    done = metaloom("list")
+    assert done.code == 130
+    assert done.err.startswith("error: interrupted")
+
+
+SCRIPT = str(Path(sys.executable).with_name("metaloom"))
+
+
+def _real(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SCRIPT, *arguments],
+        env={**os.environ, "METALOOM_MLFLOW_URI": "off", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_real_command_ends_as_the_tests_say(tmp_path: Path) -> None:
+    done = _real("show", "me/nothing", METALOOM_HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == "error: there is no block me/nothing\n"
+
+
+def test_help_answers_fast() -> None:
+    seconds = []
+    for _ in range(3):
+        before = time.perf_counter()
+        done = _real("--help")
+        seconds.append(time.perf_counter() - before)
+    assert done.returncode == 0
+    assert min(seconds) < 1.5  # half a second alone on the machine; tests share it
+
+
+def test_the_help_of_every_command_has_an_example(metaloom: Command) -> None:
+    names = [info.name for info in app.registered_commands]
+    assert "solve" in names
+    for name in names:
+        text = metaloom(name, "--help").out
+        assert "Examples" in text, name
+        assert f"metaloom {name}" in text, name
+
+
+WITHOUT = """
+import sys
+import metaloom.cli
+heavy = {"torch", "numpy", "sqlmodel", "sqlalchemy", "mlflow", "datasets"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_the_command_line_loads_nothing_heavy_before_a_command_runs() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
