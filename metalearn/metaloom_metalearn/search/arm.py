@@ -19,14 +19,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from metaloom_registry import Entry, Library
-
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.journal import Journal, Silence
 from metaloom_metalearn.search.candidate import Scored
 from metaloom_metalearn.search.prior import Prior, Uniform
 from metaloom_metalearn.search.trace import Trace
 from metaloom_metalearn.tasks import Task
+from metaloom_registry import Entry, Library
 
 if TYPE_CHECKING:
     import torch

@@ -21,14 +21,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import chain, product
+from math import log
 from typing import Any, TypeAlias
 
 from metaloom_metalearn.clock import Clock
+from metaloom_metalearn.search.application import FAILED
 from metaloom_metalearn.search.constants import values_within
-from metaloom_metalearn.search.grammar import Grammar, Production, Slot, level_of
+from metaloom_metalearn.search.grammar import UNIT, Grammar, Group, Production, Slot, level_of
 from metaloom_metalearn.search.node import (
-    FAILED,
     Abstraction,
     Environment,
     Memo,
@@ -38,7 +39,7 @@ from metaloom_metalearn.search.node import (
     function_of,
 )
 from metaloom_metalearn.search.probes import PER_POOL, probe_rows
-from metaloom_registry import EvaluationError, Type
+from metaloom_registry import Type
 
 Values: TypeAlias = tuple[Any, ...]
 """The values of a term, one a row."""
@@ -47,11 +48,14 @@ Pool: TypeAlias = tuple[Sequence[Node], Sequence[Node]]
 """Terms of one type and level: those carried over from the outer bank, and those made here."""
 
 EMPTY: Pool = ((), ())
-CHUNK = 256
-CALLS = 200
+NESTED = 6
+"""How many levels more a function costs for each function it stands in."""
+
+UNUSED = 3
+"""How many levels more a function costs for each parameter that its body does not use."""
 
 
-class Exhausted(Exception):  # noqa: N818 - it ends a search, it is no error
+class Exhausted(Exception):
     """The search must end now: out of time or out of memory. The message says which."""
 
 
@@ -67,7 +71,7 @@ class Limits:
     cells: int = 20_000_000
     items: int = 1000
     depth: int = 2
-    rows: int = 40
+    rows: int = 30
 
 
 @dataclass
@@ -79,19 +83,23 @@ class Workshop:
     limits: Limits
     counts: Counter[str] = field(default_factory=Counter)
     left: int = 0
+    groups: dict[Type, tuple[Group, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.left = self.limits.cells
+        self.groups = self.grammar.groups()
 
     def keeps(self, values: Sequence[Any]) -> bool:
         """Account for values to keep; False where one is longer than is allowed."""
         cells = len(values)
         if isinstance(values[0], tuple | str) or values[0] is FAILED:
-            sizes = [len(value) for value in values if isinstance(value, tuple | str)]
-            if sizes and max(sizes) > self.limits.items:
+            if FAILED in values:
+                values = [value for value in values if isinstance(value, tuple | str)]
+            items = sum(map(len, values))
+            if items > self.limits.items and max(map(len, values)) > self.limits.items:
                 self.counts["oversized"] += 1
                 return False
-            cells += sum(sizes)
+            cells += items
         self.left -= cells
         if self.left < 0:
             raise Exhausted(
@@ -174,15 +182,20 @@ class Bank:
             if at == level and node.values not in seen:
                 seen[node.values] = node
                 yield node
-        for production in self.workshop.grammar.productions.get(type_, ()):
-            rest = level - production.level
-            if production.slots and rest >= len(production.slots):
-                for choices in self._choices(production, rest):
-                    yield from self._applied(production, choices, seen)
+        for group in self.workshop.groups.get(type_, ()):
+            rest = level - group.level
+            if self.depth and any(slot.taken for slot in group.slots):
+                rest -= self.depth * NESTED
+            if rest >= len(group.slots):
+                for choices in self._choices(group, rest):
+                    yield from self._applied(group.productions, choices, seen)
 
-    def _choices(self, production: Production, rest: int) -> Iterator[list[Sequence[Node]]]:
+    def _choices(self, group: Group, rest: int) -> Iterator[list[Sequence[Node]]]:
         """Arguments whose levels add up to `rest`, at least one of them made here."""
-        for pools in self._splits(production.slots, rest, production.symmetric):
+        for pools in self._splits(group.slots, rest, group.symmetric):
+            if self.outer is None:
+                yield [new for _, new in pools]
+                continue
             for first in range(len(pools)):
                 choices = [old for old, _ in pools[:first]]
                 choices.append(pools[first][1])
@@ -208,47 +221,53 @@ class Bank:
                     yield [pool, *others]
 
     def _applied(
-        self, production: Production, choices: Sequence[Sequence[Node]], seen: dict[Values, Node]
+        self,
+        productions: Sequence[Production],
+        choices: Sequence[Sequence[Node]],
+        seen: dict[Values, Node],
     ) -> Iterator[Node]:
         """Apply to every combination of the choices; yield what is new."""
-        workshop, call = self.workshop, production.call
+        workshop = self.workshop
         counts, expired = workshop.counts, workshop.clock.expired
-        target = self.target[1] if self.target and self.target[0] == production.result else None
-        direct = production.choose is None and production.bounded
+        wanted = self.target
+        target = wanted[1] if wanted and wanted[0] == productions[0].result else None
         *leading, last = choices
-        chunks = [last[i : i + CHUNK] for i in range(0, len(last), CHUNK)]
         for chosen in product(*leading):
             before = [node.values for node in chosen]
-            whole = direct and not any(node.failed for node in chosen)
-            for chunk in chunks:
+            whole, cost, uses = True, 0.0, 0
+            for node in chosen:
+                whole, cost, uses = whole and not node.failed, cost + node.cost, uses | node.uses
+            for production in productions:
                 if expired():
                     raise Exhausted("the time is up")
-                counts["generated"] += len(chunk)
-                for node in chunk:
+                call, safe_call = production.call, production.safe
+                direct = whole and production.direct
+                counts["generated"] += len(last)
+                for node in last:
                     failed = True
-                    if whole and not node.failed:
+                    if direct and not node.failed:
                         try:
                             values = tuple(map(call, *before, node.values))
                             failed = False
-                        except Exception:  # noqa: BLE001 - whatever a primitive raises
-                            values = _row_by_row(production, (*before, node.values))
+                        except Exception:
+                            values = tuple(map(safe_call, *before, node.values))
                     else:
-                        values = _row_by_row(production, (*before, node.values))
+                        values = tuple(map(safe_call, *before, node.values))
                     if values in seen:
                         if target is None or values != target:
                             continue
                     elif failed and values.count(FAILED) == len(values):
                         counts["failed"] += 1
                         continue
-                    made = Node(
-                        production,
-                        (*chosen, node),
-                        values,
-                        production.cost + node.cost + sum(n.cost for n in chosen),
-                        node.uses | _union(chosen),
-                        failed and FAILED in values,
-                    )
                     if workshop.keeps(values):
+                        made = Node(
+                            production,
+                            (*chosen, node),
+                            values,
+                            production.cost + cost + node.cost,
+                            uses | node.uses,
+                            failed and FAILED in values,
+                        )
                         seen.setdefault(values, made)
                         counts["distinct"] += 1
                         yield made
@@ -264,12 +283,16 @@ class Bank:
         if self.outer is not None:
             old, new = self.outer.pool(slot, level)
             carried = [n.on(self._broadcast(n.values), failed=False) for n in (*old, *new)]
-        bodies = [n for pool in inner.level(slot.result, level) for n in pool]
-        if self.outer is not None:
-            bodies = [body for body in bodies if body.uses & self.fresh]
-        return carried, [self._function(body, inner) for body in bodies]
+        made = []
+        for unused in range(len(slot.taken) + 1):
+            at = level - unused * UNUSED
+            for body in chain(*inner.level(slot.result, at)) if at > 0 else ():
+                ignored = len(slot.taken) - (body.uses & inner.fresh).bit_count()
+                if ignored == unused and (self.outer is None or body.uses & self.fresh):
+                    made.append(self._function(body, inner, unused * UNUSED * UNIT))
+        return carried, made
 
-    def _function(self, body: Node, inner: Bank) -> Node:
+    def _function(self, body: Node, inner: Bank, extra: float) -> Node:
         base = len(self.scope)
         count = len(inner.scope) - base
         code = code_of(body)
@@ -286,7 +309,8 @@ class Bank:
                 values.append(function_of(code, environment, count))
         self.workshop.left -= len(inner.environments)
         head = Abstraction(base, count)
-        return Node(head, (body,), tuple(values), body.cost, body.uses & ~inner.fresh, failed=False)
+        cost = body.cost + extra
+        return Node(head, (body,), tuple(values), cost, body.uses & ~inner.fresh, failed=False)
 
     def _inner(self, parameters: tuple[Type, ...]) -> Bank | None:
         """The bank of the bodies of functions of these parameters; None where nothing probes them."""
@@ -356,15 +380,16 @@ class Bank:
                 continue
             columns = [self._samples(slot.result, depth - 1) for slot in slots]
             for arguments in zip(*columns, strict=False):
-                values = _row_by_row(production, tuple((argument,) for argument in arguments))
-                found.update(dict.fromkeys(v for v in values if v is not FAILED))
+                value = production.safe(*arguments)
+                if value is not FAILED:
+                    found[value] = None
         self.samples[type_, depth] = made = list(found)[:PER_POOL]
         return made
 
     def _add_variable(self, place: int) -> None:
         type_ = self.scope[place]
         values = tuple(environment[place] for environment in self.environments)
-        cost = self.workshop.grammar.variables.get(type_, 0.0)
+        cost = self.workshop.grammar.variables.get(type_, 0.0) + log(self.scope.count(type_))
         node = Node(Variable(place), (), values, cost, 1 << place, failed=False)
         self.leaves.setdefault(type_, []).append((level_of(cost), node))
 
@@ -382,47 +407,3 @@ class Bank:
                     values = (production.call(),) * rows
                     node = Node(production, (), values, production.cost, 0, failed=False)
                     self.leaves.setdefault(type_, []).append((production.level, node))
-
-
-def _union(nodes: Sequence[Node]) -> int:
-    uses = 0
-    for node in nodes:
-        uses |= node.uses
-    return uses
-
-
-def _row_by_row(production: Production, columns: Sequence[Values]) -> Values:
-    """The values of an application some of whose rows have none."""
-    values: list[Any] = []
-    call, choose = production.call, production.choose
-    for arguments in zip(*columns, strict=True):
-        try:
-            if choose is not None:
-                first = arguments[0]
-                values.append(FAILED if first is FAILED else arguments[choose(first)])
-            elif FAILED in arguments:
-                values.append(FAILED)
-            elif production.bounded:
-                values.append(call(*arguments))
-            else:
-                values.append(call(*_metered(arguments)))
-        except Exception:  # noqa: BLE001 - whatever a primitive raises, it has no value
-            values.append(FAILED)
-    return tuple(values)
-
-
-def _metered(arguments: Sequence[Any]) -> list[Any]:
-    """The arguments, the functions among them limited to `CALLS` calls in all."""
-    left = CALLS
-
-    def limited(function: Any) -> Any:
-        def call(argument: Any) -> Any:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise EvaluationError(f"more than {CALLS} calls in a loop that no list bounds")
-            return function(argument)
-
-        return call
-
-    return [limited(argument) if callable(argument) else argument for argument in arguments]

@@ -8,23 +8,20 @@ from typing import Any
 from metaloom_metalearn.evaluate.evaluator import Evaluator
 from metaloom_metalearn.evaluate.limits import Limits
 from metaloom_metalearn.resolver import Resolver
+from metaloom_metalearn.search.application import FAILED
 from metaloom_metalearn.search.arm import Problem
 from metaloom_metalearn.search.candidate import Scored
 from metaloom_metalearn.search.constants import Constants, values_within
 from metaloom_metalearn.search.grammar import Function, Grammar, grammar_of
-from metaloom_metalearn.search.node import FAILED
 from metaloom_metalearn.search.scoring import Scorer
 from metaloom_metalearn.search.trace import Account
 from metaloom_metalearn.search.universe import universe_of
 from metaloom_metalearn.tasks import Task
 from metaloom_registry import (
-    Arrow,
-    Constructed,
     Entry,
     EvaluationError,
     MetaloomError,
     Primitive,
-    Type,
     Use,
     uncurried,
 )
@@ -63,13 +60,12 @@ class Blocks:
         """The block as a function of all its arguments; None, with a note, if it has no value."""
         try:
             loaded = self.resolve(entry.reference)
-            bounded = is_bounded(entry.type)
             if not isinstance(loaded, Primitive):
-                return Function(self._compiled(entry), bounded=bounded)
+                return Function(self._compiled(entry))
             arity = len(uncurried(entry.type)[0])
             if loaded.scalar is not None and len(loaded.parameters) == arity:
-                return Function(loaded.scalar, loaded.cost, loaded.choose, bounded)
-            return Function(self._compiled(entry), loaded.cost, None, bounded)
+                return Function(loaded.scalar, loaded.cost, loaded.choose)
+            return Function(self._compiled(entry), loaded.cost)
         except MetaloomError as error:
             self.account.note(f"{entry.name} was left out: {error}")
             return None
@@ -108,18 +104,6 @@ class Blocks:
             except EvaluationError:
                 values.append(FAILED)
         return scorer.right(values) == scored.right
-
-
-def is_bounded(type_: Type) -> bool:
-    """Whether a block of this type that takes functions can only call them once an item of a list.
-
-    `map` and `fold` are bounded by a list they are given; `unfold : (a -> bool) -> ... -> a` is
-    not.
-    """
-    arguments = uncurried(type_)[0]
-    if not any(isinstance(argument, Arrow) for argument in arguments):
-        return True
-    return any(isinstance(argument, Constructed) and argument.arguments for argument in arguments)
 
 
 def unreachable(task: Task, grammar: Grammar) -> str:

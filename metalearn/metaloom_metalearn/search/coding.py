@@ -19,10 +19,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from metaloom_metalearn.tasks import Task
 from metaloom_registry import Constructed, Tensor, Type
 from metaloom_registry.types import INT
-
-from metaloom_metalearn.tasks import Task
 
 BIT = math.log(2)
 EXCEPTION = 4.0

@@ -11,8 +11,8 @@ from typing import Any
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.search.arm import Problem
 from metaloom_metalearn.search.bank import Bank, Exhausted, Limits, Workshop
-from metaloom_metalearn.search.candidate import Candidate, Scored
 from metaloom_metalearn.search.blocks import Blocks, unreachable
+from metaloom_metalearn.search.candidate import Candidate, Scored
 from metaloom_metalearn.search.constants import Constants
 from metaloom_metalearn.search.examples import contradictions, plain_examples
 from metaloom_metalearn.search.grammar import UNIT, Grammar
@@ -27,11 +27,11 @@ from metaloom_registry.types import without_domains
 class Patience:
     """How long an enumeration goes on after the first term that is right on every example.
 
-    It goes on for `nats` more nats of cost, at most `alternatives` terms and, beside what it took to
-    get there, at most `seconds`.  What it finds ranks behind, but tells how sure the first is.
+    It goes on for `nats` more nats of cost, at most `alternatives` terms, at most `seconds` and no
+    longer than it took to get there.  What it finds ranks behind, but tells how sure the first is.
     """
 
-    nats: float = 2.0
+    nats: float = 1.0
     alternatives: int = 4
     seconds: float = 0.5
 
@@ -183,7 +183,7 @@ class Enumerate:
                 continue
             if scored.exact:
                 if enumeration.found is None:
-                    until = clock.elapsed() + max(self.patience.seconds, clock.elapsed())
+                    until = clock.elapsed() + min(self.patience.seconds, clock.elapsed())
                 else:
                     alternatives -= 1
                 enumeration.tell([scored])

@@ -2,7 +2,8 @@
 
 A type's productions are the variables of that type, its literals, and each instance of a block that
 returns it.  A block weighs what the prior gives it (1 on average), shared among instances by how
-likely their types are; all variables together weigh `VARIABLE`, all literals `LITERAL`.  A
+likely their types are; all variables together weigh `VARIABLE`, all literals `LITERAL`; a block whose loops no list bounds
+weighs `UNBOUNDED` of what it would, because few of its programs end.  A
 production costs ln(total / its weight), and a primitive's own cost on top.  The cost of a term is
 the sum over its productions, lambdas and applications being free: the negative log probability of
 the term under a probabilistic grammar whose choices depend on the wanted type alone.
@@ -15,15 +16,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from metaloom_metalearn.search.application import chosen, metered, safe, sized
 from metaloom_metalearn.search.universe import Universe, instance_weight, instances
-from metaloom_registry import Entry, EvaluationError, Literal, Reference, Type, uncurried
+from metaloom_registry import Arrow, Constructed, Entry, Literal, Reference, Type, uncurried
+from metaloom_registry.types import BOOL, INT
 
 UNIT = 0.5
-VARIABLE = 3.0
+VARIABLE = 8.0
 LITERAL = 1.5
+UNBOUNDED = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +40,29 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Production:
-    """One instance of a block: `call` takes all its arguments at once.
+    """One instance of a block.
 
-    `symmetric` says that its two arguments may be exchanged; `choose` is set where the value is one
-    of the arguments, which one the first decides (`Primitive.choose`).
+    `call` takes all arguments at once; `safe` does the same where values may be missing; `direct`
+    says that where none is missing `call` alone will do.  `code` is `call` as it stands within the
+    body of a function, with what it makes bounded.  `choose` is `Primitive.choose`.  `symmetric`
+    says that its two arguments may be exchanged, `higher` that one of them is a function.
     """
 
     reference: Reference
-    call: Callable[..., Any]
     slots: tuple[Slot, ...]
     result: Type
     cost: float
     level: int
+    call: Callable[..., Any]
+    safe: Callable[..., Any]
+    code: Callable[..., Any]
     choose: Callable[[Any], int] | None = None
-    bounded: bool = True
+    direct: bool = True
     symmetric: bool = False
+
+    @property
+    def higher(self) -> bool:
+        return any(slot.taken for slot in self.slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +78,22 @@ class Constant:
 class Function:
     """A block the grammar may use: how it is computed and what it costs beyond the grammar's.
 
-    `choose` is `Primitive.choose`; `bounded` says that how often it calls the functions it is given
-    is bounded by the length of a list it is given.
+    `choose` is `Primitive.choose`.
     """
 
     call: Callable[..., Any]
     cost: float = 0.0
     choose: Callable[[Any], int] | None = None
-    bounded: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Productions of one result, slots and level, which are applied to the same arguments."""
+
+    slots: tuple[Slot, ...]
+    level: int
+    symmetric: bool
+    productions: tuple[Production, ...]
 
 
 @dataclass(frozen=True)
@@ -84,6 +104,21 @@ class Grammar:
     constants: Mapping[Type, tuple[Constant, ...]]
     variables: Mapping[Type, float]
     universe: Universe
+
+    def groups(self) -> dict[Type, tuple[Group, ...]]:
+        """The productions that take arguments, those of equal slots and level together."""
+        found: dict[Type, tuple[Group, ...]] = {}
+        for type_, productions in self.productions.items():
+            groups: dict[tuple[Any, ...], list[Production]] = {}
+            for production in productions:
+                if production.slots:
+                    key = (production.slots, production.level, production.symmetric)
+                    groups.setdefault(key, []).append(production)
+            found[type_] = tuple(
+                Group(slots, level, symmetric, tuple(group))
+                for (slots, level, symmetric), group in groups.items()
+            )
+        return found
 
     def reachable(self, given: Sequence[Type]) -> frozenset[Type]:
         """The types of closed terms over variables of the given types."""
@@ -108,8 +143,8 @@ def grammar_of(
     into costs.
     """
     drafts = _drafts(entries, _normalised(weights), universe)
-    there = _reachable([d.production for d in drafts], (*given, *constants))
-    drafts = [d for d in drafts if _usable(d.production, there)]
+    there = _reachable(drafts, (*given, *constants))
+    drafts = [d for d in drafts if _usable(d, there)]
     functions: dict[Reference, Function | None] = {}
     for draft in drafts:
         if draft.entry.reference not in functions:
@@ -121,7 +156,7 @@ def grammar_of(
         group = [
             (draft, function)
             for draft in drafts
-            if draft.production.result == type_
+            if draft.result == type_
             for function in (functions[draft.entry.reference],)
             if function is not None
         ]
@@ -138,6 +173,18 @@ def grammar_of(
     return Grammar(productions, literals, variables, universe)
 
 
+def is_bounded(type_: Type) -> bool:
+    """Whether a block of this type that takes functions can only call them once an item of a list.
+
+    `map` and `fold` are bounded by a list they are given; `unfold : (a -> bool) -> ... -> a` is
+    not.
+    """
+    arguments = uncurried(type_)[0]
+    if not any(isinstance(argument, Arrow) for argument in arguments):
+        return True
+    return any(isinstance(argument, Constructed) and argument.arguments for argument in arguments)
+
+
 def level_of(cost: float) -> int:
     """The level of a cost in nats: rounded to multiples of `UNIT`, at least 1."""
     return max(1, round(cost / UNIT))
@@ -148,7 +195,8 @@ class _Draft:
     """An instance of a block before its weight is turned into a cost."""
 
     entry: Entry
-    production: Production
+    slots: tuple[Slot, ...]
+    result: Type
     weight: float
 
 
@@ -156,6 +204,8 @@ def _drafts(entries: Sequence[Entry], weights: Sequence[float], universe: Univer
     """Every instance; the instances of one block that return one type share its weight."""
     drafts = []
     for entry, weight in zip(entries, weights, strict=True):
+        if not is_bounded(entry.type):
+            weight *= UNBOUNDED
         groups: dict[Type, dict[Type, float]] = {}
         for instance in instances(entry.type, universe):
             group = groups.setdefault(uncurried(instance)[1], {})
@@ -165,23 +215,47 @@ def _drafts(entries: Sequence[Entry], weights: Sequence[float], universe: Univer
             for instance, likely in group.items():
                 arguments, result = uncurried(instance)
                 slots = tuple(Slot(*uncurried(argument)) for argument in arguments)
-                production = Production(entry.reference, _not_loaded, slots, result, 0.0, 1)
-                drafts.append(_Draft(entry, production, share * likely))
+                drafts.append(_Draft(entry, slots, result, share * likely))
     return drafts
 
 
 def _costed(draft: _Draft, function: Function, cost: float) -> Production:
-    return replace(
-        draft.production,
-        call=function.call,
+    call, arity = function.call, len(draft.slots)
+    if not is_bounded(draft.entry.type):
+        call = metered(call)
+    makes_items = isinstance(draft.result, Constructed) and draft.result.name in ("list", "text")
+    return Production(
+        reference=draft.entry.reference,
+        slots=draft.slots,
+        result=draft.result,
         cost=cost,
         level=level_of(cost),
+        call=call,
+        safe=safe(call, arity) if function.choose is None else chosen(function.choose),
+        code=sized(call) if makes_items else call,
         choose=function.choose,
-        bounded=function.bounded,
+        direct=function.choose is None,
+        symmetric=function.choose is None and _is_symmetric(call, draft),
     )
 
 
-def _reachable(productions: Sequence[Production], given: Sequence[Type]) -> frozenset[Type]:
+def _is_symmetric(call: Callable[..., Any], draft: _Draft) -> bool:
+    """Whether the two arguments may be exchanged, as far as a few integers or truth values tell."""
+    if len(draft.slots) != 2 or draft.slots[0] != draft.slots[1]:
+        return False
+    values = _TELLING.get(draft.slots[0].result)
+    if values is None or draft.slots[0].taken:
+        return False
+    run = safe(call, 2)
+    return all(run(x, y) == run(y, x) for x in values for y in values)
+
+
+_TELLING: Mapping[Type, tuple[Any, ...]] = {INT: (-3, -1, 0, 1, 2, 3, 7, 10), BOOL: (False, True)}
+
+
+def _reachable(
+    productions: Sequence[Production | _Draft], given: Sequence[Type]
+) -> frozenset[Type]:
     """The types of closed terms over variables of the given types.
 
     A function counts as there as soon as its result is there or is what it takes, which is a little
@@ -201,7 +275,7 @@ def _reachable(productions: Sequence[Production], given: Sequence[Type]) -> froz
         waiting = rest
 
 
-def _usable(production: Production, there: Container[Type]) -> bool:
+def _usable(production: Production | _Draft, there: Container[Type]) -> bool:
     return all(slot.result in there or slot.result in slot.taken for slot in production.slots)
 
 
@@ -213,7 +287,3 @@ def _normalised(log_weights: Sequence[float]) -> list[float]:
     weights = [math.exp(w - highest) for w in log_weights]
     mean = sum(weights) / len(weights)
     return [max(w / mean, 1e-12) for w in weights]
-
-
-def _not_loaded(*arguments: Any) -> Any:
-    raise EvaluationError("this block was not loaded")

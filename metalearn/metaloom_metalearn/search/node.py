@@ -9,25 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from operator import itemgetter
+from typing import Any, TypeAlias
 
 from metaloom_metalearn.search.grammar import Production
 from metaloom_registry import Apply, Bound, Lambda, Literal, Term, Use
 
 Environment: TypeAlias = tuple[Any, ...]
 Code: TypeAlias = Callable[[Environment], Any]
-
-
-class Failed:
-    """The value of a term where it has none."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "FAILED"
-
-
-FAILED: Final = Failed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +89,12 @@ class Memo(dict[Any, Any]):
 
 
 def function_of(code: Code, environment: Environment, count: int) -> Callable[[Any], Any]:
-    """The body as a curried function of `count` arguments that remembers its values."""
+    """The body as a curried function of `count` arguments."""
     if count == 1:
-        return Memo(code, environment).__getitem__
-
-    def partly(extended: Environment) -> Callable[[Any], Any]:
-        return function_of(code, extended, count - 1)
-
-    return Memo(partly, environment).__getitem__
+        return lambda x: code((*environment, x))
+    if count == 2:
+        return lambda x: lambda y: code((*environment, x, y))
+    return lambda x: function_of(code, (*environment, x), count - 1)
 
 
 def code_of(node: Node) -> Code:
@@ -120,8 +107,7 @@ def code_of(node: Node) -> Code:
 def _code(node: Node) -> Code:
     head = node.head
     if isinstance(head, Variable):
-        place = head.place
-        return lambda env: env[place]
+        return itemgetter(head.place)
     if isinstance(head, Literal):
         constant = head.value
         return lambda env: constant
@@ -129,17 +115,53 @@ def _code(node: Node) -> Code:
         base, count = head.base, head.count
         body = code_of(node.arguments[0])
         return lambda env: function_of(body, env[:base], count)
-    call = head.call
-    codes = tuple(code_of(argument) for argument in node.arguments)
     if head.choose is not None:
-        return _choice(head.choose, codes)
-    if len(codes) == 1:
-        (only,) = codes
-        return lambda env: call(only(env))
-    if len(codes) == 2:
-        first, second = codes
-        return lambda env: call(first(env), second(env))
+        return _choice(head.choose, tuple(map(code_of, node.arguments)))
+    if len(node.arguments) == 1:
+        return _code_of_one(head.code, node.arguments[0])
+    if len(node.arguments) == 2:
+        return _code_of_two(head.code, *node.arguments)
+    call, codes = head.code, tuple(map(code_of, node.arguments))
     return lambda env: call(*[code(env) for code in codes])
+
+
+def _code_of_one(call: Callable[[Any], Any], argument: Node) -> Code:
+    if isinstance(argument.head, Variable):
+        place = argument.head.place
+        return lambda env: call(env[place])
+    code = code_of(argument)
+    return lambda env: call(code(env))
+
+
+def _code_of_two(call: Callable[[Any, Any], Any], first: Node, second: Node) -> Code:
+    """An application of two arguments: variables and literals, which most are, without a call."""
+    one, other = first.head, second.head
+    if isinstance(one, Variable):
+        place = one.place
+        if isinstance(other, Variable):
+            other_place = other.place
+            return lambda env: call(env[place], env[other_place])
+        if isinstance(other, Literal):
+            value = other.value
+            return lambda env: call(env[place], value)
+        code = code_of(second)
+        return lambda env: call(env[place], code(env))
+    if isinstance(one, Literal):
+        value = one.value
+        if isinstance(other, Variable):
+            place = other.place
+            return lambda env: call(value, env[place])
+        code = code_of(second)
+        return lambda env: call(value, code(env))
+    code = code_of(first)
+    if isinstance(other, Variable):
+        place = other.place
+        return lambda env: call(code(env), env[place])
+    if isinstance(other, Literal):
+        value = other.value
+        return lambda env: call(code(env), value)
+    other_code = code_of(second)
+    return lambda env: call(code(env), other_code(env))
 
 
 def _choice(choose: Callable[[Any], int], codes: tuple[Code, ...]) -> Code:

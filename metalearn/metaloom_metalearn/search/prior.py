@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from metaloom_registry import Entry, Reference
-
 from metaloom_metalearn.tasks import Task
+from metaloom_registry import Entry, Reference
 
 
 class Prior(Protocol):

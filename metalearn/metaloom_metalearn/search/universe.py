@@ -10,8 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from metaloom_registry import Arrow, Constructed, Fresh, Substitution, Tensor, Type, TypeMismatch
-from metaloom_registry import is_closed, uncurried, unify
+from metaloom_registry import (
+    Arrow,
+    Constructed,
+    Fresh,
+    Substitution,
+    Tensor,
+    Type,
+    TypeMismatch,
+    is_closed,
+    uncurried,
+    unify,
+)
 from metaloom_registry.types import BOOL, INT, list_of, parts, without_domains
 
 MAX_TYPES = 20
