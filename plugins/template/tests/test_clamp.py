@@ -8,9 +8,9 @@ from metaloom_template import PRIMITIVES, clamp
 class TestDeclarations(PrimitiveSuite):
     """Everything that Metaloom asks of primitives, asked of ours."""
 
-    @pytest.fixture(params=PRIMITIVES, ids=lambda primitive: primitive.name)
-    def primitive(self, request: pytest.FixtureRequest) -> Primitive:
-        return request.param
+    @pytest.fixture
+    def primitives(self) -> tuple[Primitive, ...]:
+        return PRIMITIVES
 
 
 def test_bounds_out_of_order_have_no_value() -> None:
