@@ -7,15 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor, nn
+
 from metaloom import Hub
 from metaloom.pictures.image import image_uri
+from metaloom_demo.figures import EpisodePicture, Estimate, FewShot
 from metaloom_heads import prototypes
 from metaloom_metalearn import (
     ArrayEpisodes,
     Clock,
     Episodes,
     Evaluation,
-    FewShot as FewShotSearch,
     Interval,
     LabelledArrays,
     Learner,
@@ -26,11 +28,12 @@ from metaloom_metalearn import (
     with_head,
     with_learner,
 )
-from metaloom_vision import conv4
-from torch import Tensor, nn
+from metaloom_metalearn import (
+    FewShot as FewShotSearch,
+)
+from metaloom_vision import character_encoder, classifier
 
-from metaloom_demo.figures import EpisodePicture, Estimate, FewShot
-
+FEATURES = 512
 _CONTROLS = {"pixels": "raw pixels", "random": "a random encoder", "scratch": "from scratch"}
 
 
@@ -99,11 +102,9 @@ def _accuracy(solution: Solution) -> float:
 
 def _controls(episodes: Episodes, seed: int, from_scratch: Learner) -> dict[str, Tensor]:
     """The accuracies of the controls, by episode: they see what the library sees of a task."""
-    torch.manual_seed(seed)
-    size = episodes.support_x.shape[-1]
-    random = conv4(size).eval()
-    fresh = nn.Sequential(conv4(size), nn.Linear(64, episodes.classes))
     generator = torch.Generator().manual_seed(seed)
+    random = character_encoder(generator).eval()
+    fresh = classifier(character_encoder(generator), FEATURES, episodes.classes, generator)
     methods = {
         "pixels": with_head(nn.Flatten(), prototypes),
         "random": with_head(random, prototypes),

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from metaloom import Hub
+from metaloom_demo.figures import Symbolic
 from metaloom_metalearn import Examples, Solution, Task
 from metaloom_registry import NoSolution, parse_type
-
-from metaloom_demo.figures import Symbolic
 
 FRESH = 1000
 _TYPE = parse_type("list[int] -> list[int]")
@@ -45,8 +44,7 @@ class Puzzle:
         inputs = self.inputs(FRESH, random.Random(f"fresh {seed}"), stretch=2)
         answers = solution.predict_many((tuple(map(tuple, inputs)),))
         right = [
-            answer == tuple(self.function(xs))
-            for answer, xs in zip(answers, inputs, strict=True)
+            answer == tuple(self.function(xs)) for answer, xs in zip(answers, inputs, strict=True)
         ]
         return sum(right) / len(right)
 

@@ -27,6 +27,7 @@ GROUPS = {
     "metaloom.tasks": "a function from settings to a TaskSource",
     "metaloom.stores": "a function from a URL to a BlobStore",
     "metaloom.importers": "a function from a path or an object to a block",
+    "metaloom.demos": "a function that runs a demo; `metaloom demo` runs `first-light`",
 }
 """The extension points, and what an entry point of each names."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.text import Text
@@ -11,7 +13,7 @@ from rich.text import Text
 import metaloom
 from metaloom.cli.options import AsJson, Device, Home
 from metaloom.cli.output import show, show_json, table
-from metaloom_registry import discover
+from metaloom_registry import MissingExtra, discover
 from metaloom_registry.plugins import GROUPS
 
 
@@ -66,17 +68,26 @@ def demo(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Equal seeds, equal figures.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer episodes, weaker figures.")] = False,
-    home: Home = None,
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", help="The demo's library.", show_default="./metaloom-demo"),
+    ] = None,
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the whole way on handwritten digits: publish, compose, adapt, solve, publish back.
 
-    Without --home the demo's library is a folder of its own.
+    The demo has a library of its own, which the other commands see with --home.
 
     [bold]Examples[/bold]
 
       metaloom demo
       metaloom demo --json
     """
-    metaloom.demo.run(out=out, seed=seed, quick=quick, home=home, device=device, as_json=as_json)
+    try:
+        run = import_module("metaloom_demo").run
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f'the demo needs {error.name}; install it with `pip install "metaloom[demo]"`'
+        ) from None
+    run(out=out, seed=seed, quick=quick, home=home, device=device, as_json=as_json)

@@ -1,0 +1,103 @@
+"""Part a: the blocks that the demo publishes, trained where the library does not have them yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import torch
+
+from metaloom import Block, Hub
+from metaloom_demo.episodes import FEATURES
+from metaloom_heads import prototypes
+from metaloom_metalearn import Journal, LabelledArrays, Plan, Trained
+from metaloom_registry import Digest, Json
+from metaloom_vision import ENCODER_PLAN, READER_PLAN, train_character_encoder, train_digit_reader
+
+ENCODER = "demo/characters"
+READER = "demo/digit"
+CHARACTERS = 8000
+
+_ENCODER_CARD = """\
+An encoder of small drawings, meta-trained on invented characters alone (20-way 1-shot, prototypical
+networks, Snell et al. 2017). It has never seen a digit or a letter. Four 3x3 convolutions of 32
+channels; the last map keeps 4x4 places.
+"""
+_READER_CARD = """\
+Reads a handwritten digit: trained on half of the labelled 8x8 digits that scikit-learn brings along.
+"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a block of the demo came about; the same recipe is the same block."""
+
+    what: str
+    seed: int
+    steps: int
+
+    def facts(self, **more: Json) -> dict[str, Json]:
+        return {"recipe": {"what": self.what, "seed": self.seed, "steps": self.steps}, **more}
+
+
+def character_block(hub: Hub, seed: int, steps: int | None, journal: Journal) -> Block:
+    """The encoder, trained and published unless this library has it from the same recipe."""
+    plan = _plan(ENCODER_PLAN, steps)
+    recipe = Recipe("characters", seed, plan.steps)
+
+    def train() -> Trained:
+        generator = torch.Generator().manual_seed(seed)
+        return train_character_encoder(
+            prototypes, generator, plan, characters=CHARACTERS, journal=journal
+        )
+
+    return _published(
+        hub, ENCODER, f"image[1,8,8] -> vec[{FEATURES}]", recipe, train, card=_ENCODER_CARD
+    )
+
+
+def reader_block(
+    hub: Hub, labelled: LabelledArrays, seed: int, steps: int | None, journal: Journal
+) -> Block:
+    """The digit recogniser, trained and published unless this library has it."""
+    plan = _plan(READER_PLAN, steps)
+    recipe = Recipe("digit", seed, plan.steps)
+
+    def train() -> Trained:
+        generator = torch.Generator().manual_seed(seed)
+        return train_digit_reader(labelled, generator, plan, journal=journal)
+
+    signature = "image[1,8,8] -> logits[10]"
+    return _published(
+        hub, READER, signature, recipe, train, seen=labelled.classes, card=_READER_CARD
+    )
+
+
+def _plan(plan: Plan, steps: int | None) -> Plan:
+    return plan if steps is None else replace(plan, steps=steps)
+
+
+def _published(
+    hub: Hub,
+    name: str,
+    signature: str,
+    recipe: Recipe,
+    train: Callable[[], Trained],
+    card: str,
+    seen: Iterable[Digest] = (),
+) -> Block:
+    if name in hub and hub[name].facts.get("recipe") == recipe.facts()["recipe"]:
+        return hub[name]
+    trained = train()
+    if trained.ended != "finished":
+        raise KeyboardInterrupt
+    return hub.publish(
+        name,
+        trained.model,
+        signature,
+        license="Apache-2.0",
+        card=card,
+        tags=("demo",),
+        seen=seen,
+        facts=recipe.facts(training_seconds=round(trained.seconds, 1)),
+    )
