@@ -30,8 +30,10 @@ TERM_FILE = "term.json"
 """Where a program keeps its term, as canonical JSON."""
 
 GRAPH_FILE = "graph.json"
+"""Where a graph keeps its operations."""
+
 WEIGHTS_FILE = "weights.safetensors"
-"""Where a graph keeps its operations and its tensors."""
+"""Where a graph keeps its tensors."""
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_FILE_BYTES = 1 << 40
