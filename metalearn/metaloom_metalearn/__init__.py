@@ -56,6 +56,10 @@ if TYPE_CHECKING:
     from metaloom_metalearn.mode import Hard as Hard
     from metaloom_metalearn.mode import Mode as Mode
     from metaloom_metalearn.mode import Soft as Soft
+    from metaloom_metalearn.recurrent import RecurrentControl as RecurrentControl
+    from metaloom_metalearn.recurrent import RecurrentRegressor as RecurrentRegressor
+    from metaloom_metalearn.recurrent import recurrent_regressor as recurrent_regressor
+    from metaloom_metalearn.recurrent import rmse as rmse
     from metaloom_metalearn.soft import SoftBool as SoftBool
     from metaloom_metalearn.soft import SoftInt as SoftInt
     from metaloom_metalearn.soft import SoftLabel as SoftLabel
@@ -163,6 +167,12 @@ else:
                 "Hard",
                 "Mode",
                 "Soft",
+            ),
+            "recurrent": (
+                "RecurrentControl",
+                "RecurrentRegressor",
+                "recurrent_regressor",
+                "rmse",
             ),
             "soft": (
                 "SoftBool",

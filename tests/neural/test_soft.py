@@ -175,7 +175,7 @@ def test_the_sum_of_a_list_trains_the_reader_of_its_items() -> None:
     lists, totals = sums(generator, 60)
     optimiser = torch.optim.Adam(module.parameters(), 0.05)
     losses = []
-    for _ in range(150):
+    for _ in range(100):
         found = module(lists)
         chance = found.probabilities.gather(1, (totals - found.low)[:, None])[:, 0]
         loss = -chance.clamp(min=1e-9).log().mean()
@@ -183,7 +183,7 @@ def test_the_sum_of_a_list_trains_the_reader_of_its_items() -> None:
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    assert float(reader.weight.grad.abs().sum()) > 0
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in reader.parameters())
     assert losses[-1] < 0.3 * losses[0]
     fresh, wanted = sums(generator, 100)
     assert float((module(fresh).mode() == wanted).float().mean()) > 0.9
@@ -198,7 +198,8 @@ def test_the_gradient_through_a_fold_is_the_one_finite_differences_give() -> Non
     def expected(weight: torch.Tensor) -> torch.Tensor:
         state = {"blocks.0.weight": weight}
         found = torch.func.functional_call(module, state, (lists,))
-        return (found.mean() ** 2).sum()
+        means: torch.Tensor = found.mean()
+        return means.square().sum()
 
     assert torch.autograd.gradcheck(expected, (reader.weight.detach().requires_grad_(),))
 

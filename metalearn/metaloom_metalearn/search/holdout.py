@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from metaloom_metalearn.values import Support
+from metaloom_metalearn.values import BatchedValue, Support
 from metaloom_registry import Tensor, Type
 
 FOLDS = 5
@@ -32,7 +32,7 @@ class Fold:
     `owners` are the support examples that the held rows show.  All int64.
     """
 
-    column: torch.Tensor
+    column: BatchedValue
     kept: torch.Tensor
     held: torch.Tensor
     owners: torch.Tensor
@@ -60,6 +60,16 @@ def folds_of(
     held = [(fold == i).nonzero()[:, 0] for i in range(min(fewest, FOLDS))]
     kept = [(fold != i).nonzero()[:, 0] for i in range(min(fewest, FOLDS))]
     return [Fold(column, k, h, h) for k, h in zip(kept, held, strict=True)]
+
+
+def plain_folds(column: BatchedValue, count: int) -> Sequence[Fold]:
+    """Folds of `count` examples whose outputs are no classes; a single example is never held."""
+    every = torch.arange(count)
+    folds = min(count, FOLDS)
+    if folds < 2:
+        return [Fold(column, every, every[:0], every[:0])]
+    held = [every[every % folds == i] for i in range(folds)]
+    return [Fold(column, every[every % folds != i], h, h) for i, h in enumerate(held)]
 
 
 def perturbed(

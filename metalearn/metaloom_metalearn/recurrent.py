@@ -1,0 +1,134 @@
+"""A recurrent network from a list to a number: what programs over lists are compared with.
+
+`recurrent_regressor(encoder)` puts a gated recurrent unit (Cho et al. 2014) on what a frozen
+encoder makes of each item; with `frozen=False` a copy of the encoder is trained with it, end to
+end.  For a fair comparison give both the same steps and the same clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from metaloom_metalearn.clock import Clock
+from metaloom_metalearn.features import applied, evaluating
+from metaloom_metalearn.values import Ragged
+
+
+class RecurrentNetwork(nn.Module):
+    """`Ragged` of vectors [items, features] -> [rows, outputs]: the last state, read out linearly.
+
+    The state after no item at all is zero.
+    """
+
+    def __init__(self, features: int, hidden: int = 64, outputs: int = 1) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(features, hidden)
+        self.readout = nn.Linear(hidden, outputs)
+
+    def forward(self, lists: Ragged) -> Tensor:
+        state = self.readout.weight.new_zeros((lists.rows(), self.cell.hidden_size))
+        longest = 0 if lists.items is None or not len(lists.items) else int(lists.lengths.max())
+        for position in range(longest):
+            going = (lists.lengths > position).nonzero()[:, 0]
+            items = lists.items[lists.offsets()[going] + position]
+            state = state.index_copy(0, going, self.cell(items, state[going]))
+        return self.readout(state)  # type: ignore[no-any-return]
+
+
+class RecurrentRegressor(nn.Module):
+    """`Ragged` of items -> float [rows]: encoder, recurrent network, scale of the totals."""
+
+    def __init__(self, encoder: nn.Module, network: RecurrentNetwork, mean: float, scale: float):
+        super().__init__()
+        self.encoder = encoder
+        self.network = network
+        self.mean = mean
+        self.scale = scale
+
+    def forward(self, lists: Ragged) -> Tensor:
+        items = lists.items
+        if items is not None and len(items):
+            items = self.encoder(items).flatten(1)
+        found: Tensor = self.network(Ragged(items, lists.lengths))[:, 0]
+        return self.mean + self.scale * found
+
+
+@dataclass(frozen=True)
+class RecurrentControl:
+    """How a recurrent network is trained on lists and their totals; see `recurrent_regressor`."""
+
+    encoder: nn.Module
+    frozen: bool = True
+    hidden: int = 64
+    rate: float = 3e-3
+    batch: int = 64
+
+    def fit(
+        self,
+        lists: Ragged,
+        totals: Tensor,
+        generator: torch.Generator,
+        steps: int = 1000,
+        clock: Clock | None = None,
+    ) -> RecurrentRegressor:
+        """Train on the mean squared error for at most `steps` steps, and until `clock` expires.
+
+        lists: items the encoder takes; totals: [rows].  The result is in eval mode.
+        """
+        wanted = totals.to(torch.get_default_dtype())
+        mean, scale = float(wanted.mean()), float(wanted.std(unbiased=False)) or 1.0
+        encoder = deepcopy(self.encoder)
+        features = applied(encoder, lists.items).flatten(1)
+        with seeded(generator):
+            network = RecurrentNetwork(features.shape[1], self.hidden)
+        model = RecurrentRegressor(encoder, network.to(features.device), mean, scale)
+        encoder.requires_grad_(not self.frozen)
+        inputs = Ragged(features, lists.lengths) if self.frozen else lists
+        model.train()
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimiser = torch.optim.Adam(trained, self.rate)
+        for _ in range(steps):
+            if clock is not None and clock.expired():
+                break
+            rows = torch.randperm(len(wanted), generator=generator)[: self.batch]
+            rows = rows.to(wanted.device)
+            chosen = inputs.take(rows)
+            found = mean + scale * network(chosen)[:, 0] if self.frozen else model(chosen)
+            loss = nn.functional.mse_loss(found, wanted[rows]) / scale**2
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        return model.eval()
+
+
+def recurrent_regressor(
+    encoder: nn.Module, frozen: bool = True, hidden: int = 64
+) -> RecurrentControl:
+    """A recurrent network on the vectors that `encoder` makes of items [n, ...] -> [n, features].
+
+    The encoder itself stays as it is: a frozen one is used in eval mode, any other is copied and
+    trained.  `control.fit(lists, totals, generator, steps, clock)` trains, `rmse` measures.
+    """
+    return RecurrentControl(encoder, frozen, hidden)
+
+
+def rmse(model: nn.Module, lists: Ragged, totals: Tensor) -> float:
+    """The root mean squared error of a model's predictions on lists, float [rows]."""
+    with torch.no_grad(), evaluating(model):
+        found = model(lists)
+    return float((found - totals.to(found)).square().mean().sqrt())
+
+
+@contextmanager
+def seeded(generator: torch.Generator) -> Iterator[None]:
+    """Fresh parameters, and all that torch draws by itself, come from `generator` for a while."""
+    seed = int(torch.randint(1 << 62, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
