@@ -75,7 +75,6 @@ PRIMITIVES = (
         type="label[k] -> int",
         doc="The number of a class, counted from 0.",
         parameters=("label",),
-        scalar=int,
         batched=Deferred("metaloom_heads.reading", "value"),
         soft=Deferred("metaloom_heads.reading", "soft_value"),
         source="int(label)",
