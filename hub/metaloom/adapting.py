@@ -25,6 +25,7 @@ from metaloom_metalearn import (
     to_batch,
     to_support,
 )
+from metaloom_metalearn.search.candidate import Part
 from metaloom_registry import (
     Constructed,
     Digest,
@@ -40,22 +41,21 @@ from metaloom_registry import (
     uncurried,
     unify,
 )
-from metaloom_registry.composition import takes_examples
+from metaloom_registry.composition import taught
 
 
 @dataclass(frozen=True)
 class Fitted:
     """What an adaptation gives: the term with its new parts, and the types they have.
 
-    `type` is what the program is once it has its support; `origins` says which block each part was
-    adapted from, `losses` what the learner saw, one before each step.
+    `type` is what the program is once it has its support; each part has the block it was adapted
+    from as its parent; `losses` are what the learner saw, one before each step.
     """
 
     term: Term
     term_type: Type
     type: Type
-    parts: Mapping[Reference, nn.Module]
-    origins: Mapping[Reference, Reference]
+    parts: Mapping[Reference, Part]
     losses: tuple[float, ...] = ()
 
 
@@ -76,7 +76,8 @@ class OnValues(nn.Module):
         if self.held is not None:
             examples = self.given[0]
             assert isinstance(examples, Constructed)
-            batch.insert(0, to_support(self.held, *examples.arguments, device))
+            x_type, y_type = examples.arguments
+            batch.insert(0, to_support(self.held, x_type, y_type, device))
         output: torch.Tensor = self.program(*batch)
         return output
 
@@ -99,16 +100,16 @@ def fit(
     examples = support.support if isinstance(support, Task) else support
     _require_examples(examples)
     type_ = _for_examples(general, support)
-    holds = takes_examples(type_)
     given, _ = uncurried(type_)
-    own = type_.result if holds else type_
+    inner = taught(type_)
+    holds, own = inner is not None, inner or type_
     if learner is None:
         if not holds:
             raise InvalidTask(
                 f"a program of type {type_} takes no examples, so without a learner nothing is "
                 "adapted; give one, for example learner=finetune()"
             )
-        return Fitted(term, type_, own, {}, {})
+        return Fitted(term, type_, own, {})
     _require_gradient(own)
     program = compile_term(term, type_of, load, Soft()).to(device)
     if not any(True for _ in program.parameters()):
@@ -118,20 +119,15 @@ def fit(
     adapted = learner(model, examples, generator)
     copied = adapted.model
     assert isinstance(copied, OnValues)
-    parts: dict[Reference, nn.Module] = {}
+    parts: dict[Reference, Part] = {}
     new: dict[Reference, Reference] = {}
     for place, (reference, module) in enumerate(copied.program.parts().items()):
         if any(name.startswith(f"program.blocks.{place}.") for name in adapted.changed):
+            assert isinstance(reference.selector, Digest)
             new[reference] = Reference(None, state_digest(module))
-            parts[new[reference]] = module.cpu()
-    return Fitted(
-        renamed(term, lambda r: new.get(r, r)),
-        type_,
-        own,
-        parts,
-        {made: reference for reference, made in new.items()},
-        adapted.losses,
-    )
+            part = Part(module.cpu(), type_of(reference), (reference.selector,))
+            parts[new[reference]] = part
+    return Fitted(renamed(term, lambda r: new.get(r, r)), type_, own, parts, adapted.losses)
 
 
 def state_digest(module: nn.Module) -> Digest:
@@ -156,7 +152,7 @@ def _for_examples(type_: Type, support: Task | Examples) -> Type:
     """The type with its variables filled by what the examples say."""
     substitution = Substitution()
     arguments, result = uncurried(type_)
-    if takes_examples(type_):
+    if taught(type_) is not None:
         held = arguments[0]
         assert isinstance(held, Constructed)
         inputs, outputs = held.arguments
@@ -167,7 +163,7 @@ def _for_examples(type_: Type, support: Task | Examples) -> Type:
         else:
             _one_argument(len(support.inputs), type_)
             if isinstance(outputs, Tensor) and outputs.kind == "label":
-                classes = 1 + int(max(int(y) for y in support.outputs))
+                classes = 1 + int(torch.as_tensor(support.outputs).max())
                 unify(Tensor("label", (classes,)), outputs, substitution)
         return substitution.resolve(type_)
     if isinstance(support, Task):

@@ -43,6 +43,11 @@ class Block:
     why: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
+    def name(self) -> str:
+        """The last part of its name: `conv4` of `vision/conv4@3`; some digits where it has none."""
+        return self.digest.short if self.reference.name is None else self.reference.name.name
+
+    @property
     def exactly(self) -> Reference:
         """How terms name it: a primitive's reference, any other block's `@sha256:...`."""
         return Reference(None, self.digest) if self.primitive is None else self.reference

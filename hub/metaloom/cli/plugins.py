@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, cast
@@ -13,7 +12,7 @@ from rich.text import Text
 import metaloom
 from metaloom.cli.options import AsJson, Device, Home
 from metaloom.cli.output import show, show_json, table
-from metaloom_registry import MissingExtra, discover
+from metaloom_registry import MissingExtra, PluginError, discover
 from metaloom_registry.plugins import GROUPS
 
 
@@ -85,9 +84,12 @@ def demo(
       metaloom demo --json
     """
     try:
-        run = import_module("metaloom_demo").run
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f'the demo needs {error.name}; install it with `pip install "metaloom[demo]"`'
-        ) from None
+        run = cast(Callable[..., object], discover("metaloom.demos").load("first-light"))
+    except PluginError as error:
+        if isinstance(error.__cause__, ModuleNotFoundError):
+            raise MissingExtra(
+                f"the demo needs {error.__cause__.name}; "
+                'install it with `pip install "metaloom[demo]"`'
+            ) from None
+        raise
     run(out=out, seed=seed, quick=quick, home=home, device=device, as_json=as_json)

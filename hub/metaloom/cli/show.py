@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import indent
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,14 +14,17 @@ from rich.text import Text
 import metaloom
 from metaloom.cli.listing import describe
 from metaloom.cli.options import AsJson, Home
-from metaloom.cli.output import console, plain, show_json, table, visible
+from metaloom.cli.output import console, show_json, table, visible
 from metaloom_registry import Arrow, uncurried
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from metaloom.blocks import Block
-    from metaloom_registry import Type
+    from metaloom_registry import Json, Type
+
+UNREADABLE = {"fingerprint"}
+"""Facts that are for machines."""
 
 SHOWN = 12
 """Relatives listed on the page; `metaloom lineage` draws them all."""
@@ -75,7 +78,7 @@ def _page(
     if block.card:
         page += [Text(), Text(visible(block.card.strip()))]
     if block.facts:
-        rows = [(name, _short(plain(value))) for name, value in sorted(block.facts.items())]
+        rows = [(n, _said(v)) for n, v in sorted(block.facts.items()) if n not in UNREADABLE]
         page += _section("Measured", table(("fact", "value"), rows))
     if block.body is not None:
         page += _section("Term", block.hub.show(block.body))
@@ -124,9 +127,20 @@ def _bytes(count: float) -> str:
     return f"{count:.3g} GB"
 
 
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 100 else text[:97] + "..."
+def _said(value: Json) -> str:
+    """A fact in a line: what holds of truth values, items of lists, names with their values."""
+    if isinstance(value, Mapping):
+        words = [
+            name if held is True else f"{name} {_said(held)}"
+            for name, held in value.items()
+            if held is not False
+        ]
+        text = ", ".join(words)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        text = ", ".join(map(_said, value))
+    else:
+        text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 110 else text[:107] + "..."
 
 
 def example_of_use(block: Block) -> str:
