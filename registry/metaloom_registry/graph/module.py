@@ -13,7 +13,7 @@ from metaloom_registry.graph.checking import Budget, infer, sample_sizes
 from metaloom_registry.graph.document import Graph, Leaf, Tree
 from metaloom_registry.graph.program import Program
 from metaloom_registry.graph.reading import read_graph
-from metaloom_registry.graph.transforms import level
+from metaloom_registry.graph.transforms import reaches, transforming
 from metaloom_registry.graph.weights import read_weights
 
 
@@ -29,8 +29,8 @@ class GraphModule(nn.Module):
 
     It honours `train()` and `eval()`, and is differentiable twice, batched by `vmap` over its
     parameters, copied, compiled and moved like any module.  Buffers that a forward pass updates
-    are written in place, except where a `torch.func` transform forbids it: inside `vmap` or `grad`
-    a buffer that came from outside the transform keeps its value.
+    are written in place, except where a `torch.func` transform forbids it: where inside `vmap` or
+    `grad` one of them came from outside the transform, all keep their values.
     """
 
     def __init__(self, graph: Graph, tensors: Mapping[str, Tensor]) -> None:
@@ -73,8 +73,7 @@ class GraphModule(nn.Module):
         first = len(graph.leaves)
         before = [values[first + position] for position, _ in program.updates]
         program.run(values)
-        for old, (_, slot) in zip(before, program.updates, strict=True):
-            _write_back(old, values[slot])
+        _write_back(before, [values[slot] for _, slot in program.updates])
         return _unflatten(graph.outputs, values)
 
     def train(self, mode: bool = True) -> GraphModule:
@@ -166,12 +165,13 @@ def _check_input(leaf: Leaf, value: Any) -> None:
     )
 
 
-def _write_back(buffer: Tensor, value: Tensor) -> None:
-    """Give a buffer its new value, unless the value lives in a transform the buffer is outside."""
-    if level(value) > level(buffer):
+def _write_back(buffers: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    """Give buffers their new values, unless one lives in a transform its buffer is outside of."""
+    if transforming() and not all(map(reaches, values, buffers)):
         return
     with torch.no_grad():
-        buffer.copy_(value)
+        for buffer, value in zip(buffers, values, strict=True):
+            buffer.copy_(value)
 
 
 def _unflatten(tree: Tree[int], values: Sequence[Any]) -> Any:

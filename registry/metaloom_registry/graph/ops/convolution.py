@@ -41,7 +41,7 @@ def _convolve(spatial: int) -> Callable[..., Spec]:
         dilation: Sequence[int],
         groups: int,
     ) -> Spec:
-        _checked(x, weight, bias, weight.shape[0], spatial)
+        _checked(x, weight, bias, weight.shape[0] if weight.rank else 0, spatial)
         wanted(
             x.shape[1] == weight.shape[1] * groups and weight.shape[0] % groups == 0,
             f"{x.shape[1]} input channels and a weight {weight} do not fit {groups} groups",

@@ -24,7 +24,9 @@ def _run_full(like: Tensor, *, sizes: Sequence[int], value: float, dtype: str) -
 
 def _range(like: Spec, *, start: Any, stop: Any, step: Any, dtype: str) -> Spec:
     wanted(step != 0, "a step of 0")
-    count = -int((start - stop) // step)
+    steps = (start - stop) // step
+    wanted(abs(steps) <= MAX_INTEGER, f"{steps} numbers from {start} to {stop} by {step}")
+    count = -int(steps)
     wanted(0 <= count <= MAX_INTEGER, f"{count} numbers from {start} to {stop} by {step}")
     return Spec(dtype, (count,))
 
