@@ -1,6 +1,7 @@
 """The text of terms."""
 
 import pytest
+
 from metaloom_lists import PRIMITIVES
 from metaloom_registry import (
     Apply,

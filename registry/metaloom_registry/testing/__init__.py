@@ -13,12 +13,28 @@ from metaloom_registry.lazy import lazy_names
 
 if TYPE_CHECKING:
     from metaloom_registry.testing.blobs import BlobStoreSuite as BlobStoreSuite
+    from metaloom_registry.testing.declarations import PrimitiveSuite as PrimitiveSuite
+    from metaloom_registry.testing.declarations import frozen as frozen
+    from metaloom_registry.testing.generating import terms as terms
+    from metaloom_registry.testing.generating import types as types
+    from metaloom_registry.testing.generating import values as values
+    from metaloom_registry.testing.interpreter import interpret as interpret
     from metaloom_registry.testing.libraries import LibrarySuite as LibrarySuite
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
             "blobs": ("BlobStoreSuite",),
+            "declarations": (
+                "PrimitiveSuite",
+                "frozen",
+            ),
+            "generating": (
+                "terms",
+                "types",
+                "values",
+            ),
+            "interpreter": ("interpret",),
             "libraries": ("LibrarySuite",),
         },
     )
