@@ -60,9 +60,32 @@ if TYPE_CHECKING:
     from metaloom_metalearn.recurrent import RecurrentRegressor as RecurrentRegressor
     from metaloom_metalearn.recurrent import recurrent_regressor as recurrent_regressor
     from metaloom_metalearn.recurrent import rmse as rmse
+    from metaloom_metalearn.report import Report as Report
+    from metaloom_metalearn.scores import Score as Score
+    from metaloom_metalearn.search.arm import Arm as Arm
+    from metaloom_metalearn.search.arm import Problem as Problem
+    from metaloom_metalearn.search.bank import Bounds as Bounds
+    from metaloom_metalearn.search.candidate import Candidate as Candidate
+    from metaloom_metalearn.search.candidate import Part as Part
+    from metaloom_metalearn.search.candidate import Scored as Scored
+    from metaloom_metalearn.search.candidate import Search as Search
+    from metaloom_metalearn.search.constants import Constants as Constants
+    from metaloom_metalearn.search.enumerate import Enumerate as Enumerate
+    from metaloom_metalearn.search.enumerate import Patience as Patience
+    from metaloom_metalearn.search.few_shot import FewShot as FewShot
+    from metaloom_metalearn.search.halving import Halving as Halving
+    from metaloom_metalearn.search.halving import state_digest as state_digest
+    from metaloom_metalearn.search.prior import Prior as Prior
+    from metaloom_metalearn.search.prior import Uniform as Uniform
+    from metaloom_metalearn.search.prior import Weights as Weights
+    from metaloom_metalearn.search.trace import Account as Account
+    from metaloom_metalearn.search.trace import Improvement as Improvement
+    from metaloom_metalearn.search.trace import Trace as Trace
     from metaloom_metalearn.soft import SoftBool as SoftBool
     from metaloom_metalearn.soft import SoftInt as SoftInt
     from metaloom_metalearn.soft import SoftLabel as SoftLabel
+    from metaloom_metalearn.solution import Solution as Solution
+    from metaloom_metalearn.solver import solve as solve
     from metaloom_metalearn.sources.arrays import ArrayEpisodes as ArrayEpisodes
     from metaloom_metalearn.sources.arrays import LabelledArrays as LabelledArrays
     from metaloom_metalearn.sources.folder import bright as bright
@@ -90,6 +113,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.values import rows_of as rows_of
     from metaloom_metalearn.values import same_for_all as same_for_all
     from metaloom_metalearn.values import take as take
+
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
@@ -174,11 +198,46 @@ else:
                 "recurrent_regressor",
                 "rmse",
             ),
+            "report": ("Report",),
+            "scores": ("Score",),
+            "search.arm": (
+                "Arm",
+                "Problem",
+            ),
+            "search.bank": ("Bounds",),
+            "search.candidate": (
+                "Candidate",
+                "Part",
+                "Scored",
+                "Search",
+            ),
+            "search.constants": ("Constants",),
+            "search.enumerate": (
+                "Enumerate",
+                "Patience",
+            ),
+            "search.few_shot": ("FewShot",),
+            "search.halving": (
+                "Halving",
+                "state_digest",
+            ),
+            "search.prior": (
+                "Prior",
+                "Uniform",
+                "Weights",
+            ),
+            "search.trace": (
+                "Account",
+                "Improvement",
+                "Trace",
+            ),
             "soft": (
                 "SoftBool",
                 "SoftInt",
                 "SoftLabel",
             ),
+            "solution": ("Solution",),
+            "solver": ("solve",),
             "sources.arrays": (
                 "ArrayEpisodes",
                 "LabelledArrays",

@@ -37,7 +37,7 @@ def to_batch(
     if isinstance(type_, Constructed):
         if type_.name in _DTYPES:
             return _plain(values, type_).to(device)
-        nested: Sequence[Any] = tuple(values)
+        nested = _nested(values, type_)
         if type_.name == "list":
             lengths = torch.tensor([len(one) for one in nested], dtype=torch.int64, device=device)
             items = tuple(item for one in nested for item in one)
@@ -81,6 +81,16 @@ def to_support(
         to_batch(examples.outputs, want, device),
         classes if isinstance(classes, int) else int(max(examples.outputs)) + 1,
     )
+
+
+def _nested(values: Values | Sequence[Any], type_: Constructed) -> Sequence[Any]:
+    """The values of a list or tuple type, each a sequence."""
+    found = tuple(values)
+    if type_.name in ("list", "tuple"):
+        for one in found:
+            if not isinstance(one, tuple | list | torch.Tensor):
+                raise InvalidTask(f"{str(one)[:60]!r} is no {type_}; give it as a tuple")
+    return found
 
 
 def _tensor(values: Values | Sequence[Any], type_: Tensor) -> torch.Tensor:

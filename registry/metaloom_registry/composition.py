@@ -59,7 +59,7 @@ def taught(type_: Type) -> Arrow | None:
 
 def _function(type_: Type, place: str) -> Arrow:
     if not isinstance(type_, Arrow):
-        raise TypeMismatch(f"{place} is a {type_}; >> composes functions alone")
+        raise TypeMismatch(f"{place} has the type {type_}, but >> composes functions alone")
     return type_
 
 
