@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import Any
 
-from metaloom_registry import Entry, Library, Reference, Term, Type
-
+from metaloom_metalearn.engine import Engine
+from metaloom_metalearn.report import Report, account_rows, notes_of
+from metaloom_metalearn.resolver import Resolver
+from metaloom_metalearn.scores import Score
 from metaloom_metalearn.search.candidate import Part, Scored
+from metaloom_metalearn.search.scoring import same
 from metaloom_metalearn.search.trace import Trace
-from metaloom_metalearn.tasks import Examples
-
-if TYPE_CHECKING:
-    from torch import nn
-
-
-@dataclass(frozen=True)
-class Score:
-    """What was measured on some examples.
-
-    `measure` is `exact match`, `accuracy` or `RMSE`; `low` and `high` bound its 95 % confidence
-    interval, `examples` is how many it was measured on.
-    """
-
-    measure: str
-    value: float
-    low: float
-    high: float
-    examples: int
+from metaloom_metalearn.tasks import Examples, Values
+from metaloom_registry import (
+    Entry,
+    EvaluationError,
+    Library,
+    NotFound,
+    Reference,
+    Tensor,
+    Term,
+    Type,
+    print_term,
+    python_source,
+    references,
+    uncurried,
+)
 
 
 @dataclass(frozen=True)
 class Solution:
     """The term found for a task; it predicts, saves, and reloads with equal predictions.
 
-    `type` is the task's type; `term_type` the term's own, which is `examples[X, Y] -> ` and the
+    `type` is the task's type; `term_type` the term's own, which is `examples[X, Y] ->` and the
     task's type where the term takes the support, which the solution then carries.  `parts` are the
-    modules that were adapted or trained for it, by their provisional references.
+    modules that were adapted or trained for it, by their provisional references.  `cost` is the
+    length of the term under the grammar, in nats.  `query_rmse` stands beside a share of exact
+    integers.  `alternatives` are the next best candidates.  `excluded` are the names of blocks that
+    were not used because they saw the task's classes.
     """
 
     name: str
@@ -45,15 +49,133 @@ class Solution:
     term: Term
     term_type: Type
     library: Library = field(repr=False)
-    entries: tuple[Entry, ...] = field(repr=False)
+    entries: tuple[Entry, ...] = field(default=(), repr=False)
     parts: Mapping[Reference, Part] = field(default_factory=dict, repr=False)
     support: Examples | None = field(default=None, repr=False)
     cost: float = 0.0
     support_score: Score | None = None
     query_score: Score | None = None
+    query_rmse: Score | None = None
     search: str = ""
     seed: int | None = None
     seconds: float = 0.0
     tried: int = 0
     alternatives: tuple[Scored, ...] = field(default=(), repr=False)
+    excluded: tuple[str, ...] = field(default=(), repr=False)
     trace: Trace = field(default_factory=Trace, repr=False)
+
+    def predict(self, *inputs: Any) -> Any:
+        """The output for one input a argument: plain values, a tensor for a tensor type.
+
+        Raises EvaluationError where the program has no value on this input.
+        """
+        types = uncurried(self.type)[0]
+        columns = [
+            value[None] if isinstance(type_, Tensor) and hasattr(value, "shape") else (value,)
+            for value, type_ in zip(inputs, types, strict=False)
+        ]
+        columns += [(value,) for value in inputs[len(types) :]]
+        output = self.predict_many(*columns)[0]
+        if output is None:
+            raise EvaluationError(
+                f"{self.name} has no value on this input; `print(solution.source)` shows why"
+            )
+        return output
+
+    def predict_many(self, *columns: Values) -> Values:
+        """The outputs for many inputs, one column an argument, as in `Examples`.
+
+        An output that does not exist is None.
+        """
+        return self._engine.predict(columns)
+
+    def agreement(self, *inputs: Any) -> float:
+        """How sure the prediction for one input is: the share of the weight of agreeing candidates.
+
+        Each candidate that is as right on the support as this one weighs exp(-score), which is its
+        posterior probability under the grammar; 1 where there are no alternatives.
+        """
+        mine = self.predict(*inputs)
+        agreeing = total = 1.0
+        for scored in self._rivals:
+            weight = math.exp(-(scored.candidate.cost - self.cost))
+            total += weight
+            try:
+                output = self._engine_of(scored).predict([(value,) for value in inputs])[0]
+            except EvaluationError:
+                continue
+            if output is not None and same(output, mine, uncurried(self.type)[1]):
+                agreeing += weight
+        return agreeing / total
+
+    @property
+    def blocks(self) -> tuple[Reference, ...]:
+        """The library's blocks and primitives that the term uses, without its own parts."""
+        return tuple(r for r in references(self.term) if r not in self.parts)
+
+    @cached_property
+    def source(self) -> str:
+        """The program as Python."""
+        return python_source(self.term, self._resolver, names=self._names())
+
+    @property
+    def text(self) -> str:
+        """The program as a term, blocks by their references."""
+        return print_term(self.term)
+
+    @property
+    def report(self) -> Report:
+        """What was found and how, as a value that prints as a table."""
+        return report_on(self)
+
+    @cached_property
+    def _resolver(self) -> Resolver:
+        return Resolver(self.library, self.entries, self.parts)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return Engine(self.term, self.term_type, self.type, self._resolver, self.support)
+
+    @property
+    def _rivals(self) -> list[Scored]:
+        exact = self.support_score is not None and self.support_score.value == 1.0
+        return [s for s in self.alternatives if s.exact and exact and not s.candidate.parts]
+
+    def _engine_of(self, scored: Scored) -> Engine:
+        candidate = scored.candidate
+        return Engine(candidate.term, candidate.type, self.type, self._resolver, self.support)
+
+    def _names(self) -> dict[Reference, str]:
+        """What the blocks are called; a part is named after where it came from."""
+        names = {}
+        for reference in references(self.term):
+            if reference in self.parts:
+                names[reference] = "part"
+                continue
+            try:
+                names[reference] = self._resolver.entry(reference).name
+            except NotFound:
+                continue
+        return names
+
+
+def report_on(solution: Solution) -> Report:
+    """The report of a solution."""
+    rows = [
+        ("type", str(solution.type)),
+        ("program", solution.source.strip()),
+        ("cost", f"{solution.cost:.1f} nats"),
+        ("support", str(solution.support_score)),
+    ]
+    if solution.query_score is not None:
+        rows.append(("query", str(solution.query_score)))
+    if solution.query_rmse is not None:
+        rows.append(("", str(solution.query_rmse)))
+    rows.append(("found by", f"{solution.search} in {solution.seconds:.2f} s"))
+    rows += account_rows(solution.trace)
+    if solution.excluded:
+        rows.append(("excluded", f"{', '.join(solution.excluded)}: saw the task's classes"))
+    for scored in solution.alternatives[:5]:
+        text = print_term(scored.candidate.term)
+        rows.append((f"{scored.score:.1f} nats", text if len(text) < 200 else text[:197] + "..."))
+    return Report(f"{solution.name}", tuple(rows), tuple(notes_of(solution.trace)))

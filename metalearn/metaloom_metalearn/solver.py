@@ -1,21 +1,37 @@
-"""Solve a task: arms search the library under one deadline, and the best candidate is the solution."""
+"""Solve a task: arms search the library under one deadline; the best candidate is the solution."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from metaloom_registry import Library, NoSolution
-
+import metaloom_metalearn
 from metaloom_metalearn.clock import Clock
-from metaloom_metalearn.journal import Journal, Silence
-from metaloom_metalearn.search.arm import Arm
+from metaloom_metalearn.engine import Engine
+from metaloom_metalearn.journal import Event, Journal, Silence
+from metaloom_metalearn.resolver import Resolver
+from metaloom_metalearn.scores import Score, measure_of, rmse_of_integers, scored, share
+from metaloom_metalearn.search.arm import Arm, Problem
+from metaloom_metalearn.search.candidate import Scored
+from metaloom_metalearn.search.enumerate import Enumerate
+from metaloom_metalearn.search.examples import check_task, holds_tensors
+from metaloom_metalearn.search.misfits import nearest_misfits
 from metaloom_metalearn.search.prior import Prior, Uniform
+from metaloom_metalearn.search.trace import Improvement, Trace
 from metaloom_metalearn.solution import Solution
 from metaloom_metalearn.tasks import Task
+from metaloom_registry import Entry, Library, NoSolution, print_term
 
 if TYPE_CHECKING:
     import torch
+
+ENTRIES = 512
+"""How many blocks of the library a solve looks at."""
+
+ALTERNATIVES = 5
+HALF = 0.5
+"""A program is a solution where it is right on at least this share of the support."""
 
 
 def solve(
@@ -29,5 +45,198 @@ def solve(
     journal: Journal = Silence(),  # noqa: B008 - keeps nothing
     generator: torch.Generator | None = None,
 ) -> Solution:
-    """The best program for a task that the arms find before the clock runs out."""
-    raise NoSolution(f"no arm found a candidate for {task.name}")
+    """The best program for a task that the arms find before the clock runs out.
+
+    `searches` are the arms, by default `default_searches(task)`; those that need no gradient run
+    first, and may use half of the time where others wait.  Blocks that saw a class of the task are
+    used by none.  The query is looked at once, for the score of the solution.  An interrupt
+    (Ctrl-C) ends the search and keeps what was found.
+
+    Raises InvalidTask on examples that make no task, and NoSolution where nothing fits or what was
+    found is right on less than half of the support; the message says which type was missing, what
+    came nearest, and what the best candidate was.
+    """
+    check_task(task)
+    run = _Run(task, library, clock, journal, generator)
+    problem = run.problem(prior, learners)
+    arms = default_searches(task) if searches is None else searches
+    applicable = [arm for arm in arms if arm.applies(problem)]
+    run.tell("started", task=task.name, type=str(task.type), blocks=len(problem.entries))
+    try:
+        for arm in sorted(applicable, key=lambda arm: arm.gradients):
+            if run.settled(arm):
+                continue
+            waiting = any(other.gradients for other in applicable) and not arm.gradients
+            run.pull(arm, replace(problem, clock=run.share(HALF if waiting else 1.0)))
+    except KeyboardInterrupt:
+        run.interrupted = True
+    best = run.chosen()
+    if best is None:
+        raise run.nothing(problem, applicable)
+    solution = run.solution(best)
+    run.tell("finished", score=best.score, exact=best.exact, tried=solution.tried)
+    return solution
+
+
+def default_searches(task: Task) -> Sequence[Arm]:
+    """Enumeration; for tasks with tensors also few-shot heads before and training after it."""
+    if not holds_tensors(task.type):
+        return (Enumerate(),)
+    return (metaloom_metalearn.FewShot(), Enumerate(), metaloom_metalearn.Halving())
+
+
+@dataclass
+class _Run:
+    """One solve on its way: the candidates so far and who found them."""
+
+    task: Task
+    library: Library
+    clock: Clock
+    journal: Journal
+    generator: torch.Generator | None
+    trace: Trace = field(default_factory=Trace)
+    found: list[tuple[Scored, str]] = field(default_factory=list)
+    entries: tuple[Entry, ...] = ()
+    excluded: tuple[str, ...] = ()
+    interrupted: bool = False
+
+    def problem(self, prior: Prior, learners: Sequence[Any]) -> Problem:
+        """The task without its query, and the blocks that may be used for it."""
+        task = self.task
+        every = self.library.candidates(task.want, task.given, ENTRIES)
+        self.entries = tuple(entry for entry in every if not entry.seen & task.classes)
+        self.excluded = tuple(entry.name for entry in every if entry.seen & task.classes)
+        return Problem(
+            task=replace(task, query=None),
+            library=self.library,
+            entries=self.entries,
+            clock=self.clock,
+            prior=prior,
+            learners=learners,
+            journal=self.journal,
+            generator=self.generator,
+            trace=self.trace,
+        )
+
+    def share(self, of: float) -> Clock:
+        """A clock for this share of the time that is left."""
+        return Clock(max(self.clock.left() * of, 1e-9), self.clock.now)
+
+    def settled(self, arm: Arm) -> bool:
+        """Whether there is no use in running this arm: the time is up, or nothing can be better."""
+        best = self.best()
+        return self.clock.expired() or (arm.gradients and best is not None and best[0].exact)
+
+    def pull(self, arm: Arm, problem: Problem) -> None:
+        """Take all that an arm finds."""
+        account = self.trace.arm(arm.name)
+        start = self.clock.elapsed()
+        self.tell("arm", arm=arm.name)
+        try:
+            for one in arm.run(problem):
+                self.keep(one, arm.name)
+        finally:
+            account.seconds += self.clock.elapsed() - start
+
+    def keep(self, one: Scored, arm: str) -> None:
+        """Remember a candidate; tell of it if it is the best."""
+        best = self.best()
+        self.found.append((one, arm))
+        if best is not None and one.rank >= best[0].rank:
+            return
+        text = print_term(one.candidate.term)
+        seconds = self.clock.elapsed()
+        self.trace.best.append(Improvement(seconds, arm, text, one.score, sum(one.right)))
+        self.tell(
+            "best",
+            arm=arm,
+            term=text,
+            score=one.score,
+            right=sum(one.right),
+            of=len(one.right),
+            tried=self.trace.tried,
+        )
+
+    def best(self) -> tuple[Scored, str] | None:
+        return min(self.found, key=lambda pair: pair[0].rank, default=None)
+
+    def chosen(self) -> Scored | None:
+        """The best candidate, if it is worth being called a solution."""
+        best = self.best()
+        if best is None:
+            return None
+        exact_match = measure_of(self.task.want) == "exact match"
+        if exact_match and sum(best[0].right) < HALF * len(best[0].right):
+            return None
+        return best[0]
+
+    def solution(self, best: Scored) -> Solution:
+        task, candidate = self.task, best.candidate
+        support = None if candidate.type == task.type else task.support
+        ranked = sorted(self.found, key=lambda pair: pair[0].rank)
+        others = [s for s, _ in ranked if s.candidate.term != candidate.term]
+        arm = next(name for one, name in self.found if one is best)
+        resolver = Resolver(self.library, self.entries, candidate.parts)
+        engine = Engine(candidate.term, candidate.type, task.type, resolver, support)
+        query, error = self.judged(engine)
+        return Solution(
+            name=task.name,
+            type=task.type,
+            term=candidate.term,
+            term_type=candidate.type,
+            library=self.library,
+            entries=self.entries,
+            parts=candidate.parts,
+            support=support,
+            cost=candidate.cost,
+            support_score=share(best.right, "exact match" if best.exact else "held out"),
+            query_score=query,
+            query_rmse=error,
+            search=arm,
+            seed=None if self.generator is None else self.generator.initial_seed(),
+            seconds=self.clock.elapsed(),
+            tried=self.trace.tried,
+            alternatives=tuple(others[:ALTERNATIVES]),
+            excluded=self.excluded,
+            trace=self.trace,
+        )
+
+    def judged(self, engine: Engine) -> tuple[Score | None, Score | None]:
+        """The scores on the query, which nothing has looked at before."""
+        query = self.task.query
+        if query is None or len(query) == 0:
+            return None, None
+        predicted = engine.predict(query.inputs)
+        return (
+            scored(predicted, query.outputs, self.task.want),
+            rmse_of_integers(predicted, query.outputs, self.task.want),
+        )
+
+    def nothing(self, problem: Problem, arms: Sequence[Arm]) -> NoSolution:
+        """Why there is no solution, and what came nearest."""
+        task, best = self.task, self.best()
+        said = [f"no solution for {task.name} : {task.type}"]
+        if self.interrupted:
+            said.append("the search was interrupted")
+        if best is not None:
+            right, term = best[0].right, print_term(best[0].candidate.term)
+            said.append(
+                f"the best candidate, {term}, is right on {sum(right)} of {len(right)} examples; "
+                "give more time, more examples, or blocks that come nearer"
+            )
+        elif self.trace.tried == 0 and self.clock.expired():
+            said.append(
+                f"the budget of {self.clock.budget:g} s was over before any candidate was tried; "
+                "give more time"
+            )
+        else:
+            said += nearest_misfits(task, problem.entries)
+        if not arms:
+            said.append("no search applies to a task of this type")
+        if self.excluded:
+            said.append(f"left out, because they saw its classes: {', '.join(self.excluded)}")
+        said += [note for account in self.trace.arms.values() for note in account.notes]
+        return NoSolution("; ".join(said))
+
+    def tell(self, kind: str, **facts: object) -> None:
+        self.journal.record(Event(kind, self.clock.elapsed(), facts))

@@ -37,8 +37,9 @@ class Problem:
 
     `entries` are the library's candidates for the task, the most promising first, without those
     that saw the task's classes; `library.load(entry.digest)` loads one.  `learners` are the ways to
-    change parameters that the caller chose, `metaloom_metalearn.Learner`s.  `clock` is the arm's own deadline, never
-    later than the whole solve's.  `generator` is None where no arm that draws was given one.
+    change parameters that the caller chose (`metaloom_metalearn.Learner`).  `clock` is the arm's
+    own deadline, never later than the whole solve's.  `generator` is None where the caller gave
+    none: arms that draw then do not apply.
     """
 
     task: Task

@@ -60,7 +60,7 @@ class Exhausted(Exception):
 
 
 @dataclass(frozen=True)
-class Limits:
+class Bounds:
     """The bounds of an enumeration.
 
     `cells` bounds the values kept in all banks, an item of a list counting as one; `items` the
@@ -80,13 +80,13 @@ class Workshop:
 
     grammar: Grammar
     clock: Clock
-    limits: Limits
+    bounds: Bounds
     counts: Counter[str] = field(default_factory=Counter)
     left: int = 0
     groups: dict[Type, tuple[Group, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.left = self.limits.cells
+        self.left = self.bounds.cells
         self.groups = self.grammar.groups()
 
     def keeps(self, values: Sequence[Any]) -> bool:
@@ -96,15 +96,15 @@ class Workshop:
             if FAILED in values:
                 values = [value for value in values if isinstance(value, tuple | str)]
             items = sum(map(len, values))
-            if items > self.limits.items and max(map(len, values)) > self.limits.items:
+            if items > self.bounds.items and max(map(len, values)) > self.bounds.items:
                 self.counts["oversized"] += 1
                 return False
             cells += items
         self.left -= cells
         if self.left < 0:
             raise Exhausted(
-                f"the memory limit of {self.limits.cells} kept values was reached; "
-                "raise Limits(cells=...) to search on"
+                f"the memory limit of {self.bounds.cells} kept values was reached; "
+                "raise Bounds(cells=...) to search on"
             )
         return True
 
@@ -274,7 +274,7 @@ class Bank:
 
     def _function_pool(self, slot: Slot, level: int) -> Pool:
         """The functions of a type at a level, as tables over this bank's rows."""
-        if self.depth >= self.workshop.limits.depth:
+        if self.depth >= self.workshop.bounds.depth:
             return EMPTY
         inner = self._inner(slot.taken)
         if inner is None:
@@ -313,7 +313,7 @@ class Bank:
         return Node(head, (body,), tuple(values), cost, body.uses & ~inner.fresh, failed=False)
 
     def _inner(self, parameters: tuple[Type, ...]) -> Bank | None:
-        """The bank of the bodies of functions of these parameters; None where nothing probes them."""
+        """The bank of bodies with these parameters; None where no value probes them."""
         if parameters in self.inner:
             return self.inner[parameters]
         rows = probe_rows(
@@ -321,7 +321,7 @@ class Bank:
             self.scope,
             self.outputs,
             parameters,
-            max(self.workshop.limits.rows, len(self.environments)),
+            max(self.workshop.bounds.rows, len(self.environments)),
             self._samples,
         )
         self.inner[parameters] = (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """A module that was adapted or trained for a term: its type as a block, and what it came from."""
+    """A module adapted or trained for a term: its type as a block, and the blocks it came from."""
 
     module: nn.Module
     type: Type

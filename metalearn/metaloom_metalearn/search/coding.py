@@ -2,7 +2,8 @@
 
     int        Elias gamma of |n| + 1, and a sign where n is not 0: 2 floor(log2(|n| + 1)) + 1 bits
     bool       1 bit                            label[k]   ln k
-    float      64 bits                          text       its length, then ln 128 or ln 2^21 a character
+    float      64 bits
+    text       its length, then ln 128 a character, or ln 2^21 where one is not ASCII
     list, set  its length, then its items       (A, B)     its items
     dict[K,V]  its length, then keys and values grid       rows, columns, then ln 10 a cell
     other tensors  32 bits a number

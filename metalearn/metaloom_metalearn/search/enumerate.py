@@ -1,4 +1,4 @@
-"""Enumeration: every program of the grammar, the cheapest first, up to observational equivalence."""
+"""Enumeration: the programs of a grammar, the cheapest first, up to observational equivalence."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.search.arm import Problem
-from metaloom_metalearn.search.bank import Bank, Exhausted, Limits, Workshop
+from metaloom_metalearn.search.bank import Bank, Bounds, Exhausted, Workshop
 from metaloom_metalearn.search.blocks import Blocks, unreachable
 from metaloom_metalearn.search.candidate import Candidate, Scored
+from metaloom_metalearn.search.collection import collection_put_off
 from metaloom_metalearn.search.constants import Constants
 from metaloom_metalearn.search.examples import contradictions, plain_examples
 from metaloom_metalearn.search.grammar import UNIT, Grammar
@@ -27,8 +28,8 @@ from metaloom_registry.types import without_domains
 class Patience:
     """How long an enumeration goes on after the first term that is right on every example.
 
-    It goes on for `nats` more nats of cost, at most `alternatives` terms, at most `seconds` and no
-    longer than it took to get there.  What it finds ranks behind, but tells how sure the first is.
+    It goes on for `nats` more nats of cost, for at most `alternatives` terms and `seconds`, and for
+    no longer than it took to get there.  What it finds ranks behind, but tells how sure one can be.
     """
 
     nats: float = 1.0
@@ -49,7 +50,7 @@ class Enumeration:
         grammar: Grammar,
         clock: Clock,
         account: Account,
-        limits: Limits | None = None,
+        bounds: Bounds | None = None,
         patience: Patience | None = None,
     ) -> None:
         given, want = uncurried(without_domains(type_))
@@ -60,7 +61,7 @@ class Enumeration:
         self.account = account
         self.patience = patience or Patience()
         self.scorer = Scorer.of([output for _, output in examples], want)
-        self.workshop = Workshop(grammar, clock, limits or Limits(), account.counts)
+        self.workshop = Workshop(grammar, clock, bounds or Bounds(), account.counts)
         target = self.scorer.outputs
         self.bank = Bank(
             self.workshop,
@@ -127,7 +128,7 @@ class Enumerate:
     """The arm that enumerates programs of primitives, programs and frozen trained blocks."""
 
     constants: Constants = field(default_factory=Constants)
-    limits: Limits = field(default_factory=Limits)
+    bounds: Bounds = field(default_factory=Bounds)
     patience: Patience = field(default_factory=Patience)
     name: str = "enumerate"
     gradients: bool = False
@@ -158,10 +159,11 @@ class Enumerate:
             grammar,
             problem.clock,
             account,
-            self.limits,
+            self.bounds,
             self.patience,
         )
-        yield from self._best(enumeration, problem, blocks)
+        with collection_put_off():
+            yield from self._best(enumeration, problem, blocks)
 
     def _best(self, enumeration: Enumeration, problem: Problem, blocks: Blocks) -> Iterator[Scored]:
         scorer, account, clock = enumeration.scorer, enumeration.account, problem.clock

@@ -100,3 +100,68 @@ def _checked(value: Any, type_: Type, place: str) -> Any:
 
 def _misfit(value: Any, type_: Type, place: str) -> InvalidTask:
     return InvalidTask(f"the {place} holds {str(value)[:60]!r}, which is no {type_}")
+
+
+def check_task(task: Task) -> None:
+    """Raise InvalidTask where the examples make no task.
+
+    The values are not of the task's types (see `plain_examples`); tensors have other shapes, or
+    hold NaN or infinity; labels are out of range; a classification shows one class alone.
+    """
+    for examples, what in ((task.support, "support"), (task.query, "query")):
+        if examples is None:
+            continue
+        given, want = uncurried(task.type)
+        if len(examples.inputs) != len(given):
+            raise InvalidTask(
+                f"the {what} examples have {len(examples.inputs)} inputs each, "
+                f"but {task.type} takes {len(given)}"
+            )
+        for i, (column, type_) in enumerate(zip(examples.inputs, given, strict=True)):
+            _check_column(column, type_, f"{what} input {i + 1}")
+        _check_column(examples.outputs, want, f"{what} output")
+    if isinstance(task.want, Tensor) and task.want.kind == "label":
+        labels = {int(label) for label in task.support.outputs}
+        if len(labels) == 1:
+            raise InvalidTask(
+                f"all {len(task.support)} support examples show the class {labels.pop()}; "
+                "a classification needs two classes or more"
+            )
+
+
+def _check_column(column: Any, type_: Type, place: str) -> None:
+    if isinstance(type_, Tensor) and hasattr(column, "shape"):
+        _check_tensor(column, type_, place, rows=True)
+        return
+    for i in range(len(column)):
+        _check_value(column[i], type_, f"{place} of example {i + 1}")
+
+
+def _check_value(value: Any, type_: Type, place: str) -> None:
+    if not holds_tensors(type_):
+        _checked(value, type_, place)
+    elif isinstance(type_, Tensor):
+        if not hasattr(value, "shape"):
+            raise _misfit(value, type_, place)
+        _check_tensor(value, type_, place, rows=False)
+    elif isinstance(type_, Constructed):
+        if type_.name not in ("list", "tuple") or not isinstance(value, tuple | list):
+            raise _misfit(value, type_, place)
+        held = type_.arguments if type_.name == "tuple" else type_.arguments * len(value)
+        for item, item_type in zip(value, held, strict=True):
+            _check_value(item, item_type, place)
+
+
+def _check_tensor(value: Any, type_: Tensor, place: str, rows: bool) -> None:
+    shape = tuple(value.shape)[int(rows) :]
+    wanted = () if type_.kind == "label" else type_.dimensions
+    if len(shape) != len(wanted) or any(
+        isinstance(w, int) and w != s for w, s in zip(wanted, shape, strict=False)
+    ):
+        raise InvalidTask(f"the {place} has the shape {list(shape)}, which is no {type_}")
+    if type_.kind == "label":
+        (classes,) = type_.dimensions
+        if isinstance(classes, int) and not bool(((value >= 0) & (value < classes)).all()):
+            raise InvalidTask(f"the {place} holds a label outside 0 to {classes - 1}")
+    elif not bool(value.isfinite().all()):
+        raise InvalidTask(f"the {place} holds NaN or infinity; leave the example out")

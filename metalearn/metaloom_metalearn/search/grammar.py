@@ -1,9 +1,9 @@
 """A weighted grammar: for every type, what can make a value of it and at what cost in nats.
 
-A type's productions are the variables of that type, its literals, and each instance of a block that
-returns it.  A block weighs what the prior gives it (1 on average), shared among instances by how
-likely their types are; all variables together weigh `VARIABLE`, all literals `LITERAL`; a block whose loops no list bounds
-weighs `UNBOUNDED` of what it would, because few of its programs end.  A
+A type's productions are the variables of that type, its literals, and each instance of a block
+that returns it.  A block weighs what the prior gives it (1 on average), shared among its instances
+by how likely their types are; one whose loops no list bounds weighs `UNBOUNDED` of that, because
+few of its programs end.  All variables together weigh `VARIABLE`, all literals `LITERAL`.  A
 production costs ln(total / its weight), and a primitive's own cost on top.  The cost of a term is
 the sum over its productions, lambdas and applications being free: the negative log probability of
 the term under a probabilistic grammar whose choices depend on the wanted type alone.
@@ -137,10 +137,10 @@ def grammar_of(
 ) -> Grammar:
     """The grammar of these blocks and literals over the types of the universe.
 
-    `weights` has one log weight a block, in nats, from a prior; `load` is asked only for blocks that
-    fit somewhere, and gives None for one that cannot be used.  `given` are the types of the task's
-    inputs: instances that need a type which nothing can make are left out before weights are turned
-    into costs.
+    `weights` has one log weight a block, in nats, from a prior; `load` is asked only for blocks
+    that fit somewhere, and gives None for one that cannot be used.  `given` are the types of the
+    task's inputs: instances that need a type which nothing can make are left out before weights are
+    turned into costs.
     """
     drafts = _drafts(entries, _normalised(weights), universe)
     there = _reachable(drafts, (*given, *constants))

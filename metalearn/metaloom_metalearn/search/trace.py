@@ -1,4 +1,4 @@
-"""What a search did, in numbers: generated, distinct, failed, per level; the best so far; what was cut."""
+"""What a search did: what was generated, distinct, failed; the best so far; what was left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The types a search works in: a bounded set of closed types, and the instances of a signature in it.
+"""The types a search works in: a bounded set of closed types, and a signature's instances in it.
 
 Library types are polymorphic; a search enumerates terms of closed types alone.  Its universe holds
 the parts of the task's own types, `int` and `bool`, the lists of all these (one level deeper than
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from metaloom_registry import (
     Arrow,
@@ -90,12 +91,8 @@ def instances(signature: Type, universe: Universe, open_result: bool = False) ->
         places += [*taken, made]
     if any(isinstance(place, Arrow) for place in places):
         return
-    count = 0
-    for substitution in _filled(places, 0, Substitution(), universe):
+    for substitution in islice(_filled(places, 0, Substitution(), universe), MAX_INSTANCES):
         yield substitution.resolve(signature)
-        count += 1
-        if count >= MAX_INSTANCES:
-            return
 
 
 def instance_weight(signature: Type, universe: Universe) -> float:
