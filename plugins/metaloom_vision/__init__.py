@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from metaloom_vision.strokes import draw as draw
     from metaloom_vision.strokes import invent as invent
     from metaloom_vision.strokes import invented_characters as invented_characters
+    from metaloom_vision.tasks import digit_tasks as digit_tasks
+    from metaloom_vision.tasks import stroke_tasks as stroke_tasks
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
@@ -44,6 +46,10 @@ else:
                 "draw",
                 "invent",
                 "invented_characters",
+            ),
+            "tasks": (
+                "digit_tasks",
+                "stroke_tasks",
             ),
         },
     )

@@ -8,7 +8,16 @@ import torch
 from metaloom_heads import prototypes
 from metaloom_metalearn import ArrayEpisodes, compare, with_head
 from metaloom_metalearn.testing.task_source import TaskSourceSuite
-from metaloom_vision import Characters, Style, digits, draw, invent, invented_characters
+from metaloom_vision import (
+    Characters,
+    Style,
+    digit_tasks,
+    digits,
+    draw,
+    invent,
+    invented_characters,
+    stroke_tasks,
+)
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -19,6 +28,18 @@ class TestEpisodesOfInventedCharacters(TaskSourceSuite):
     @pytest.fixture
     def source(self) -> ArrayEpisodes:
         return ArrayEpisodes(invented_characters(20, 6, seeded(0)), ways=5, shots=1, queries=3)
+
+
+class TestTasksOfInventedCharactersBySettings(TaskSourceSuite):
+    @pytest.fixture
+    def source(self) -> ArrayEpisodes:
+        return stroke_tasks(ways=4, shots=2, queries=3, characters=30, size=12)
+
+
+class TestTasksOfRealDigitsBySettings(TaskSourceSuite):
+    @pytest.fixture
+    def source(self) -> ArrayEpisodes:
+        return digit_tasks()
 
 
 def test_equal_seeds_invent_and_draw_equal_characters_and_others_others() -> None:
