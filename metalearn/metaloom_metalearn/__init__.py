@@ -85,6 +85,13 @@ if TYPE_CHECKING:
     from metaloom_metalearn.soft import SoftInt as SoftInt
     from metaloom_metalearn.soft import SoftLabel as SoftLabel
     from metaloom_metalearn.solution import Solution as Solution
+    from metaloom_metalearn.solution_files import load_solution as load_solution
+    from metaloom_metalearn.solution_files import save_solution as save_solution
+    from metaloom_metalearn.solution_files import solution_from_files as solution_from_files
+    from metaloom_metalearn.solution_files import solution_to_files as solution_to_files
+    from metaloom_metalearn.solution_files import support_from_files as support_from_files
+    from metaloom_metalearn.solution_files import support_to_files as support_to_files
+    from metaloom_metalearn.solver import default_searches as default_searches
     from metaloom_metalearn.solver import solve as solve
     from metaloom_metalearn.sources.arrays import ArrayEpisodes as ArrayEpisodes
     from metaloom_metalearn.sources.arrays import LabelledArrays as LabelledArrays
@@ -109,6 +116,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.values import Support as Support
     from metaloom_metalearn.values import concatenate as concatenate
     from metaloom_metalearn.values import device_of as device_of
+    from metaloom_metalearn.values import moved as moved
     from metaloom_metalearn.values import put as put
     from metaloom_metalearn.values import rows_of as rows_of
     from metaloom_metalearn.values import same_for_all as same_for_all
@@ -237,7 +245,18 @@ else:
                 "SoftLabel",
             ),
             "solution": ("Solution",),
-            "solver": ("solve",),
+            "solution_files": (
+                "load_solution",
+                "save_solution",
+                "solution_from_files",
+                "solution_to_files",
+                "support_from_files",
+                "support_to_files",
+            ),
+            "solver": (
+                "default_searches",
+                "solve",
+            ),
             "sources.arrays": (
                 "ArrayEpisodes",
                 "LabelledArrays",
@@ -272,6 +291,7 @@ else:
                 "Support",
                 "concatenate",
                 "device_of",
+                "moved",
                 "put",
                 "rows_of",
                 "same_for_all",

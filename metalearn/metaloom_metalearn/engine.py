@@ -95,7 +95,8 @@ class Engine:
         if self.support is not None:
             examples = uncurried(self.term_type)[0][0]
             assert isinstance(examples, Constructed)
-            held = metaloom_metalearn.to_support(self.support, *examples.arguments, device)
+            inputs, outputs = examples.arguments
+            held = metaloom_metalearn.to_support(self.support, inputs, outputs, device)
             batch.insert(0, held)
         return _without_gradient(self._module, batch, want)
 

@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+import metaloom_metalearn
 from metaloom_metalearn.engine import Engine
 from metaloom_metalearn.report import Report, account_rows, notes_of
 from metaloom_metalearn.resolver import Resolver
@@ -108,6 +110,15 @@ class Solution:
                 agreeing += weight
         return agreeing / total
 
+    def save(self, folder: Path | str) -> None:
+        """Write it as files of data into a folder. Raises Refused where a part is no graph."""
+        metaloom_metalearn.save_solution(self, folder)
+
+    @staticmethod
+    def load(folder: Path | str, library: Library) -> Solution:
+        """Read what `save` wrote. Raises NotFound, ParseError, Corrupt or Refused."""
+        return metaloom_metalearn.load_solution(folder, library)
+
     @property
     def blocks(self) -> tuple[Reference, ...]:
         """The library's blocks and primitives that the term uses, without its own parts."""
@@ -116,7 +127,7 @@ class Solution:
     @cached_property
     def source(self) -> str:
         """The program as Python."""
-        return python_source(self.term, self._resolver, names=self._names())
+        return python_source(self.term, self.resolver, names=self._names())
 
     @property
     def text(self) -> str:
@@ -129,12 +140,13 @@ class Solution:
         return report_on(self)
 
     @cached_property
-    def _resolver(self) -> Resolver:
+    def resolver(self) -> Resolver:
+        """What the references of the term mean."""
         return Resolver(self.library, self.entries, self.parts)
 
     @cached_property
     def _engine(self) -> Engine:
-        return Engine(self.term, self.term_type, self.type, self._resolver, self.support)
+        return Engine(self.term, self.term_type, self.type, self.resolver, self.support)
 
     @property
     def _rivals(self) -> list[Scored]:
@@ -143,7 +155,7 @@ class Solution:
 
     def _engine_of(self, scored: Scored) -> Engine:
         candidate = scored.candidate
-        return Engine(candidate.term, candidate.type, self.type, self._resolver, self.support)
+        return Engine(candidate.term, candidate.type, self.type, self.resolver, self.support)
 
     def _names(self) -> dict[Reference, str]:
         """What the blocks are called; a part is named after where it came from."""
@@ -153,7 +165,7 @@ class Solution:
                 names[reference] = "part"
                 continue
             try:
-                names[reference] = self._resolver.entry(reference).name
+                names[reference] = self.resolver.entry(reference).name
             except NotFound:
                 continue
         return names

@@ -135,7 +135,7 @@ class Bank:
         self.outer = outer
         self.owners = owners
         self.target = target
-        self.depth = outer.depth + 1 if outer else 0
+        self.depth: int = outer.depth + 1 if outer else 0
         known = len(outer.scope) if outer else 0
         self.fresh = sum(1 << place for place in range(known, len(scope)))
         self.levels: dict[Type, list[Pool]] = {}

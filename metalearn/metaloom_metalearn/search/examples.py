@@ -121,7 +121,8 @@ def check_task(task: Task) -> None:
             _check_column(column, type_, f"{what} input {i + 1}")
         _check_column(examples.outputs, want, f"{what} output")
     if isinstance(task.want, Tensor) and task.want.kind == "label":
-        labels = {int(label) for label in task.support.outputs}
+        outputs: Any = task.support.outputs
+        labels = {int(label) for label in outputs}
         if len(labels) == 1:
             raise InvalidTask(
                 f"all {len(task.support)} support examples show the class {labels.pop()}; "
