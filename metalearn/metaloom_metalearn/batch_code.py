@@ -18,6 +18,7 @@ from metaloom_metalearn.values import (
     Rows,
     concatenate,
     device_of,
+    moved,
     rows_of,
     take,
 )
@@ -140,9 +141,10 @@ def constant(function: Callable[..., BatchedValue]) -> Code:
     """A primitive of no parameters gives one row, which is repeated."""
 
     def value(env: Environment, frame: Frame) -> BatchedValue:
-        return take(
-            function(frame), torch.zeros(frame.rows, dtype=torch.int64, device=frame.device)
-        )
+        row = function(frame)
+        if device_of(row) is not None:
+            row = moved(row, frame.device)
+        return take(row, torch.zeros(frame.rows, dtype=torch.int64, device=frame.device))
 
     return value
 

@@ -80,6 +80,9 @@ class SoftInt(Rows):
     def device(self) -> torch.device:
         return self.probabilities.device
 
+    def to(self, device: torch.device | str) -> SoftInt:
+        return SoftInt(self.probabilities.to(device), self.low)
+
     def take(self, index: torch.Tensor) -> SoftInt:
         return SoftInt(self.probabilities[index], self.low)
 
@@ -112,6 +115,9 @@ class SoftBool(Rows):
     def device(self) -> torch.device:
         return self.probability.device
 
+    def to(self, device: torch.device | str) -> SoftBool:
+        return SoftBool(self.probability.to(device))
+
     def take(self, index: torch.Tensor) -> SoftBool:
         return SoftBool(self.probability[index])
 
@@ -135,6 +141,9 @@ class SoftLabel(Rows):
 
     def device(self) -> torch.device:
         return self.logits.device
+
+    def to(self, device: torch.device | str) -> SoftLabel:
+        return SoftLabel(self.logits.to(device))
 
     def take(self, index: torch.Tensor) -> SoftLabel:
         return SoftLabel(self.logits[index])

@@ -58,6 +58,11 @@ class Rows(ABC):
         """Where the value lies; None where it does not matter."""
         return None
 
+    def to(self, device: torch.device | str) -> Rows:
+        """The value on a device."""
+        del device
+        raise TypeMismatch(f"a {type(self).__name__} cannot be moved to a device")
+
 
 @dataclass(frozen=True, eq=False)
 class Ragged(Rows):
@@ -75,6 +80,9 @@ class Ragged(Rows):
 
     def device(self) -> torch.device:
         return self.lengths.device
+
+    def to(self, device: torch.device | str) -> Ragged:
+        return Ragged(moved(self.items, device), self.lengths.to(device))
 
     def owners(self) -> torch.Tensor:
         """int64 [items]: the row that each item belongs to."""
@@ -126,6 +134,9 @@ class Support(Rows):
     def device(self) -> torch.device | None:
         return device_of(self.x)
 
+    def to(self, device: torch.device | str) -> Support:
+        return Support(moved(self.x, device), moved(self.y, device), self.classes)
+
 
 def rows_of(value: BatchedValue) -> int | None:
     """How many rows a batched value has; None where it is the same for all rows."""
@@ -156,6 +167,13 @@ def device_of(value: BatchedValue) -> torch.device | None:
     if isinstance(value, tuple):
         return next((d for d in map(device_of, value) if d is not None), None)
     return value.device() if isinstance(value, Rows) else None
+
+
+def moved(value: BatchedValue, device: torch.device | str) -> BatchedValue:
+    """A batched value on a device."""
+    if isinstance(value, torch.Tensor | Rows):
+        return value.to(device)
+    return tuple(moved(part, device) for part in value) if isinstance(value, tuple) else value
 
 
 def take(value: BatchedValue, index: torch.Tensor) -> BatchedValue:

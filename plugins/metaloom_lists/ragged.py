@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metaloom_lists.batched import row_sums
 from metaloom_lists.sequences import MAX_ITEMS
-from metaloom_metalearn import BatchedValue, Ragged, concatenate, put, rows_of, take
+from metaloom_metalearn import BatchedValue, Ragged, concatenate, device_of, put, rows_of, take
 from metaloom_registry import EvaluationError
 
 Function: TypeAlias = Callable[[Any], Any]
@@ -53,7 +53,9 @@ def empty() -> Ragged:
 
 def singleton(x: BatchedValue) -> Ragged:
     rows = rows_of(x)
-    return Ragged(x, torch.ones(1 if rows is None else rows, dtype=torch.int64))
+    return Ragged(
+        x, torch.ones(1 if rows is None else rows, dtype=torch.int64, device=device_of(x))
+    )
 
 
 def cons(x: BatchedValue, xs: Ragged) -> Ragged:

@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 from metaloom_metalearn import (
     Examples,
     Ragged,
+    SoftBool,
     SoftInt,
+    SoftLabel,
+    Support,
     concatenate,
+    device_of,
     from_batch,
+    moved,
     put,
     rows_of,
     same_for_all,
@@ -67,6 +72,22 @@ def test_rows_are_taken_replaced_and_joined_as_of_a_sequence(
     replaced = put(batch, torch.tensor(distinct, dtype=torch.int64), new)
     wanted = tuple(column[0] if i in distinct else value for i, value in enumerate(column))
     assert from_batch(replaced, type_) == wanted
+
+
+@pytest.mark.parametrize(("text", "values"), TYPED)
+def test_a_value_moves_to_a_device_with_all_its_parts(
+    text: str, values: st.SearchStrategy[Any]
+) -> None:
+    batch = to_batch((), parse_type(text))
+    assert device_of(moved(batch, "meta")) == torch.device("meta")
+
+
+def test_supports_and_soft_values_move_too() -> None:
+    support = Support(torch.ones(1, 2), torch.tensor([0]), 1).to("meta")
+    assert (support.x.device.type, support.y.device.type) == ("meta", "meta")
+    assert SoftInt(torch.ones(1, 1)).to("meta").device().type == "meta"
+    assert SoftBool(torch.ones(1)).to("meta").device().type == "meta"
+    assert SoftLabel(torch.ones(1, 1)).to("meta").device().type == "meta"
 
 
 def test_lists_of_images_become_the_images_of_all_lists() -> None:
