@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from metaloom_registry.plugins import GROUPS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -95,3 +97,9 @@ def test_output_that_is_written_has_to_be_what_is_printed(run):
 
 def test_other_blocks_are_not_run(run):
     assert "no tests ran" not in run("```bash\nmake demo\n```\n```text\nhello\n```\n")
+
+
+def test_every_extension_point_is_documented():
+    page = (ROOT / "docs" / "write-a-plugin.md").read_text(encoding="utf-8")
+
+    assert [group for group in GROUPS if f"`{group}`" not in page] == []
