@@ -23,9 +23,9 @@ from metaloom_registry.types import (
     parts,
 )
 
-MAX_PARTS = 10_000
+MAX_PARTS = 5_000
 MAX_NESTING = 200
-MAX_WORK = 1_000_000
+MAX_WORK = 200_000
 
 
 @dataclass(slots=True)

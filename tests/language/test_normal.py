@@ -55,7 +55,7 @@ def test_terms_that_differ_otherwise_have_other_digests():
     "text",
     [
         "((lam ($0 $0)) (lam ($0 $0)))",
-        "(let 1 " * 0 + "((lam ($0 $0 $0)) (lam ($0 $0 $0)))",
+        "((lam ($0 $0 $0)) (lam ($0 $0 $0)))",
         "(let (pair 1 1) " + "(let (pair $0 $0) " * 30 + "$0" + ")" * 31,
     ],
 )

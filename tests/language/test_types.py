@@ -15,7 +15,7 @@ from metaloom_registry import (
 )
 from metaloom_registry.testing import types
 
-few = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+few = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 
 
 @few

@@ -148,7 +148,7 @@ def _try_at_random(primitive: Primitive) -> None:
     arity = len(primitive.parameters)
 
     @settings(
-        max_examples=25, deadline=None, derandomize=True, database=None,
+        max_examples=15, deadline=None, derandomize=True, database=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(st.data())
