@@ -111,7 +111,8 @@ class ConvNextBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
         y = self.scale * self.narrow(functional.gelu(self.widen(y)))
-        return x + y.permute(0, 3, 1, 2)
+        moved: Tensor = x + y.permute(0, 3, 1, 2)
+        return moved
 
 
 class SelfAttention(nn.Module):
@@ -338,7 +339,8 @@ class SpectralConv(nn.Module):
         waves = torch.fft.rfft(x)[..., :5]
         weight = torch.complex(self.real, self.imaginary)
         mixed = torch.einsum("bik,iok->bok", waves, weight)
-        return torch.fft.irfft(mixed, n=x.shape[-1])
+        y: Tensor = torch.fft.irfft(mixed, n=x.shape[-1])
+        return y
 
 
 class Mixture(nn.Module):

@@ -50,7 +50,10 @@ def capture(
             flat = [_looked_up(item, env, draft) for item in node.args[0]]
             draft.outputs = _outputs(program, flat)
         elif node.op != "placeholder":
-            raise Refused(f"torch.export left a {node.op} ({node.target}) in the graph")
+            raise Refused(
+                "a part of forward runs under torch.no_grad, autocast or a control-flow operator; "
+                "write it without, and stop gradients with detach()"
+            )
     return draft, constants, _ranges(program, draft, shapes, dimensions)
 
 

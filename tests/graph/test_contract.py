@@ -1,0 +1,40 @@
+"""The contract of benchmarks: one command line, one JSON object as the last line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from benchmarks.contract import Options, run
+from benchmarks.module_format import load_times
+
+
+def test_the_last_line_is_one_json_object(capsys):
+    run("some_name", lambda options: {"seen": options.seed}, ["--seed", "7", "--quick", "--json"])
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert line["name"] == "some_name"
+    assert line["metrics"] == {"seen": 7}
+    assert line["config"]["quick"] is True
+
+
+def test_folders_are_handed_on():
+    seen: list[Options] = []
+
+    def measure(options: Options) -> dict[str, int]:
+        seen.append(options)
+        return {}
+
+    run("some_name", measure, ["--data", "a", "--train-data", "b"])
+    assert seen == [Options(Path("a"), Path("b"), 0, False)]
+
+
+def test_an_unknown_option_is_an_error():
+    with pytest.raises(SystemExit):
+        run("some_name", lambda options: {}, ["--fast"])
+
+
+def test_a_conv4_loads_many_times_faster_than_torch_export_loads_it():
+    times = load_times(rounds=3, channels=8)
+    assert times["load_ratio"] > 10
+    assert times["bytes"]["block"] < times["bytes"]["pt2"]
