@@ -1,10 +1,10 @@
 """Contestants that need gradients, under successive halving (Jamieson and Talwalkar 2016).
 
-The steps are shared out evenly over the rungs and, within a rung, over the contestants that are
-left; after each rung the better half goes on.  What a contestant is worth is the description length
-of the part of the support that it was not trained on (`holdout`).  The winner is then judged by the
-other parts too, each time trained anew, and trained on the whole support; an example that there was
-no time to hold out counts as wrong.  The deadline cuts all of it short.
+Steps and seconds are shared out evenly over the rungs and, within a rung, over the contestants that
+are left; after each rung the better half goes on.  What a contestant is worth is the description
+length of the part of the support that it was not trained on (`holdout`).  The winner is then
+trained on the whole support, and judged by the other parts too, each time trained anew; an example
+that there was no time to hold out counts as wrong.  The deadline cuts all of it short.
 """
 
 from __future__ import annotations
@@ -147,12 +147,13 @@ class _Contest:
 
     def run(self) -> Iterator[Scored]:
         runners = self.entered(self.folds[0])
-        rungs = max(1, math.ceil(math.log2(max(1, len(runners)))))
-        for _ in range(rungs):
+        seconds = self.allowance(len(runners))
+        for _ in range(rungs := _rungs(len(runners))):
             if not runners or self.problem.clock.expired():
                 return
-            share = max(1, self.arm.steps // (rungs * len(runners)))
-            runners = [r for r in runners if self.trained(r, share, self.folds[0])]
+            share = 1 / (rungs * len(runners))
+            steps = max(1, int(self.arm.steps * share))
+            runners = [r for r in runners if self.trained(r, steps, self.folds[0], seconds * share)]
             for runner in runners:
                 runner.nats, runner.right = self.judged([(runner, self.folds[0])])
             runners = sorted(runners, key=lambda runner: runner.nats)
@@ -161,6 +162,14 @@ class _Contest:
             runners = runners[: math.ceil(len(runners) / 2)]
         if runners and not self.problem.clock.expired():
             yield from self.confirmed(runners[0])
+
+    def allowance(self, count: int) -> float:
+        """The seconds for all rungs, so that enough are left to train the winner on every fold."""
+        rungs, shares = _rungs(count), 0.0
+        for _ in range(rungs):
+            shares += 1 / (rungs * max(1, count))
+            count = math.ceil(count / 2)
+        return self.problem.clock.left() / (1 + shares * len(self.folds))
 
     def confirmed(self, winner: _Runner) -> Iterator[Scored]:
         """The winner trained on the whole support, and judged by every fold."""
@@ -207,13 +216,14 @@ class _Contest:
         """The column after the frozen blocks of a contestant."""
         return on_items(lambda x: self.features.of(contestant.chain, x), column)
 
-    def trained(self, runner: _Runner, steps: int, fold: Fold) -> bool:
-        """Train for so many steps, until the time is over; False where it diverges."""
-        account = self.problem.trace.arm(self.arm.name)
+    def trained(self, runner: _Runner, steps: int, fold: Fold, seconds: float = math.inf) -> bool:
+        """Train for so many steps, at most, and so many seconds; False where it diverges."""
+        account, clock = self.problem.trace.arm(self.arm.name), self.problem.clock
+        end = clock.elapsed() + seconds
         if not runner.steps:
             account.counts["trained"] += 1
         for _ in range(steps):
-            if self.problem.clock.expired():
+            if clock.expired() or clock.elapsed() > end:
                 break
             runner.steps += 1
             if runner.optimiser is None:
@@ -269,6 +279,11 @@ def state_digest(module: nn.Module) -> Digest:
         chunks.append(f"{name} {data.dtype} {list(data.shape)}".encode())
         chunks.append(data.reshape(-1).view(torch.uint8).numpy().tobytes())
     return Digest.of(b"\n".join(chunks))
+
+
+def _rungs(count: int) -> int:
+    """How many rungs halve so many contestants to one; at least one."""
+    return max(1, math.ceil(math.log2(max(1, count))))
 
 
 def _declared(entries: Sequence[Entry], type_: Type) -> Entry | None:
