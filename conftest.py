@@ -26,6 +26,7 @@ for _threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 # No test asks a network for anything.
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", MLFLOW_DISABLE_TELEMETRY="true")
+os.environ["METALOOM_MLFLOW_URI"] = "off"  # no solve starts a sender of its own
 for _variable in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID"):
     os.environ.pop(_variable, None)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import metaloom_metalearn
+from metaloom import solving
 from metaloom.blocks import Block, Composition, is_term_text
 from metaloom.family import Family
 from metaloom.home import library_folder
@@ -21,12 +25,14 @@ from metaloom.publishing import (
     stored_graph_draft,
 )
 from metaloom.vocabulary import Vocabulary, function_name, matching
+from metaloom_metalearn import Clock, Silence, Uniform, parse_budget
 from metaloom_registry import (
     AlreadyExists,
     BlockName,
     Digest,
     Json,
     Loaded,
+    NoSolution,
     NotFound,
     Parent,
     ParseError,
@@ -46,9 +52,11 @@ from metaloom_registry.manifest import KINDS
 from metaloom_registry.source import python_source
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
-    from metaloom_metalearn import Solution
+    from metaloom.solving import Origin
+    from metaloom_metalearn import Arm, Examples, Journal, Learner, Prior, Solution, Task
     from metaloom_registry.catalogue import CatalogueLibrary, Draft, Registry, Report, Version
 
 EMBED = Reference.parse("heads/embed@1")
@@ -66,6 +74,7 @@ class Hub:
         self.registry = registry
         self.vocabulary = Vocabulary(registry)
         self.sender = Sender(home, registry.outbox, mirror)
+        self._origins: dict[int, tuple[Any, Origin]] = {}
 
     @classmethod
     def open(cls, path: str | os.PathLike[str] | None = None) -> Hub:
@@ -205,7 +214,94 @@ class Hub:
         free = self.require_free(name)
         details = self._details(license, card, tags, seen, parents, facts)
         *parts, draft = self._drafts(what, _type(signature), details)
-        return self._publish(free, draft, parts)
+        run = self._origin(what).run
+        version = self.registry.publish(free, draft.manifest, draft.files, parts=parts, run=run)
+        return self._block(version)
+
+    def solve(
+        self,
+        task: Task,
+        budget: str | float = "60s",
+        seed: int = 0,
+        *,
+        prior: Prior | None = None,
+        searches: Sequence[Arm] | None = None,
+        learners: Sequence[Learner] = (),
+        journal: Journal | None = None,
+        device: str | torch.device | None = None,
+    ) -> Solution:
+        """The best program for a task that a search of the library finds within the budget.
+
+        Blocks that were trained on a class of the task are left out.  An interrupt ends the search
+        and keeps the best so far.  The run is recorded, and mirrored to MLflow in a process of its
+        own.  The solution predicts on the CPU; `device` is where the search computes, by default
+        CUDA where a task holds tensors and there is one.  Raises InvalidTask, NoSolution, and
+        ParseError for a budget that is none.
+        """
+        seconds = parse_budget(budget)
+        clock = Clock(seconds)
+        started = time.time()
+        work = partial(solving.Work, task, seed, seconds, started)
+        try:
+            solution = solving.searched(
+                task,
+                self.library,
+                seed,
+                device,
+                clock=clock,
+                prior=prior or Uniform(),
+                searches=searches,
+                learners=learners,
+                journal=journal or Silence(),
+            )
+        except NoSolution as error:
+            self.registry.record_run(work(clock.elapsed()).record(None, str(error)))
+            raise
+        done = work(clock.elapsed())
+        run = done.record(solution)
+        self.registry.record_run(run, done.message(run, solution, self.vocabulary))
+        self.sender.flush_behind()
+        assert run.task is not None
+        return self._remember(solution, solving.Origin(run.digest, run.task.digest, task.classes))
+
+    def adapt(
+        self,
+        program: Block | Composition | Term | str,
+        support: Task | Examples,
+        learner: Learner | None = None,
+        device: str | torch.device | None = None,
+        seed: int = 0,
+    ) -> Solution:
+        """A program with its support and, where there is a learner, with parameters changed for it.
+
+        Without a learner the program has to be one that takes its examples first.  The solution
+        predicts on the CPU; `device` is where the learner computes, by default CUDA where there is
+        one.  Raises TypeMismatch where the examples are not of the program's types, InvalidTask
+        where there is nothing to adapt.
+        """
+        solution = solving.adapted_solution(self, program, support, learner, device, seed)
+        if not isinstance(support, metaloom_metalearn.Task):
+            return solution
+        origin = solving.Origin(None, solving.task_digest(support), support.classes)
+        return self._remember(solution, origin)
+
+    def solution(self, reference: str | Block) -> Solution:
+        """A published program as a solution that predicts as it did when it was published.
+
+        Raises NotFound, or Refused where it is no program.
+        """
+        block = reference if isinstance(reference, Block) else self[reference]
+        solution, origin = solving.stored_solution(block)
+        return self._remember(solution, origin)
+
+    def run(self, reference: str | Block, *inputs: Any) -> Any:
+        """What a program or primitive gives for inputs as JSON has them, one an argument.
+
+        Lists of numbers stand for tensors.  Raises InvalidTask where an input is not of its type,
+        EvaluationError where there is no value.
+        """
+        block = reference if isinstance(reference, Block) else self[reference]
+        return solving.applied(self, block, inputs)
 
     def alias(self, reference: str | Block, alias: str) -> Block:
         """Let `namespace/name@alias` mean this version from now on."""
@@ -260,7 +356,7 @@ class Hub:
     ) -> Composition:
         """`left >> right`. Raises TypeMismatch that says which type was wanted."""
         type_of = self.vocabulary.type_of
-        term = compose(self._term(left), self._term(right), type_of, EMBED)
+        term = compose(self.term(left), self.term(right), type_of, EMBED)
         return Composition(term, infer(term, type_of), self)
 
     def require_free(self, name: str) -> BlockName:
@@ -300,7 +396,11 @@ class Hub:
         if isinstance(what, str):
             what = self.read(what)
         if isinstance(what, Term | Block | Composition):
-            return [program_draft(self._term(what), signature, self.vocabulary, details)]
+            return [program_draft(self.term(what), signature, self.vocabulary, details)]
+        if isinstance(what, metaloom_metalearn.Solution):
+            if signature is not None:
+                raise TypeMismatch("a solution has a type of its own; leave the signature out")
+            return solving.solution_drafts(what, self.vocabulary, details, self._origin(what))
         if signature is None:
             raise TypeMismatch(
                 f"a {type(what).__name__} needs a signature to be published, for example "
@@ -310,16 +410,23 @@ class Hub:
             return [stored_graph_draft(what, signature, details)]
         return [graph_draft(what, signature, details)]
 
-    def _publish(self, name: BlockName, draft: Draft, parts: Sequence[Draft] = ()) -> Block:
-        version = self.registry.publish(name, draft.manifest, draft.files, parts=parts)
-        return self._block(version)
+    def _origin(self, what: object) -> Origin:
+        """How a solution of this hub came about, as far as this process knows."""
+        return self._origins.get(id(what), (None, solving.Origin()))[1]
+
+    def _remember(self, solution: Solution, origin: Origin) -> Solution:
+        """Keep where a solution came from as long as it lives."""
+        key = id(solution)
+        self._origins[key] = (weakref.ref(solution, lambda _: self._origins.pop(key, None)), origin)
+        return solution
 
     def _block(self, version: Version) -> Block:
         return Block(
             version.digest, version.reference, version.kind, version.type, self, version=version
         )
 
-    def _term(self, part: Block | Composition | Term | str) -> Term:
+    def term(self, part: Block | Composition | Term | str) -> Term:
+        """Any of the forms of a program as a term with its references pinned."""
         if isinstance(part, str):
             return self.read(part)
         if isinstance(part, Block | Composition):

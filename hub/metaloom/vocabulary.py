@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from metaloom_registry import (
     Apply,
     BlockName,
+    Digest,
+    Entry,
     Lambda,
     Let,
     Loaded,
@@ -32,6 +34,7 @@ from metaloom_registry import (
     infer,
     load_primitives,
     parse_term,
+    primitive_entry,
     references,
     uncurried,
 )
@@ -131,21 +134,49 @@ class Vocabulary:
         except NotFound:
             return reference
 
-    def labels(self, term: Term, load: Callable[[Reference], Loaded]) -> dict[Reference, str]:
-        """What people call each block that a program uses, itself or through other programs."""
-        found: dict[Reference, str] = {}
+    def used(self, term: Term, load: Callable[[Reference], Loaded]) -> tuple[Reference, ...]:
+        """Every block and primitive of a program, itself or through the programs it uses."""
+        found: dict[Reference, None] = {}
         waiting = [term]
         while waiting:
             for reference in references(waiting.pop()):
-                if reference.name is not None or reference in found:
+                if reference in found:
                     continue
-                label = self.label(reference)
-                if label.name is not None:
-                    found[reference] = str(label)
-                loaded = load(reference)
-                if isinstance(loaded, Term):
+                found[reference] = None
+                if isinstance(reference.selector, Digest) and self.kind(reference) == "program":
+                    loaded = load(reference)
+                    assert isinstance(loaded, Term)
                     waiting.append(loaded)
-        return found
+        return tuple(found)
+
+    def kind(self, reference: Reference) -> str:
+        """The kind of a pinned reference. Raises NotFound."""
+        known = reference in self.primitives
+        return "primitive" if known else self.registry.resolve(reference).kind
+
+    def labels(self, term: Term, load: Callable[[Reference], Loaded]) -> dict[Reference, str]:
+        """What people call each named block of a program."""
+        named = {r: self.label(r) for r in self.used(term, load) if r.name is None}
+        return {r: str(label) for r, label in named.items() if label.name is not None}
+
+    def entries(self, term: Term, load: Callable[[Reference], Loaded]) -> tuple[Entry, ...]:
+        """The blocks and primitives of a program as a search sees them."""
+        return tuple(self.entry(reference) for reference in self.used(term, load))
+
+    def entry(self, reference: Reference) -> Entry:
+        """One block or primitive as a search sees it. Raises NotFound."""
+        primitive = self.primitive(reference)
+        if primitive is not None:
+            return primitive_entry(primitive)
+        version = self.registry.resolve(reference)
+        return Entry(
+            reference=version.exactly,
+            digest=version.digest,
+            kind=version.kind,
+            type=version.type,
+            name=str(version.name or version.exactly),
+            uses=version.uses,
+        )
 
 
 def function_name(name: str) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from metaloom_registry.catalogue import TaskRecord as TaskRecord
     from metaloom_registry.catalogue import Version as Version
     from metaloom_registry.composition import compose as compose
+    from metaloom_registry.composition import taught as taught
     from metaloom_registry.deferred import Deferred as Deferred
     from metaloom_registry.digest import Digest as Digest
     from metaloom_registry.errors import AlreadyExists as AlreadyExists
@@ -149,7 +150,10 @@ else:
                 "TaskRecord",
                 "Version",
             ),
-            "composition": ("compose",),
+            "composition": (
+                "compose",
+                "taught",
+            ),
             "deferred": ("Deferred",),
             "digest": ("Digest",),
             "errors": (

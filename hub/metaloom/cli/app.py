@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from metaloom.cli import blocks, find, lineage, listing, plugins, publish, show
+from metaloom.cli import blocks, find, lineage, listing, models, plugins, publish, show
 from metaloom.cli.output import complain
 from metaloom_registry.errors import MetaloomError
 
@@ -88,6 +88,9 @@ app.command("list", rich_help_panel=_FIND)(listing.list_blocks)
 app.command("show", rich_help_panel=_FIND)(show.show)
 app.command("search", rich_help_panel=_FIND)(find.search)
 app.command("lineage", rich_help_panel=_FIND)(lineage.lineage)
+app.command("solve", rich_help_panel=_USE)(models.solve)
+app.command("run", rich_help_panel=_USE)(models.run)
+app.command("adapt", rich_help_panel=_USE)(models.adapt)
 app.command("publish", rich_help_panel=_KEEP)(publish.publish)
 app.command("alias", rich_help_panel=_KEEP)(blocks.alias)
 app.command("verify", rich_help_panel=_KEEP)(blocks.verify)

@@ -72,12 +72,14 @@ def lineage_tree(lineage: Lineage, title: str) -> Tree:
 
 
 def _grow(tree: Tree, lineage: Lineage, key: str, drawn: set[str]) -> None:
-    for role, node in lineage.next(key):
+    for role, node in sorted(lineage.next(key), key=lambda step: step[0] == "requires"):
         line = Text.assemble((role, "dim"), " ", visible(node.label))
         if node.detail:
             line.append(f"  {visible(node.detail)}", style="cyan")
-        if node.key in drawn:
-            tree.add(line.append("  (above)", style="dim"))
-        else:
+        if node.key not in drawn:
             drawn.add(node.key)
             _grow(tree.add(line), lineage, node.key, drawn)
+        elif lineage.next(node.key):
+            tree.add(line.append("  (above)", style="dim"))
+        else:
+            tree.add(line)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import metaloom
+import metaloom_metalearn
 from metaloom.cli.files import read_bytes, read_program, read_text
 from metaloom.cli.listing import describe
 from metaloom.cli.options import AsJson, Home
@@ -15,8 +16,12 @@ from metaloom.cli.output import show, show_json
 from metaloom_registry.manifest import GRAPH_FILE, WEIGHTS_FILE
 
 if TYPE_CHECKING:
-    from metaloom.publishing import StoredGraph
+    from metaloom import Hub, StoredGraph
+    from metaloom_metalearn import Solution
     from metaloom_registry import Term
+
+SOLUTION_FILE = "program.json"
+"""What a folder holds that `Solution.save` wrote."""
 
 
 def publish(
@@ -25,7 +30,7 @@ def publish(
         str,
         typer.Argument(
             help="A program's text, or the path of a .sexpr or .json file, "
-            "or of a folder with graph.json and weights.safetensors.",
+            "or of a folder: a saved solution, or graph.json and weights.safetensors.",
             metavar="PROGRAM|FILE|FOLDER",
         ),
     ],
@@ -63,7 +68,7 @@ def publish(
     with metaloom.Hub.open(home) as hub:
         block = hub.publish(
             name,
-            _given(what),
+            _given(what, hub),
             signature,
             license=license,
             card=None if card is None else read_text(card),
@@ -76,11 +81,13 @@ def publish(
             show(f"{block.reference} : {block.signature}   {block.digest}")
 
 
-def _given(what: str) -> Term | str | StoredGraph:
-    """The program or the graph that was named; a text in parentheses is a program itself."""
+def _given(what: str, hub: Hub) -> Term | str | StoredGraph | Solution:
+    """The program, solution or graph that was named; a text in parentheses is a program itself."""
     path = Path(what)
     if what.lstrip().startswith("("):
         return what
+    if (path / SOLUTION_FILE).is_file():
+        return metaloom_metalearn.load_solution(path, hub.library)
     if path.is_dir():
         return metaloom.StoredGraph(read_bytes(path / GRAPH_FILE), read_bytes(path / WEIGHTS_FILE))
     if path.is_file() or path.suffix in (".sexpr", ".json"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from textwrap import indent
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -15,7 +15,8 @@ import metaloom
 from metaloom.cli.listing import describe
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import console, show_json, table, visible
-from metaloom_registry import Arrow, uncurried
+from metaloom_metalearn import Score
+from metaloom_registry import taught, uncurried
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from metaloom.blocks import Block
     from metaloom_registry import Json, Type
 
-UNREADABLE = {"fingerprint"}
-"""Facts that are for machines."""
+FACT = "solution"
+"""The fact of a program that was found for a task."""
+
+UNREADABLE = {"fingerprint", FACT}
+"""Facts that are for machines, or shown in a section of their own."""
 
 SHOWN = 12
 """Relatives listed on the page; `metaloom lineage` draws them all."""
@@ -77,7 +81,9 @@ def _page(
     ]
     if block.card:
         page += [Text(), Text(visible(block.card.strip()))]
-    if block.facts:
+    if FACT in block.facts:
+        page += _section("Found for a task", table(("", ""), _task_rows(block.facts[FACT])))
+    if set(block.facts) - UNREADABLE:
         rows = [(n, _said(v)) for n, v in sorted(block.facts.items()) if n not in UNREADABLE]
         page += _section("Measured", table(("fact", "value"), rows))
     if block.body is not None:
@@ -127,6 +133,21 @@ def _bytes(count: float) -> str:
     return f"{count:.3g} GB"
 
 
+def _task_rows(told: Any) -> list[tuple[str, str]]:
+    """What is told of the task a program was found for, as far as it is told."""
+    told = told if isinstance(told, Mapping) else {}
+    rows = [
+        (name, _said(told[name])) for name in ("name", "type", "search", "seed") if name in told
+    ]
+    scores = told.get("scores")
+    for name, score in scores.items() if isinstance(scores, Mapping) else ():
+        try:
+            rows.append((name, str(Score.from_json(score))))
+        except (KeyError, TypeError, ValueError):
+            rows.append((name, _said(score)))
+    return rows
+
+
 def _said(value: Json) -> str:
     """A fact in a line: what holds of truth values, items of lists, names with their values."""
     if isinstance(value, Mapping):
@@ -147,22 +168,18 @@ def example_of_use(block: Block) -> str:
     """Python that uses the block, as far as its type tells."""
     name = visible(block.reference)
     lines = ["from metaloom import Hub", "", "hub = Hub.open()"]
-    takes, gives = uncurried(block.signature)
+    takes, _ = uncurried(block.signature)
     if block.kind == "graph":
         shape = _shape(takes[0]) if takes else ""
         lines.append(f'module = hub["{name}"].load()   # a torch.nn.Module')
         lines.append(f"module(torch.rand({shape}))" if shape else "module(...)")
-    elif block.kind == "program" and not _takes_examples(block.signature):
-        lines.append(f'hub.solution("{name}").predict(...)   # {", ".join(map(str, takes))}')
-    elif _takes_examples(block.signature):
+    elif taught(block.signature) is not None and FACT not in block.facts:
         lines.append(f'hub.adapt(hub["{name}"], task.support).predict(...)')
+    elif block.kind == "program":
+        lines.append(f'hub.solution("{name}").predict(...)   # {", ".join(map(str, takes))}')
     else:
-        lines.append(f'hub["{name}"]   # {gives} from {", ".join(map(str, takes))}')
+        lines.append(f'hub.run("{name}", ...)   # {", ".join(map(str, takes))}')
     return "\n".join(lines)
-
-
-def _takes_examples(type_: Type) -> bool:
-    return isinstance(type_, Arrow) and str(type_.argument).startswith("examples[")
 
 
 def _shape(type_: Type) -> str:

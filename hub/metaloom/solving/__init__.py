@@ -1,0 +1,46 @@
+"""Work on tasks: searched, adapted, recorded, and stored as blocks.
+
+Public names are listed here once, by the module that defines them, and imported on first use.
+"""
+
+from typing import TYPE_CHECKING
+
+from metaloom_registry.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from metaloom.solving.adapting import adapted_solution as adapted_solution
+    from metaloom.solving.applying import applied as applied
+    from metaloom.solving.devices import OnDevice as OnDevice
+    from metaloom.solving.devices import choose_device as choose_device
+    from metaloom.solving.devices import solution_on as solution_on
+    from metaloom.solving.devices import task_on as task_on
+    from metaloom.solving.records import Work as Work
+    from metaloom.solving.records import task_digest as task_digest
+    from metaloom.solving.searching import searched as searched
+    from metaloom.solving.storing import Origin as Origin
+    from metaloom.solving.storing import solution_drafts as solution_drafts
+    from metaloom.solving.storing import stored_solution as stored_solution
+else:
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            "adapting": ("adapted_solution",),
+            "applying": ("applied",),
+            "devices": (
+                "OnDevice",
+                "choose_device",
+                "solution_on",
+                "task_on",
+            ),
+            "records": (
+                "Work",
+                "task_digest",
+            ),
+            "searching": ("searched",),
+            "storing": (
+                "Origin",
+                "solution_drafts",
+                "stored_solution",
+            ),
+        },
+    )

@@ -1,0 +1,168 @@
+"""What the registry remembers of work on a task: the task's digest, and the run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from metaloom.vocabulary import Vocabulary
+from metaloom_metalearn import Examples, Solution, Task
+from metaloom_registry import (
+    Digest,
+    Json,
+    MetaloomError,
+    Parent,
+    Reference,
+    dump_canonical,
+    print_term,
+    references,
+)
+from metaloom_registry.catalogue import RunRecord, TaskRecord
+
+
+def task_digest(task: Task) -> Digest:
+    """The identity of a task: its type and its examples, support and query; not its name."""
+    return Digest.of(
+        dump_canonical(
+            {
+                "type": str(task.type),
+                "support": _examples(task.support),
+                "query": None if task.query is None else _examples(task.query),
+            }
+        )
+    )
+
+
+def _examples(examples: Examples) -> Json:
+    return {
+        "inputs": [_value(column) for column in examples.inputs],
+        "outputs": _value(examples.outputs),
+    }
+
+
+def _value(value: Any) -> Json:
+    """A value as JSON; a tensor by its dtype, shape and the digest of its bytes."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return [[_value(key), _value(item)] for key, item in value.items()]
+    if isinstance(value, set | frozenset):
+        return sorted((_value(item) for item in value), key=dump_canonical)
+    if isinstance(value, Sequence):
+        return [_value(item) for item in value]
+    array = value.detach().cpu().contiguous().numpy()
+    return {
+        "dtype": str(array.dtype),
+        "shape": list(array.shape),
+        "digest": str(Digest.of(array.tobytes())),
+    }
+
+
+@dataclass(frozen=True)
+class Work:
+    """One solve: the task, what was asked, when it began (seconds since 1970), how it ended."""
+
+    task: Task
+    seed: int
+    budget: float
+    started: float
+    seconds: float
+
+    def record(self, solution: Solution | None, error: str = "") -> RunRecord:
+        """The run as the registry remembers it; without a solution, a run that found none."""
+        task = TaskRecord(
+            task_digest(self.task),
+            self.task.name,
+            self.task.type,
+            {"support": len(self.task.support), "query": len(self.task.query or ())},
+        )
+        run = RunRecord(
+            kind="solve",
+            started=self.started,
+            seconds=self.seconds,
+            task=task,
+            seed=self.seed,
+            budget=self.budget,
+        )
+        if solution is None:
+            return replace(run, status="no-solution", facts={"error": error})
+        used = [r for r in references(solution.term) if r not in solution.parts]
+        adapted = {parent for part in solution.parts.values() for parent in part.parents}
+        return replace(
+            run,
+            term=print_term(solution.term),
+            scores=scores_of(solution),
+            facts={"search": solution.search, "tried": solution.tried, "cost": solution.cost},
+            inputs=(
+                *(Parent(r.selector, "uses") for r in used if isinstance(r.selector, Digest)),
+                *(Parent(digest, "adapted") for digest in sorted(adapted)),
+            ),
+            requires=tuple(r for r in used if not isinstance(r.selector, Digest)),
+        )
+
+    def message(
+        self, run: RunRecord, solution: Solution, vocabulary: Vocabulary
+    ) -> Mapping[str, Json]:
+        """What MLflow is told of the run; see `metaloom.lineage.mirror`."""
+        assert run.task is not None
+        versions = [vocabulary.registry.resolve(Reference(None, p.digest)) for p in run.inputs]
+        return {
+            "name": self.task.name,
+            "time": self.started,
+            "seconds": self.seconds,
+            "metrics": {
+                **{k: v for k, v in run.scores.items() if isinstance(v, float)},
+                "seconds": self.seconds,
+                "tried": float(solution.tried),
+                "cost": solution.cost,
+            },
+            "params": {
+                "seed": self.seed,
+                "budget": self.budget,
+                "task": str(run.task.digest),
+                "type": str(self.task.type),
+                "search": solution.search,
+            },
+            "tags": {
+                "metaloom.task": str(run.task.digest),
+                "metaloom.run": str(run.digest),
+                "metaloom.primitives": " ".join(map(str, run.requires)),
+            },
+            "signature": str(solution.term_type),
+            "term": print_term(vocabulary.named(solution.term)),
+            "source": _source(solution),
+            "inputs": [
+                {
+                    "digest": str(version.digest),
+                    "reference": str(version.reference),
+                    "kind": version.kind,
+                    "signature": str(version.type),
+                }
+                for version in versions
+            ],
+        }
+
+
+def _source(solution: Solution) -> str:
+    """The program as Python, where it can be written at all."""
+    try:
+        return solution.source
+    except MetaloomError:
+        return ""
+
+
+def scores_of(solution: Solution) -> dict[str, float]:
+    """Every finite score with its bounds, by name: `query accuracy`, `query accuracy low` ..."""
+    found: dict[str, float] = {}
+    for name, score in (
+        ("support", solution.support_score),
+        ("query", solution.query_score),
+        ("query", solution.query_rmse),
+    ):
+        if score is not None:
+            for suffix, value in (("", score.value), (" low", score.low), (" high", score.high)):
+                if math.isfinite(value):
+                    found[f"{name} {score.measure}{suffix}"] = float(value)
+    return found
