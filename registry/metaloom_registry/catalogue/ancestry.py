@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -137,11 +137,10 @@ def _described(session: Session, ids: Sequence[int]) -> dict[int, Node]:
         for row in rows:
             assert row.id is not None
             kinds.setdefault(row.kind, []).append(row.id)
-        labels = {
-            **_blocks(session, kinds.get("block", ())),
-            **_runs(session, kinds.get("run", ())),
-            **_tasks(session, kinds.get("task", ())),
-        }
+        labels: dict[int, tuple[str, str]] = {}
+        for kind, describe in (("block", _blocks), ("run", _runs), ("task", _tasks)):
+            if kind in kinds:
+                labels |= describe(session, kinds[kind])
         for row in rows:
             assert row.id is not None
             key = row.key if row.kind == "primitive" else f"sha256:{row.key}"
@@ -150,8 +149,7 @@ def _described(session: Session, ids: Sequence[int]) -> dict[int, Node]:
     return found
 
 
-def _blocks(session: Session, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
-    ids = list(ids)
+def _blocks(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
     versions = described(session, first_names(session, ids))
     return {
         id_: (str(v.reference) if v.name is not None else f"@{v.digest.short}", str(v.type))
@@ -159,10 +157,10 @@ def _blocks(session: Session, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
     }
 
 
-def _runs(session: Session, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
+def _runs(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
     rows = session.exec(
         select(tables.Run, tables.Node.key).where(
-            tables.Run.id == tables.Node.id, col(tables.Run.id).in_(list(ids))
+            tables.Run.id == tables.Node.id, col(tables.Run.id).in_(ids)
         )
     )
     return {
@@ -171,6 +169,6 @@ def _runs(session: Session, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
     }
 
 
-def _tasks(session: Session, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
-    rows = session.exec(select(tables.Task).where(col(tables.Task.id).in_(list(ids))))
+def _tasks(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    rows = session.exec(select(tables.Task).where(col(tables.Task.id).in_(ids)))
     return {task.id: (task.name, task.signature) for task in rows}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import and_, or_, union_all
+from sqlalchemy import and_, exists, or_, union_all
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, col, select
 
@@ -23,6 +23,9 @@ from metaloom_registry.errors import MetaloomError, ParseError
 MAX_LIMIT = 1_000
 MANY_TYPES = 100
 """Up to how many types each is looked up by itself, in the order of the index."""
+
+MANY_BLOCKS = 2_000
+"""Up to how many blocks a tag is rare."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,7 @@ class Hit:
 class _Row:
     """What is known of a hit before it is described; ordered by `place`, the largest first."""
 
-    name: tables.Name
-    version: tables.Version
+    name: int
     signature: int
     place: tuple[int, int, int]
 
@@ -85,12 +87,25 @@ def search(
     else:
         rows = _most_used(session, query, reasons, after, limit + 1)
     kept = rows[:limit]
-    versions = described(session, [(r.name, r.version, r.version.block_id) for r in kept])
     hits = tuple(
-        Hit(version, (*said.get(row.name.id or 0, ()), *_why(query, reasons, row)))
-        for row, version in zip(kept, versions, strict=True)
+        Hit(version, (*said.get(row.name, ()), *_why(query, reasons, row)))
+        for row, version in zip(kept, _current(session, [r.name for r in kept]), strict=True)
     )
     return Page(hits, _write_cursor(query, kept[-1].place) if len(rows) > limit else None)
+
+
+def _current(session: Session, names: Sequence[int]) -> list[Version]:
+    """The current versions of these names, in the same order."""
+    found = session.exec(
+        select(tables.Name, tables.Version)
+        .where(
+            tables.Version.name_id == tables.Name.id,
+            tables.Version.number == tables.Name.current,
+        )
+        .where(col(tables.Name.id).in_(names))
+    )
+    rows = {version.name_id: (name, version, version.block_id) for name, version in found}
+    return described(session, [rows[name] for name in names])
 
 
 def _why(query: Query, reasons: dict[int, tuple[str, ...]] | None, row: _Row) -> Iterable[str]:
@@ -102,15 +117,23 @@ def _why(query: Query, reasons: dict[int, tuple[str, ...]] | None, row: _Row) ->
         yield f"is tagged {query.tag}"
 
 
-def _filters(query: Query) -> list[ColumnElement[bool]]:
-    """What a block has to be, apart from its type."""
-    found: list[ColumnElement[bool]] = [col(tables.Block.current).is_(True)]
+def _filters(session: Session, query: Query) -> list[ColumnElement[bool]]:
+    """What a block has to be, apart from its type and from being current."""
+    found: list[ColumnElement[bool]] = []
     if query.kind is not None:
         found.append(col(tables.Block.kind) == query.kind)
     if query.tag is not None:
-        tagged = select(tables.Tag.block_id).where(tables.Tag.tag == query.tag)
-        found.append(col(tables.Block.id).in_(tagged))
+        found.append(_tagged(session, query.tag))
     return found
+
+
+def _tagged(session: Session, tag: str) -> ColumnElement[bool]:
+    """A rare tag is looked up, a common one is looked for block by block."""
+    tagged = select(tables.Tag.block_id).where(tables.Tag.tag == tag)
+    ids = session.exec(tagged.limit(MANY_BLOCKS + 1)).all()
+    if len(ids) <= MANY_BLOCKS:
+        return col(tables.Block.id).in_(ids)
+    return exists(tagged.where(tables.Tag.block_id == tables.Block.id))
 
 
 def _among(
@@ -124,19 +147,18 @@ def _among(
     names = list(scores)
     for start in range(0, len(names), 500):
         found = session.exec(
-            select(tables.Name, tables.Version, tables.Block.signature_id, tables.Block.uses)
+            select(tables.Name.id, tables.Block.signature_id, tables.Block.uses)
             .where(
                 tables.Version.name_id == tables.Name.id,
                 tables.Version.number == tables.Name.current,
                 tables.Block.id == tables.Version.block_id,
-                *_filters(query),
+                *_filters(session, query),
             )
             .where(col(tables.Name.id).in_(names[start : start + 500]))
         )
-        for name, version, signature, uses in found:
-            if reasons is None or signature in reasons:
-                assert name.id is not None
-                rows.append(_Row(name, version, signature, (scores[name.id], uses, name.id)))
+        for name, signature, uses in found:
+            if name is not None and (reasons is None or signature in reasons):
+                rows.append(_Row(name, signature, (scores[name], uses, name)))
     return sorted(rows, key=lambda row: row.place, reverse=True)
 
 
@@ -148,7 +170,7 @@ def _most_used(
     limit: int,
 ) -> list[_Row]:
     """Current versions of the blocks that pass the filters, the most used first."""
-    filters = _filters(query)
+    filters = [col(tables.Block.current).is_(True), *_filters(session, query)]
     if after is not None:
         uses, block = after[:2]
         filters.append(
@@ -160,10 +182,7 @@ def _most_used(
     blocks = most_used(session, filters, None if reasons is None else list(reasons), limit + 1)
     found = session.exec(
         select(
-            tables.Name,
-            tables.Version,
-            tables.Block.signature_id,
-            tables.Block.uses,
+            tables.Name.id, tables.Block.signature_id, tables.Block.uses, tables.Version.block_id
         )
         .where(
             tables.Version.name_id == tables.Name.id,
@@ -173,8 +192,9 @@ def _most_used(
         .where(col(tables.Block.id).in_(blocks))
     )
     rows = [
-        _Row(name, version, signature, (uses, version.block_id, name.id or 0))
-        for name, version, signature, uses in found
+        _Row(name, signature, (uses, block, name))
+        for name, signature, uses, block in found
+        if name is not None
     ]
     rows.sort(key=lambda row: row.place, reverse=True)
     return [row for row in rows if after is None or row.place < after][:limit]

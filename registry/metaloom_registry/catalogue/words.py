@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select
 from metaloom_registry.catalogue import tables
 from metaloom_registry.errors import ParseError
 
-CANDIDATES = 1_000
+CANDIDATES = 500
 MAX_QUERY = 1_000
 MAX_WORDS = 16
 
@@ -76,13 +76,13 @@ def matches(session: Session, query: str, enough: int) -> list[Match]:
 
 def _indexed(session: Session, words: Sequence[str], *, beginnings: bool) -> list[int]:
     """The newest names that the full-text index of SQLite gives."""
-    star = "*" if beginnings else ""
+    query = " ".join(f'"{w}"{"*" if beginnings and len(w) > 1 else ""}' for w in words)
     rows = session.connection().execute(
         sql(
             "SELECT rowid FROM document_words WHERE document_words MATCH :query "
             "ORDER BY rowid DESC LIMIT :limit"
         ),
-        {"query": " ".join(f'"{word}"{star}' for word in words), "limit": CANDIDATES},
+        {"query": query, "limit": CANDIDATES},
     )
     return [row[0] for row in rows]
 
