@@ -76,7 +76,7 @@ class Engine:
         return _unwrapped(output) if holds_tensors(want) else output
 
     def _batched(self) -> bool:
-        """Whether the batched engine predicts: a tensor takes part, and every block has that form."""
+        """Whether the batched engine predicts: tensors take part, and every block has that form."""
         if self._module is not None:
             return True
         if not any(map(holds_tensors, (self.type, self.term_type))) and not self.resolver.parts:

@@ -71,7 +71,7 @@ class Bounds:
     cells: int = 20_000_000
     items: int = 1000
     depth: int = 2
-    rows: int = 30
+    rows: int = 20
 
 
 @dataclass
@@ -114,8 +114,7 @@ class Bank:
 
     `scope` are the types of the variables, `environments` the rows, `outputs` each row's output of
     the task and its type.  An inner bank knows its outer one, the outer row of each of its rows
-    (`owners`), and how deep it lies.  With a `target`, a type and values, `expand` yields what
-    equals it even where it is not new.
+    (`owners`), and how deep it lies.
     """
 
     def __init__(
@@ -126,7 +125,6 @@ class Bank:
         outputs: Sequence[tuple[Any, Type]],
         outer: Bank | None = None,
         owners: Sequence[int] = (),
-        target: tuple[Type, Values] | None = None,
     ) -> None:
         self.workshop = workshop
         self.scope = scope
@@ -134,7 +132,6 @@ class Bank:
         self.outputs = outputs
         self.outer = outer
         self.owners = owners
-        self.target = target
         self.depth: int = outer.depth + 1 if outer else 0
         known = len(outer.scope) if outer else 0
         self.fresh = sum(1 << place for place in range(known, len(scope)))
@@ -150,17 +147,21 @@ class Bank:
         if outer is None:
             self._add_constants()
 
+    def clear(self) -> None:
+        """Forget every term, here and in the inner banks."""
+        for inner in self.inner.values():
+            if inner is not None:
+                inner.clear()
+        for held in (self.inner, self.levels, self.functions, self.seen, self.leaves):
+            held.clear()
+
     def level(self, type_: Type, level: int) -> Pool:
-        """The terms of a type at a level; all lower levels are made first."""
+        """The distinct terms of a type at a level; all lower levels are made first."""
         made = self.levels.setdefault(type_, [EMPTY])
         while len(made) <= level:
-            self.add_level(type_, list(self.expand(type_, len(made))))
+            carried = self._carried(type_, len(made))
+            made.append((carried, self._made(type_, len(made))))
         return made[level]
-
-    def add_level(self, type_: Type, new: Sequence[Node]) -> None:
-        """Keep what `expand` made as the next level of the type."""
-        made = self.levels.setdefault(type_, [EMPTY])
-        made.append((self._carried(type_, len(made)), new))
 
     def pool(self, slot: Slot, level: int) -> Pool:
         """What can stand as this argument at this level."""
@@ -175,20 +176,36 @@ class Bank:
             pool = self.functions[key] = self._function_pool(slot, level)
         return pool
 
-    def expand(self, type_: Type, level: int) -> Iterator[Node]:
-        """The new distinct terms of a type at a level, as they are found."""
-        seen = self.seen.setdefault(type_, {})
-        for at, node in self.leaves.get(type_, ()):
-            if at == level and node.values not in seen:
-                seen[node.values] = node
-                yield node
+    def leaves_at(self, type_: Type, level: int) -> list[Node]:
+        """The variables, literals and constants of a type at a level."""
+        return [node for at, node in self.leaves.get(type_, ()) if at == level]
+
+    def applications(
+        self, type_: Type, level: int
+    ) -> Iterator[tuple[Sequence[Production], list[Sequence[Node]]]]:
+        """What can be applied to what, so that a term of the type and level comes out.
+
+        Each of the productions takes any combination of the choices.
+        """
         for group in self.workshop.groups.get(type_, ()):
             rest = level - group.level
             if self.depth and any(slot.taken for slot in group.slots):
                 rest -= self.depth * NESTED
             if rest >= len(group.slots):
                 for choices in self._choices(group, rest):
-                    yield from self._applied(group.productions, choices, seen)
+                    yield group.productions, choices
+
+    def _made(self, type_: Type, level: int) -> list[Node]:
+        """The terms of a type at a level that are new here."""
+        seen = self.seen.setdefault(type_, {})
+        made = []
+        for node in self.leaves_at(type_, level):
+            if node.values not in seen:
+                seen[node.values] = node
+                made.append(node)
+        for productions, choices in self.applications(type_, level):
+            self._apply(productions, choices, seen, made)
+        return made
 
     def _choices(self, group: Group, rest: int) -> Iterator[list[Sequence[Node]]]:
         """Arguments whose levels add up to `rest`, at least one of them made here."""
@@ -220,23 +237,20 @@ class Bank:
                 for others in self._splits(slots[1:], rest - level):
                     yield [pool, *others]
 
-    def _applied(
+    def _apply(
         self,
         productions: Sequence[Production],
         choices: Sequence[Sequence[Node]],
         seen: dict[Values, Node],
-    ) -> Iterator[Node]:
-        """Apply to every combination of the choices; yield what is new."""
+        made: list[Node],
+    ) -> None:
+        """Apply to every combination of the choices; add what is new to what was `made`."""
         workshop = self.workshop
         counts, expired = workshop.counts, workshop.clock.expired
-        wanted = self.target
-        target = wanted[1] if wanted and wanted[0] == productions[0].result else None
         *leading, last = choices
         for chosen in product(*leading):
             before = [node.values for node in chosen]
-            whole, cost, uses = True, 0.0, 0
-            for node in chosen:
-                whole, cost, uses = whole and not node.failed, cost + node.cost, uses | node.uses
+            whole = not any(node.failed for node in chosen)
             for production in productions:
                 if expired():
                     raise Exhausted("the time is up")
@@ -244,33 +258,30 @@ class Bank:
                 direct = whole and production.direct
                 counts["generated"] += len(last)
                 for node in last:
-                    failed = True
                     if direct and not node.failed:
                         try:
                             values = tuple(map(call, *before, node.values))
-                            failed = False
                         except Exception:
                             values = tuple(map(safe_call, *before, node.values))
                     else:
                         values = tuple(map(safe_call, *before, node.values))
                     if values in seen:
-                        if target is None or values != target:
-                            continue
-                    elif failed and values.count(FAILED) == len(values):
-                        counts["failed"] += 1
                         continue
-                    if workshop.keeps(values):
-                        made = Node(
-                            production,
-                            (*chosen, node),
-                            values,
-                            production.cost + cost + node.cost,
-                            uses | node.uses,
-                            failed and FAILED in values,
-                        )
-                        seen.setdefault(values, made)
+                    new = self.node(production, (*chosen, node), values)
+                    if new.failed and values.count(FAILED) == len(values):
+                        counts["failed"] += 1
+                    elif workshop.keeps(values):
+                        seen[values] = new
+                        made.append(new)
                         counts["distinct"] += 1
-                        yield made
+
+    def node(self, production: Production, arguments: tuple[Node, ...], values: Values) -> Node:
+        """An application with its values."""
+        cost, uses = production.cost, 0
+        for argument in arguments:
+            cost += argument.cost
+            uses |= argument.uses
+        return Node(production, arguments, values, cost, uses, FAILED in values)
 
     def _function_pool(self, slot: Slot, level: int) -> Pool:
         """The functions of a type at a level, as tables over this bank's rows."""

@@ -13,7 +13,7 @@ from metaloom_metalearn.search.arm import Problem
 from metaloom_metalearn.search.candidate import Scored
 from metaloom_metalearn.search.constants import Constants, values_within
 from metaloom_metalearn.search.grammar import Function, Grammar, grammar_of
-from metaloom_metalearn.search.scoring import Scorer
+from metaloom_metalearn.search.scoring import same
 from metaloom_metalearn.search.trace import Account
 from metaloom_metalearn.search.universe import universe_of
 from metaloom_metalearn.tasks import Task
@@ -35,8 +35,7 @@ class Blocks:
         self.problem = problem
         self.account = account
         self.resolve = Resolver(problem.library, problem.entries)
-        limits = Limits(steps=100_000, clock=problem.clock)
-        self.evaluator = Evaluator(self.resolve, limits)
+        self.evaluator = Evaluator(self.resolve, Limits(steps=100_000))
 
     def grammar(
         self, examples: Sequence[tuple[tuple[Any, ...], Any]], constants: Constants
@@ -94,16 +93,17 @@ class Blocks:
                 except EvaluationError as error:
                     self.account.note(f"{production.reference} has no value here: {error}")
 
-    def confirms(self, scored: Scored, scorer: Scorer, inputs: Sequence[tuple[Any, ...]]) -> bool:
-        """Whether evaluating the whole term on every example gives what the bank says it does."""
+    def confirms(self, scored: Scored, examples: Sequence[tuple[tuple[Any, ...], Any]]) -> bool:
+        """Whether evaluating the whole term gives what the bank says, right and wrong."""
         compiled = self.evaluator.compile(scored.candidate.term)
-        values = []
-        for arguments in inputs:
+        for (inputs, output), right in zip(examples, scored.right, strict=True):
             try:
-                values.append(compiled(*arguments))
+                value = compiled(*inputs)
             except EvaluationError:
-                values.append(FAILED)
-        return scorer.right(values) == scored.right
+                value = FAILED
+            if same(value, output, self.problem.task.want) != right:
+                return False
+        return True
 
 
 def unreachable(task: Task, grammar: Grammar) -> str:

@@ -20,12 +20,15 @@ class Constants:
     """Which literals a search may write, and how likely each is.
 
     `small` are integers of the language itself with their weights.  At most `mined` more of each
-    type come from the examples, of magnitude `largest` at most, the most frequent first; the i-th
-    weighs 1 / (2 + i).  With `strict`, small integers too may equal no whole input or output.
+    type come from the examples, of magnitude `largest` at most: one more than the largest integer
+    (what a modulus would be), and then the most frequent; the i-th weighs 1 / (2 + i).  With
+    `strict`, small integers too may equal no whole input or output.
     """
 
-    small: tuple[tuple[int, float], ...] = ((0, 2.0), (1, 2.0), (2, 1.5), (3, 1.0))
-    mined: int = 6
+    small: tuple[tuple[int, float], ...] = (
+        (0, 1.0), (1, 1.0), (2, 1.0), (3, 1.0), (4, 0.5), (5, 0.5),
+    )  # fmt: skip
+    mined: int = 5
     largest: int = 1000
     strict: bool = False
 
@@ -48,7 +51,8 @@ class Constants:
                 found[BOOL][Literal(value)] = 1.0
         for type_ in (INT, FLOAT, TEXT):
             mined = 0
-            for literal, _ in _counted(examples, given, want, type_).most_common():
+            counted = _counted(examples, given, want, type_)
+            for literal in _beyond(counted, type_) + [lit for lit, _ in counted.most_common()]:
                 if mined == self.mined:
                     break
                 if literal in found.get(type_, {}) or not self._permitted(literal):
@@ -105,6 +109,13 @@ def _counted(
             for item in {Literal(part) for part in values_within(value, held, type_)}:
                 counter[item] += weight
     return counter
+
+
+def _beyond(counted: Counter[Literal], type_: Type) -> list[Literal]:
+    """One more than the largest integer of the examples."""
+    if type_ != INT or not counted:
+        return []
+    return [Literal(1 + max(int(literal.value) for literal in counted))]
 
 
 def values_within(value: Any, held: Type, wanted: Type) -> Iterator[Any]:

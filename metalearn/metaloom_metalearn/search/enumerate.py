@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from metaloom_metalearn.clock import Clock
+from metaloom_metalearn.journal import Event
 from metaloom_metalearn.search.arm import Problem
 from metaloom_metalearn.search.bank import Bank, Bounds, Exhausted, Workshop
 from metaloom_metalearn.search.blocks import Blocks, unreachable
 from metaloom_metalearn.search.candidate import Candidate, Scored
+from metaloom_metalearn.search.coding import description_length
 from metaloom_metalearn.search.collection import collection_put_off
 from metaloom_metalearn.search.constants import Constants
 from metaloom_metalearn.search.examples import contradictions, plain_examples
+from metaloom_metalearn.search.frontier import frontier
 from metaloom_metalearn.search.grammar import UNIT, Grammar
 from metaloom_metalearn.search.node import Node, term_of
 from metaloom_metalearn.search.scoring import Scorer
 from metaloom_metalearn.search.trace import Account
 from metaloom_registry import Arrow, Type, is_closed, uncurried
 from metaloom_registry.types import without_domains
+
+TELLING = 3
+LITTLE = 3.0
+"""Outputs of fewer nats tell little: a bool, a small integer."""
+
+
+def most_telling(outputs: Sequence[Any], type_: Type) -> list[int]:
+    """The places of the outputs, those that take the longest to write out first."""
+    lengths = [description_length(output, type_) for output in outputs]
+    return sorted(range(len(outputs)), key=lambda i: -lengths[i])
 
 
 @dataclass(frozen=True)
@@ -54,34 +66,33 @@ class Enumeration:
         patience: Patience | None = None,
     ) -> None:
         given, want = uncurried(without_domains(type_))
+        order = most_telling([output for _, output in examples], want)
         self.type = type_
         self.want = want
         self.inputs = len(given)
         self.clock = clock
         self.account = account
         self.patience = patience or Patience()
-        self.scorer = Scorer.of([output for _, output in examples], want)
+        self.rows = sorted(range(len(order)), key=order.__getitem__)
+        self.scorer = Scorer.of([examples[i][1] for i in order], want)
         self.workshop = Workshop(grammar, clock, bounds or Bounds(), account.counts)
-        target = self.scorer.outputs
         self.bank = Bank(
             self.workshop,
             given,
-            [inputs for inputs, _ in examples],
-            [(output, want) for output in target],
-            target=(want, target),
+            [examples[i][0] for i in order],
+            [(examples[i][1], want) for i in order],
         )
         self.level = 0
         self.found: float | None = None
         self._asked = self.nodes()
 
-    def nodes(self) -> Iterator[Node]:
-        """The distinct terms of the wanted type, level by level, and twins of the solution.
+    def nodes(self) -> Generator[Node]:
+        """Terms of the wanted type that are right somewhere, level by level.
 
         Ends when no term left can beat the table of the examples, when patience is over after a
         solution, and when time or memory is; notes which in the account.
         """
-        ceiling = self.scorer.ceiling
-        target = self.scorer.outputs
+        ceiling, counts = self.scorer.ceiling, self.account.counts
         try:
             for self.level in count(1):
                 lowest = (self.level - 0.5) * UNIT
@@ -93,24 +104,39 @@ class Enumeration:
                     return
                 if self.found is not None and lowest > self.found + self.patience.nats:
                     return
-                before = self.account.counts.copy()
-                new = []
-                for node in self.bank.expand(self.want, self.level):
-                    if node.values != target or self.found is None:
-                        new.append(node)
-                    yield node
-                self.bank.add_level(self.want, new)
-                self.account.levels[self.level * UNIT] = self.account.counts - before
+                before = counts.copy()
+                yield from frontier(
+                    self.bank, self.want, self.level, self.scorer.outputs, self.telling
+                )
+                self.account.levels[self.level * UNIT] = counts - before
         except Exhausted as reason:
-            self.account.note(f"stopped at {self.level * UNIT:.1f} nats: {reason}")
+            if self.found is None or self.clock.expired():
+                self.account.note(f"stopped at {self.level * UNIT:.1f} nats: {reason}")
+
+    @property
+    def telling(self) -> int:
+        """On how many rows a term is tried first: all of them where outputs tell little."""
+        least = description_length(self.scorer.outputs[0], self.want)
+        return TELLING if least > LITTLE and not self.scorer.close else len(self.scorer.outputs)
+
+    def hurry(self, seconds: float) -> None:
+        """Go on for so many seconds at most."""
+        if self.clock.left() > seconds > 0:
+            self.workshop.clock = Clock(seconds, self.clock.now)
+
+    def close(self) -> None:
+        """Let go of all terms at once, rather than leave them to the garbage collector."""
+        self._asked.close()
+        self.bank.clear()
 
     def candidate(self, node: Node) -> Candidate:
         return Candidate(term_of(node, self.inputs), self.type, node.cost)
 
     def scored(self, node: Node) -> Scored:
         """The candidate of a node with its score, from its values in the bank."""
-        values = node.values
-        return Scored(self.candidate(node), self.scorer.loss(values), self.scorer.right(values))
+        right = self.scorer.right(node.values)
+        in_order = tuple(right[row] for row in self.rows)
+        return Scored(self.candidate(node), self.scorer.loss(node.values), in_order)
 
     def ask(self, n: int) -> Sequence[Candidate]:
         """The next `n` distinct terms, the cheapest first; fewer at the end."""
@@ -137,8 +163,8 @@ class Enumerate:
         given, want = uncurried(problem.task.type)
         return not any(isinstance(t, Arrow) or not is_closed(t) for t in (*given, want))
 
-    def run(self, problem: Problem) -> Iterator[Scored]:
-        """Each candidate that beats those before it, then alternatives to the solution."""
+    def search(self, problem: Problem, blocks: Blocks | None = None) -> Enumeration | None:
+        """The enumeration for a problem; None, with a note, where no term has the wanted type."""
         account = problem.trace.arm(self.name)
         examples = plain_examples(problem.task)
         for one, other in contradictions(examples)[:3]:
@@ -146,14 +172,14 @@ class Enumerate:
                 f"examples {one + 1} and {other + 1} have the same input and different outputs; "
                 "no program is right on both"
             )
-        blocks = Blocks(problem, account)
+        blocks = blocks or Blocks(problem, account)
         grammar = blocks.grammar(examples, self.constants)
         missing = unreachable(problem.task, grammar)
         if missing:
             account.note(missing)
-            return
+            return None
         blocks.warm(grammar, examples)
-        enumeration = Enumeration(
+        return Enumeration(
             problem.task.type,
             examples,
             grammar,
@@ -162,30 +188,44 @@ class Enumerate:
             self.bounds,
             self.patience,
         )
-        with collection_put_off():
-            yield from self._best(enumeration, problem, blocks)
+
+    def run(self, problem: Problem) -> Iterator[Scored]:
+        """Each candidate that beats those before it, then alternatives to the solution."""
+        blocks = Blocks(problem, problem.trace.arm(self.name))
+        enumeration = self.search(problem, blocks)
+        if enumeration is not None:
+            with collection_put_off():
+                try:
+                    yield from self._best(enumeration, problem, blocks)
+                finally:
+                    enumeration.close()
 
     def _best(self, enumeration: Enumeration, problem: Problem, blocks: Blocks) -> Iterator[Scored]:
         scorer, account, clock = enumeration.scorer, enumeration.account, problem.clock
         target, loss_of = scorer.outputs, scorer.loss
-        lowest, until, alternatives = scorer.ceiling, math.inf, self.patience.alternatives
+        lowest, alternatives = scorer.ceiling, self.patience.alternatives
+        level, examples = 0, plain_examples(problem.task)
         for node in enumeration.nodes():
             account.counts["scored"] += 1
+            if enumeration.level != level:
+                level = enumeration.level
+                facts = {"nats": level * UNIT, "generated": account.counts["generated"]}
+                problem.journal.record(Event("level", clock.elapsed(), facts))
             if enumeration.found is None:
                 score = node.cost + loss_of(node.values)
                 if score >= lowest and node.values != target:
                     continue
-            elif clock.elapsed() > until or alternatives == 0:
+            elif alternatives == 0:
                 return
             elif node.values != target:
                 continue
             scored = enumeration.scored(node)
-            if not blocks.confirms(scored, scorer, enumeration.bank.environments):
+            if not blocks.confirms(scored, examples):
                 account.counts["refuted"] += 1
                 continue
             if scored.exact:
                 if enumeration.found is None:
-                    until = clock.elapsed() + min(self.patience.seconds, clock.elapsed())
+                    enumeration.hurry(min(self.patience.seconds, clock.elapsed()))
                 else:
                     alternatives -= 1
                 enumeration.tell([scored])

@@ -26,7 +26,7 @@ from metaloom_registry.types import BOOL, INT
 
 UNIT = 0.5
 VARIABLE = 8.0
-LITERAL = 1.5
+LITERAL = 4.0
 UNBOUNDED = 0.2
 
 
