@@ -34,13 +34,14 @@ Augment: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 class Plan:
     """How long and how to train.
 
-    steps: optimiser steps.  tasks: episodes a step; for `train_classifier` read: examples.
-    average: the decay of an exponential moving average of the weights, which is then the result;
-    0 for none.  clip: the largest norm of a gradient.  report: steps between two events.
+    steps: optimiser steps.  batch: what a step sees: episodes in `meta_train`, examples in
+    `train_classifier`.  average: the decay of an exponential moving average of the weights, which
+    is then the result; 0 for none.  clip: the largest norm of a gradient.  report: steps between
+    two events.
     """
 
     steps: int
-    tasks: int = 1
+    batch: int = 1
     optimiser: Optimiser = field(default_factory=lambda: adam(0.001))
     schedule: Schedule = cosine
     average: float = 0.0
@@ -82,7 +83,7 @@ def meta_train(
     training = _Training(model, plan, clock, journal or Silence(), "meta_train")
 
     def step(model: nn.Module) -> tuple[float, Mapping[str, Tensor], Mapping[str, Tensor], float]:
-        episodes = draw_episodes(source, plan.tasks, generator).to(training.device)
+        episodes = draw_episodes(source, plan.batch, generator).to(training.device)
         found = learner.meta_gradient(model, episodes, generator)
         return (
             found.loss,
@@ -107,11 +108,11 @@ def train_classifier(
 ) -> Trained:
     """Train a copy of `model` : input -> logits[classes] on labelled examples.
 
-    Each step takes `plan.tasks` examples: epochs in a random order, without replacement.  The rest
+    Each step takes `plan.batch` examples: epochs in a random order, without replacement.  The rest
     is as in `meta_train`; the event is called `train`.
     """
     training = _Training(model, plan, clock, journal or Silence(), "train")
-    batches = _batches(len(data), plan.tasks, generator)
+    batches = _batches(len(data), plan.batch, generator)
 
     def step(model: nn.Module) -> tuple[float, Mapping[str, Tensor], Mapping[str, Tensor], float]:
         index = next(batches)
@@ -211,7 +212,7 @@ class _Training:
                     "steps": self.plan.steps,
                     "loss": sum(recent) / len(recent),
                     "accuracy": accuracy,
-                    "per_second": len(losses) * self.plan.tasks / max(seconds, 1e-9),
+                    "per_second": len(losses) * self.plan.batch / max(seconds, 1e-9),
                 },
             )
         )

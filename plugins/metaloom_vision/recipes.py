@@ -27,16 +27,16 @@ from metaloom_vision.strokes import Style, invented_characters
 UNSTEADY = Style(turn=0.2, lean=0.3, stretch=0.3, pen=(0.08, 0.18))
 """A hand so unsteady that an encoder which knows its characters knows those of other hands."""
 
-ENCODER_PLAN = Plan(1500, tasks=1, optimiser=adam(0.002), average=0.99)
-READER_PLAN = Plan(600, tasks=64, optimiser=adam(0.003), average=0.98)
+ENCODER_PLAN = Plan(1500, batch=1, optimiser=adam(0.002), average=0.99)
+READER_PLAN = Plan(600, batch=64, optimiser=adam(0.003), average=0.98)
 
 
 def character_encoder(generator: torch.Generator, size: int = 8) -> nn.Sequential:
-    """An untrained encoder of small characters: image[1,size,size] -> vec[512] for a size of 8.
+    """An untrained encoder of small characters: image[1,8,8] -> vec[768].
 
     Its last map keeps 4x4 places: at 8x8 pixels, where a stroke is matters as much as its shape.
     """
-    return conv4(size, channels=32, grid=4, generator=generator)
+    return conv4(size, channels=48, grid=4, generator=generator)
 
 
 def train_character_encoder(
@@ -44,19 +44,19 @@ def train_character_encoder(
     generator: torch.Generator,
     plan: Plan = ENCODER_PLAN,
     size: int = 8,
-    characters: int = 8000,
+    characters: int = 4000,
     clock: Clock | None = None,
     journal: Journal | None = None,
 ) -> Trained:
-    """Meta-train an encoder on invented characters alone, 20-way 1-shot, for `head`.
+    """Meta-train an encoder on invented characters alone, 30-way 1-shot, for `head`.
 
     With `metaloom_heads.prototypes`, seen classes are those of `invented_characters`: no alphabet
     and no digit.  About half a minute on two cores.
     """
-    data = invented_characters(characters, 7, generator, size, UNSTEADY)
+    data = invented_characters(characters, 10, generator, size, UNSTEADY)
     return meta_train(
         character_encoder(generator, size),
-        ArrayEpisodes(data, ways=20, shots=1, queries=5),
+        ArrayEpisodes(data, ways=30, shots=1, queries=2),
         metric(head, scale=0.05),
         generator,
         plan,

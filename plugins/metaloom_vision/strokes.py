@@ -1,9 +1,9 @@
 """Invented characters: random strokes, drawn again and again by an unsteady hand.
 
 A character is one to four strokes, each a smooth curve or a straight line through random points;
-a drawing moves its points a little, bends it by a small affine map, chooses a pen and scales the
-ink to fill the picture.  Pictures are made as those of the UCI digits were: a black and white
-bitmap, of which each pixel of the picture counts the ink in one square.
+a drawing moves its points a little, warps the plane they lie in, bends it by a small affine map,
+chooses a pen and scales the ink to fill the picture.  Pictures are made as those of the UCI digits
+were: a black and white bitmap, of which each pixel of the picture counts the ink in one square.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from metaloom_metalearn import LabelledArrays
 
-_POINTS = 48
+_POINTS = 64
+_WAVES = 4
 _CHUNK = 4096
 
 
@@ -26,11 +27,12 @@ class Style:
     """How characters are made and drawn; lengths are shares of the picture's side.
 
     strokes: the chance of one, two, ... strokes.  joined: the chance that a stroke begins on the
-    one before.  straight, arc: the chance that a stroke is a straight line, or an arc
-    of an ellipse; else it is a curve through random points.  width: the widest a character is, for
-    a height of 1.  jitter: the deviation of a point between drawings.  turn: the deviation of
-    the angle, in radians; lean: of the shear; stretch: of the logarithm of the ratio of width to
-    height.  pen: the thinnest and the thickest stroke.
+    one before.  straight, arc: the chance that a stroke is a straight line, or an arc of an
+    ellipse; else it is a curve through random points.  width: the widest a character is, for a
+    height of 1.  The rest is what differs between drawings, as standard deviations: jitter, of each
+    point; warp, of a smooth displacement of the plane, which changes proportions; turn, of the
+    angle in radians; lean, of the shear; stretch, of the logarithm of width by height.  pen: the
+    thinnest and the thickest stroke.
     """
 
     strokes: tuple[float, ...] = (0.3, 0.4, 0.2, 0.1)
@@ -40,6 +42,7 @@ class Style:
     arc: float = 0.4
     width: float = 0.75
     jitter: float = 0.04
+    warp: float = 0.0
     turn: float = 0.12
     lean: float = 0.15
     stretch: float = 0.15
@@ -123,10 +126,24 @@ def _draw(
     turn = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
     bend = torch.stack([torch.stack([wide, lean], 1), torch.stack([wide * 0, 1 / wide], 1)], 1)
     curves = torch.einsum("pc,nscx->nspx", _spline(points.shape[2]), points)
+    curves = curves + style.warp * _waves(curves, generator)
     ink = torch.einsum("nxy,nspy->nspx", turn @ bend, curves)
     low, high = style.pen
     pen = low + (high - low) * torch.rand(count, generator=generator)
     return _rendered(_fitted(ink, present, pen + style.margin, style.width), present, pen, size)
+
+
+def _waves(places: Tensor, generator: torch.Generator) -> Tensor:
+    """A smooth random field at [n, ..., 2], one for each n, of deviation about 1 on each axis.
+
+    A sum of `_WAVES` plane waves, about as long as a character is high.
+    """
+    count = len(places)
+    directions = 3.0 * torch.randn(count, 2, _WAVES, generator=generator)
+    phases = 2 * math.pi * torch.rand(count, 1, _WAVES, generator=generator)
+    heights = torch.randn(count, _WAVES, 2, generator=generator) * (2 / _WAVES) ** 0.5
+    flat = places.flatten(1, -2)
+    return ((flat @ directions + phases).sin() @ heights).reshape(places.shape)
 
 
 def _spline(controls: int) -> Tensor:

@@ -55,7 +55,7 @@ def source(arrays: LabelledArrays) -> ArrayEpisodes:
 def test_meta_training_lowers_the_loss_and_leaves_the_model_alone(source: ArrayEpisodes) -> None:
     model = small_network(8)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    plan = Plan(60, tasks=4, optimiser=adam(0.01))
+    plan = Plan(60, batch=4, optimiser=adam(0.01))
     trained = meta_train(model, source, metric(prototypes), seeded(0), plan)
     assert sum(trained.losses[-10:]) < 0.7 * sum(trained.losses[:10])
     assert trained.ended == "finished"
@@ -65,7 +65,7 @@ def test_meta_training_lowers_the_loss_and_leaves_the_model_alone(source: ArrayE
 
 
 def test_maml_is_meta_trained_too(arrays: LabelledArrays) -> None:
-    plan = Plan(40, tasks=4, optimiser=adam(0.02), clip=10.0)
+    plan = Plan(40, batch=4, optimiser=adam(0.02), clip=10.0)
     source = ArrayEpisodes(arrays, 3, 4, 4)
     trained = meta_train(small_network(3), source, maml(2, 0.5), seeded(0), plan)
     assert sum(trained.losses[-10:]) < 0.8 * sum(trained.losses[:10])
@@ -88,7 +88,7 @@ def test_equal_seeds_train_to_equal_bits(source: ArrayEpisodes) -> None:
 
 def test_one_step_is_the_step_of_the_optimiser_on_the_meta_gradient(source: ArrayEpisodes) -> None:
     model = small_network(8)
-    plan = Plan(1, tasks=2, optimiser=sgd(0.1), schedule=constant)
+    plan = Plan(1, batch=2, optimiser=sgd(0.1), schedule=constant)
     trained = meta_train(model, source, metric(prototypes), seeded(3), plan)
     generator = seeded(3)
     torch.randint(1 << 62, (), generator=generator)
@@ -112,7 +112,7 @@ def test_the_average_of_the_weights_lags_behind_them(source: ArrayEpisodes) -> N
 
 def test_the_journal_hears_of_progress(source: ArrayEpisodes) -> None:
     journal = MemoryJournal()
-    plan = Plan(25, tasks=2, report=10)
+    plan = Plan(25, batch=2, report=10)
     meta_train(small_network(8), source, metric(prototypes), seeded(0), plan, journal=journal)
     assert [event.facts["step"] for event in journal.events] == [10, 20, 25]
     last = journal.events[-1]
@@ -161,7 +161,7 @@ def test_a_classifier_is_trained_on_labelled_arrays(arrays: LabelledArrays) -> N
         seen.append(len(x))
         return (x + 0.1 * torch.randn(x.shape, generator=generator, dtype=x.dtype)).clamp(0, 1)
 
-    plan = Plan(300, tasks=16, optimiser=adam(0.01))
+    plan = Plan(300, batch=16, optimiser=adam(0.01))
     trained = train_classifier(model, first, seeded(0), plan, augment)
     right = trained.model(second.inputs).argmax(1) == second.labels
     assert right.double().mean() > 0.6

@@ -137,7 +137,7 @@ def test_a_short_meta_training_on_invented_characters_helps_on_real_digits() -> 
 
 def test_a_reader_of_digits_learns_from_half_of_them() -> None:
     first, second = digits().split(0.5, seeded(0))
-    plan = Plan(120, tasks=64, optimiser=adam(0.005), average=0.9)
+    plan = Plan(120, batch=64, optimiser=adam(0.005), average=0.9)
     trained = train_digit_reader(first, seeded(0), plan)
     right = trained.model(second.inputs).argmax(1) == second.labels
     assert float(right.float().mean()) > 0.94
