@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 FACT = "solution"
 """The fact of a program that was found for a task."""
 
+TOLD = ("name", "type", "search", "seed")
+"""What of that fact is shown as it is; its scores follow."""
+
 UNREADABLE = {"fingerprint", FACT}
 """Facts that are for machines, or shown in a section of their own."""
 

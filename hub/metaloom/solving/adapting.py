@@ -18,6 +18,7 @@ from torch import nn
 from metaloom.solving.devices import choose_device
 from metaloom.vocabulary import renamed
 from metaloom_metalearn import (
+    Adapted,
     Examples,
     Learner,
     Part,
@@ -32,9 +33,13 @@ from metaloom_metalearn import (
     to_support,
 )
 from metaloom_registry import (
+    Apply,
+    Arrow,
+    Bound,
     Constructed,
     Digest,
     InvalidTask,
+    Lambda,
     Loaded,
     Reference,
     Substitution,
@@ -42,6 +47,7 @@ from metaloom_registry import (
     Term,
     Type,
     TypeMismatch,
+    Use,
     infer,
     taught,
     uncurried,
@@ -157,17 +163,34 @@ def fit(
     model = OnValues(program, given, examples if holds else None)
     model.eval()
     adapted = learner(model, examples, generator)
-    copied = adapted.model
-    assert isinstance(copied, OnValues)
     parts: dict[Reference, Part] = {}
+    if not isinstance(adapted.model, OnValues):
+        return _with_head(term, type_, own, adapted)
     new: dict[Reference, Reference] = {}
-    for place, (reference, module) in enumerate(copied.program.parts().items()):
+    for place, (reference, module) in enumerate(adapted.model.program.parts().items()):
         if any(name.startswith(f"program.blocks.{place}.") for name in adapted.changed):
             assert isinstance(reference.selector, Digest)
             new[reference] = Reference(None, state_digest(module))
             part = Part(module.cpu(), type_of(reference), (reference.selector,))
             parts[new[reference]] = part
     return Fitted(renamed(term, lambda r: new.get(r, r)), type_, own, parts, adapted.losses)
+
+
+def _with_head(term: Term, type_: Type, own: Type, adapted: Adapted) -> Fitted:
+    """The program followed by the new last layer that the learner put on it: `fresh_head`."""
+    head = getattr(adapted.model, "head", None)
+    given, result = uncurried(own)
+    if own is not type_ or len(given) != 1 or not isinstance(head, nn.Linear):
+        raise InvalidTask(
+            f"the learner gives a {type(adapted.model).__name__} for a program of type {type_}; "
+            "a hub keeps programs with changed blocks, and encoders with a new linear head"
+        )
+    made = Tensor("logits", (head.out_features,))
+    reference = Reference(None, state_digest(head))
+    whole = Lambda(Apply(Use(reference), Apply(term, Bound(0))))
+    part = Part(head.cpu(), Arrow(result, made))
+    type_ = Arrow(given[0], made)
+    return Fitted(whole, type_, type_, {reference: part}, adapted.losses)
 
 
 def _require_examples(examples: Examples) -> None:
@@ -208,7 +231,7 @@ def _for_examples(type_: Type, support: Task | Examples) -> Type:
             wanted = support.want
             if isinstance(wanted, Tensor) and wanted.kind == "label":
                 unify(result, Tensor("logits", wanted.dimensions), substitution)
-        else:
+        elif not (isinstance(result, Tensor) and result.kind == "vec"):  # an encoder lacks a head
             unify(result, support.want, substitution)
     return substitution.resolve(type_)
 

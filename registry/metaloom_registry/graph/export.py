@@ -29,7 +29,7 @@ from metaloom_registry.graph.draft import dtype_name
 from metaloom_registry.graph.examples import DEFAULT_SIZE, InputKind, example_inputs, input_trees
 from metaloom_registry.graph.facts import measure
 from metaloom_registry.graph.merging import merge
-from metaloom_registry.graph.module import load_graph
+from metaloom_registry.graph.module import GraphModule, load_graph
 from metaloom_registry.graph.values import BYTES
 from metaloom_registry.graph.weights import write_weights
 from metaloom_registry.types import Type, parse_type
@@ -92,7 +92,12 @@ def export_module(
 def to_graph(
     module: nn.Module, trees: tuple[Tree[InputKind], ...], seed: int
 ) -> tuple[Graph, dict[str, Tensor]]:
-    """The graph of a module and the tensors it owns; the module's mode is left changed."""
+    """The graph of a module and the tensors it owns; the module's mode is left changed.
+
+    A loaded graph, adapted or not, is its own graph.
+    """
+    if isinstance(module, GraphModule):
+        return module.graph.value, module.tensors()
     kinds_of_input: list[InputKind] = [kind for tree in trees for kind in leaves(tree)]
     named = {size for kind in kinds_of_input for size in kind.leaf.shape if isinstance(size, str)}
     dimensions = {

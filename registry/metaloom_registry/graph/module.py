@@ -76,6 +76,15 @@ class GraphModule(nn.Module):
         _write_back(before, [values[slot] for _, slot in program.updates])
         return _unflatten(graph.outputs, values)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Each tensor the graph owns, by name; with the graph, all that the module is."""
+        states = zip(self.graph.value.state, self._places, strict=True)
+        return {
+            state.name: getattr(owner, name)
+            for state, (owner, name) in states
+            if state.kind != "shared"
+        }
+
     def train(self, mode: bool = True) -> GraphModule:
         """Set the mode, and make the steps of that mode ready."""
         super().train(mode)
