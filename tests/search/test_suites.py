@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+
 from metaloom_metalearn import Enumerate, Problem, Search
 from metaloom_metalearn.search.arm import Arm
 from metaloom_metalearn.testing.search import ArmSuite, SearchSuite

@@ -30,10 +30,18 @@ LITTLE = 3.0
 """Outputs of fewer nats tell little: a bool, a small integer."""
 
 
-def most_telling(outputs: Sequence[Any], type_: Type) -> list[int]:
-    """The places of the outputs, those that take the longest to write out first."""
+def most_telling(outputs: Sequence[Any], type_: Type) -> tuple[list[int], int]:
+    """The places of the outputs, `TELLING` of them first that tell much and are unlike in length.
+
+    Also how many those are: all, where too few tell much.
+    """
     lengths = [description_length(output, type_) for output in outputs]
-    return sorted(range(len(outputs)), key=lambda i: -lengths[i])
+    order = sorted(range(len(outputs)), key=lambda place: -lengths[place])
+    much = [place for place in order if lengths[place] > LITTLE]
+    if len(much) < TELLING:
+        return order, len(order)
+    first = [much[len(much) * i // TELLING] for i in range(TELLING)]
+    return [*first, *(place for place in order if place not in first)], TELLING
 
 
 @dataclass(frozen=True)
@@ -44,9 +52,9 @@ class Patience:
     no longer than it took to get there.  What it finds ranks behind, but tells how sure one can be.
     """
 
-    nats: float = 1.0
+    nats: float = 3.0
     alternatives: int = 4
-    seconds: float = 0.5
+    seconds: float = 0.25
 
 
 class Enumeration:
@@ -66,7 +74,7 @@ class Enumeration:
         patience: Patience | None = None,
     ) -> None:
         given, want = uncurried(without_domains(type_))
-        order = most_telling([output for _, output in examples], want)
+        order, self.telling = most_telling([output for _, output in examples], want)
         self.type = type_
         self.want = want
         self.inputs = len(given)
@@ -82,6 +90,8 @@ class Enumeration:
             [examples[i][0] for i in order],
             [(examples[i][1], want) for i in order],
         )
+        if self.scorer.close:
+            self.telling = len(order)
         self.level = 0
         self.found: float | None = None
         self._asked = self.nodes()
@@ -112,12 +122,6 @@ class Enumeration:
         except Exhausted as reason:
             if self.found is None or self.clock.expired():
                 self.account.note(f"stopped at {self.level * UNIT:.1f} nats: {reason}")
-
-    @property
-    def telling(self) -> int:
-        """On how many rows a term is tried first: all of them where outputs tell little."""
-        least = description_length(self.scorer.outputs[0], self.want)
-        return TELLING if least > LITTLE and not self.scorer.close else len(self.scorer.outputs)
 
     def hurry(self, seconds: float) -> None:
         """Go on for so many seconds at most."""
@@ -206,7 +210,6 @@ class Enumerate:
         lowest, alternatives = scorer.ceiling, self.patience.alternatives
         level, examples = 0, plain_examples(problem.task)
         for node in enumeration.nodes():
-            account.counts["scored"] += 1
             if enumeration.level != level:
                 level = enumeration.level
                 facts = {"nats": level * UNIT, "generated": account.counts["generated"]}

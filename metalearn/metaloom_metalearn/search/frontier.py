@@ -30,6 +30,7 @@ def frontier(
     term is tried.  A term may be equal to another on all rows; no two are the same term.
     """
     for node in bank.leaves_at(type_, level):
+        bank.workshop.counts["scored"] += 1
         if any(map(eq, target[:telling], node.values)):
             yield node
     for productions, choices in bank.applications(type_, level):
@@ -57,6 +58,7 @@ def _agreeing(
                 if expired():
                     raise Exhausted("the time is up")
                 counts["generated"] += len(chunk)
+                counts["scored"] += len(chunk)
                 for node in chunk:
                     if direct and not node.failed:
                         try:

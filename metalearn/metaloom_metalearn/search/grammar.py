@@ -3,10 +3,11 @@
 A type's productions are the variables of that type, its literals, and each instance of a block
 that returns it.  A block weighs what the prior gives it (1 on average), shared among its instances
 by how likely their types are; one whose loops no list bounds weighs `UNBOUNDED` of that, because
-few of its programs end.  All variables together weigh `VARIABLE`, all literals `LITERAL`.  A
-production costs ln(total / its weight), and a primitive's own cost on top.  The cost of a term is
-the sum over its productions, lambdas and applications being free: the negative log probability of
-the term under a probabilistic grammar whose choices depend on the wanted type alone.
+few of its programs end.  All variables of a type weigh `VARIABLE` together where the task's inputs
+hold such values, and `PASSING` elsewhere; all literals weigh `LITERAL`.  A production costs
+ln(total / its weight), and a primitive's own cost on top.  The cost of a term is the sum over its
+productions, lambdas and applications being free: the negative log probability of the term under a
+probabilistic grammar whose choices depend on the wanted type alone.
 
 The cheapest-first order of a search goes by levels: costs rounded to multiples of `UNIT`, at least
 one.
@@ -22,10 +23,11 @@ from typing import Any
 from metaloom_metalearn.search.application import chosen, metered, safe, sized
 from metaloom_metalearn.search.universe import Universe, instance_weight, instances
 from metaloom_registry import Arrow, Constructed, Entry, Literal, Reference, Type, uncurried
-from metaloom_registry.types import BOOL, INT
+from metaloom_registry.types import BOOL, INT, parts, without_domains
 
 UNIT = 0.5
 VARIABLE = 8.0
+PASSING = 0.5
 LITERAL = 4.0
 UNBOUNDED = 0.2
 
@@ -149,6 +151,7 @@ def grammar_of(
     for draft in drafts:
         if draft.entry.reference not in functions:
             functions[draft.entry.reference] = load(draft.entry)
+    spoken = {part for type_ in (*given, INT, BOOL) for part in parts(without_domains(type_))}
     productions: dict[Type, tuple[Production, ...]] = {}
     literals: dict[Type, tuple[Constant, ...]] = {}
     variables: dict[Type, float] = {}
@@ -161,10 +164,11 @@ def grammar_of(
             if function is not None
         ]
         written = constants.get(type_, ())
-        total = sum(draft.weight for draft, _ in group) + VARIABLE + (LITERAL if written else 0.0)
+        variable = VARIABLE if type_ in spoken else PASSING
+        total = sum(draft.weight for draft, _ in group) + variable + (LITERAL if written else 0.0)
         made = [_costed(d, f, math.log(total / d.weight) + f.cost) for d, f in group]
         productions[type_] = tuple(sorted(made, key=lambda production: production.cost))
-        variables[type_] = math.log(total / VARIABLE)
+        variables[type_] = math.log(total / variable)
         literals[type_] = tuple(
             Constant(literal, cost, level_of(cost))
             for literal, share in written

@@ -79,7 +79,9 @@ def scored_by_evaluation(problem: Problem, candidate: Candidate) -> Scored:
     task = problem.task
     call = Evaluator(Resolver(problem.library, problem.entries)).compile(candidate.term)
     right = []
-    for row, output in zip(zip(*task.support.inputs, strict=True), task.support.outputs, strict=True):
+    for row, output in zip(
+        zip(*task.support.inputs, strict=True), task.support.outputs, strict=True
+    ):
         try:
             right.append(call(*row) == output)
         except EvaluationError:
