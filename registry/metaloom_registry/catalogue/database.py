@@ -23,6 +23,9 @@ T = TypeVar("T")
 BUSY_SECONDS = 60.0
 """How long a writer of SQLite waits for the others."""
 
+MIGRATION_LOCK = 0x6D6C6F6F6D
+"""The advisory lock under which PostgreSQL is migrated by one process at a time."""
+
 ATTEMPTS = 8
 """How often a transaction is tried that another one got in the way of."""
 
@@ -81,6 +84,8 @@ class Database:
             if _revision(connection) == HEAD:
                 return
         with self._writer.connect() as connection, connection.begin():
+            if self.dialect == "postgresql":  # SQLite's writers wait for each other anyway
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
             revision = _revision(connection)  # again: another process may have been first
             if revision == HEAD:
                 return
