@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from metaloom import Hub
 from metaloom.pictures.image import image_uri
 from metaloom_demo.figures import EpisodePicture, Estimate, FewShot
+from metaloom_demo.library import features_of
 from metaloom_heads import prototypes
 from metaloom_metalearn import (
     ArrayEpisodes,
     Clock,
     Episodes,
     Evaluation,
+    Examples,
     Interval,
     LabelledArrays,
     Learner,
@@ -33,7 +35,6 @@ from metaloom_metalearn import (
 )
 from metaloom_vision import character_encoder, classifier
 
-FEATURES = 512
 _CONTROLS = {"pixels": "raw pixels", "random": "a random encoder", "scratch": "from scratch"}
 
 
@@ -55,7 +56,7 @@ def measure_episodes(
     source = ArrayEpisodes(digits, ways=5, shots=shots, queries=15)
     tasks = [source.sample(generator) for _ in range(episodes)]
     started = time.monotonic()
-    first = hub.solve(tasks[0], budget=20.0, seed=seed)
+    first = hub.solve(tasks[0], budget=20.0, seed=seed, searches=(FewShotSearch(),))
     solutions = [first]
     for i, task in enumerate(tasks[1:], 1):
         solutions.append(_solved(hub, task, seed + i))
@@ -76,7 +77,7 @@ def measure_episodes(
         scratch=_estimate(evaluation.accuracy("scratch")),
         gain=_estimate(evaluation.difference("library", best)),
         best_control=_CONTROLS[best],
-        excluded=tuple(sorted(_excluded(hub, tasks))),
+        excluded=tuple(sorted({name for s in solutions for name in s.excluded})),
         chosen=dict(Counter(_chosen(hub, s) for s in solutions).most_common()),
         seconds=seconds,
         source=first.source,
@@ -104,7 +105,9 @@ def _controls(episodes: Episodes, seed: int, from_scratch: Learner) -> dict[str,
     """The accuracies of the controls, by episode: they see what the library sees of a task."""
     generator = torch.Generator().manual_seed(seed)
     random = character_encoder(generator).eval()
-    fresh = classifier(character_encoder(generator), FEATURES, episodes.classes, generator)
+    fresh = classifier(
+        character_encoder(generator), features_of(random), episodes.classes, generator
+    )
     methods = {
         "pixels": with_head(nn.Flatten(), prototypes),
         "random": with_head(random, prototypes),
@@ -116,16 +119,10 @@ def _controls(episodes: Episodes, seed: int, from_scratch: Learner) -> dict[str,
     }
 
 
-def _excluded(hub: Hub, tasks: Sequence[Task]) -> set[str]:
-    """The library's blocks that saw a class of these tasks."""
-    classes = frozenset[object]().union(*(task.classes for task in tasks))
-    return {entry.name for entry in hub.library.entries() if entry.seen & classes}
-
-
 def _chosen(hub: Hub, solution: Solution) -> str:
     """The blocks and the head a solution is made of, without what all of them have."""
     names = [hub[reference].name for reference in solution.blocks]
-    return " ▸ ".join(n for n in names if n not in ("embed", "argmax"))
+    return " ▸ ".join(n for n in reversed(names) if n not in ("embed", "argmax"))
 
 
 def _estimate(interval: Interval) -> Estimate:
@@ -134,19 +131,24 @@ def _estimate(interval: Interval) -> Estimate:
 
 def _picture(solution: Solution, task: Task, queries: int = 20) -> EpisodePicture:
     names = task.name.split(": ")[1].split(", ")
-    images, labels = task.support.inputs[0], task.support.outputs
+    images, labels = _tensors(task.support)
     support = tuple(
-        (name, tuple(image_uri(images[i]) for i in range(len(labels)) if int(labels[i]) == k))
-        for k, name in enumerate(names)
+        (name, tuple(map(image_uri, images[labels == k]))) for k, name in enumerate(names)
     )
     assert task.query is not None
     shown = torch.linspace(0, len(task.query) - 1, queries).long().tolist()
-    asked = task.query.take(shown)
-    answers = solution.predict_many(asked.inputs)
+    asked, truth = _tensors(task.query.take(shown))
+    answers = torch.as_tensor(solution.predict_many(asked))
     return EpisodePicture(
         support,
         tuple(
-            (image_uri(asked.inputs[0][i]), names[int(asked.outputs[i])], names[int(answers[i])])
-            for i in range(queries)
+            (image_uri(image), names[int(right)], names[int(answer)])
+            for image, right, answer in zip(asked, truth, answers, strict=True)
         ),
     )
+
+
+def _tensors(examples: Examples) -> tuple[Tensor, Tensor]:
+    images, labels = examples.inputs[0], examples.outputs
+    assert isinstance(images, Tensor)
+    return images, torch.as_tensor(labels)

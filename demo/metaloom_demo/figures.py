@@ -51,7 +51,7 @@ class FewShot:
 
 @dataclass(frozen=True)
 class Sum:
-    """A program on lists of digit images and its controls: RMSE on lists of `length` unseen images."""
+    """A program on lists of digit images, and its controls: RMSE on lists of `length` images."""
 
     term: Term
     source: str

@@ -6,13 +6,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
+from torch import nn
 
 from metaloom import Block, Hub
-from metaloom_demo.episodes import FEATURES
 from metaloom_heads import prototypes
 from metaloom_metalearn import Journal, LabelledArrays, Plan, Trained
 from metaloom_registry import Digest, Json
-from metaloom_vision import ENCODER_PLAN, READER_PLAN, train_character_encoder, train_digit_reader
+from metaloom_vision import (
+    ENCODER_PLAN,
+    READER_PLAN,
+    character_encoder,
+    train_character_encoder,
+    train_digit_reader,
+)
 
 ENCODER = "demo/characters"
 READER = "demo/digit"
@@ -24,7 +30,7 @@ networks, Snell et al. 2017). It has never seen a digit or a letter. Four 3x3 co
 channels; the last map keeps 4x4 places.
 """
 _READER_CARD = """\
-Reads a handwritten digit: trained on half of the labelled 8x8 digits that scikit-learn brings along.
+Reads a handwritten digit: trained on half of the labelled 8x8 digits that scikit-learn brings.
 """
 
 
@@ -51,9 +57,8 @@ def character_block(hub: Hub, seed: int, steps: int | None, journal: Journal) ->
             prototypes, generator, plan, characters=CHARACTERS, journal=journal
         )
 
-    return _published(
-        hub, ENCODER, f"image[1,8,8] -> vec[{FEATURES}]", recipe, train, card=_ENCODER_CARD
-    )
+    signature = f"image[1,8,8] -> vec[{features_of(character_encoder(torch.Generator()))}]"
+    return _published(hub, ENCODER, signature, recipe, train, card=_ENCODER_CARD)
 
 
 def reader_block(
@@ -71,6 +76,12 @@ def reader_block(
     return _published(
         hub, READER, signature, recipe, train, seen=labelled.classes, card=_READER_CARD
     )
+
+
+def features_of(encoder: nn.Module) -> int:
+    """How many numbers an encoder makes of an 8x8 image."""
+    with torch.no_grad():
+        return int(encoder(torch.zeros(2, 1, 8, 8)).shape[1])
 
 
 def _plan(plan: Plan, steps: int | None) -> Plan:

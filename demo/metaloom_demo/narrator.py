@@ -189,8 +189,8 @@ def _summary(figures: Figures) -> Iterator[tuple[str, str, str, str]]:
     sums = figures.sum
     yield "c", "RMSE, library / scratch", f"{sums.rmse_library / sums.rmse_scratch:.2f}", "<= 0.33"
     yield "c", "RMSE, library / frozen", f"{sums.rmse_library / sums.rmse_frozen:.2f}", "<= 0.50"
-    for part, row in (("d", figures.list), ("e", figures.reuse)):
-        yield part, f"exact on {row.fresh:,} fresh inputs", f"{100 * row.exact:.1f} %", "100 %"
+    for part, found in (("d", figures.list), ("e", figures.reuse)):
+        yield part, f"exact on {found.fresh:,} fresh inputs", f"{100 * found.exact:.1f} %", "100 %"
     yield "d", "seconds of search", f"{figures.list.seconds:.2f}", "<= 2"
 
 

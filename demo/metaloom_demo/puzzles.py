@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,11 +43,9 @@ class Puzzle:
     def exact(self, solution: Solution, seed: int) -> float:
         """The share of fresh inputs, twice as long and large, on which the solution is right."""
         inputs = self.inputs(FRESH, random.Random(f"fresh {seed}"), stretch=2)
-        answers = solution.predict_many((tuple(map(tuple, inputs)),))
-        right = [
-            answer == tuple(self.function(xs)) for answer, xs in zip(answers, inputs, strict=True)
-        ]
-        return sum(right) / len(right)
+        answers = solution.predict_many(tuple(map(tuple, inputs)))
+        wanted = [tuple(self.function(xs)) for xs in inputs]
+        return sum(map(operator.eq, answers, wanted)) / len(wanted)
 
 
 def _doubled_evens(xs: list[int]) -> list[int]:
@@ -69,7 +68,8 @@ def solve_puzzle(
     solution = hub.solve(task, budget=budget, seed=seed)
     said = ""
     if control is not None:
-        said = f"Without the published block the same search {_without(control, puzzle, budget, seed)}."
+        found = _without(control, puzzle, budget, seed)
+        said = f"Without the published block the same search {found}."
     pairs = zip(task.support.inputs[0], task.support.outputs, strict=True)
     return solution, Symbolic(
         description=puzzle.description,

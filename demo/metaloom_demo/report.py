@@ -6,10 +6,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from metaloom.demo.figures import Figures
 
 import metaloom
 from metaloom.pictures.program import Label, program_svg
+from metaloom_demo.figures import Figures
 from metaloom_registry import Reference, Term
 
 _TITLES = {"5w1s": "5-way 1-shot", "5w5s": "5-way 5-shot"}
@@ -18,7 +18,7 @@ _TITLES = {"5w1s": "5-way 1-shot", "5w5s": "5-way 5-shot"}
 def write_report(figures: Figures, path: Path) -> None:
     """Write the page; everything from outside is escaped by the template engine."""
     pages = Environment(
-        loader=PackageLoader("metaloom.demo"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("metaloom_demo"), autoescape=True, undefined=StrictUndefined
     )
 
     def picture(term: Term, *inputs: str) -> Markup:

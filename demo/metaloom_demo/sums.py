@@ -28,7 +28,7 @@ TRAINING_LISTS = 20
 LENGTHS = range(2, 5)
 LONG = 8
 LONG_LISTS = 200
-BUDGET = 30.0
+BUDGET = 20.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def measure_sums(
     type_ = parse_type("list[image[1,8,8]] -> int")
     task = Task(type_, training.examples(), name="sum-of-digits")
     solution = hub.solve(task, budget=BUDGET, seed=seed)
-    answers = [int(answer) for answer in solution.predict_many(long.examples().inputs)]
+    answers = [int(str(a)) for a in solution.predict_many(*long.examples().inputs)]
     errors = [(a - s) ** 2 for a, s in zip(answers, long.sums, strict=True)]
     totals = torch.tensor(training.sums)
     wanted = torch.tensor(long.sums)
