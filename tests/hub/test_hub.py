@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import nn
@@ -49,7 +50,9 @@ def test_a_program_is_stored_with_its_references_pinned(hub: Hub) -> None:
     assert hub.run("me/add6", [1, 2]) == (7, 8)
     assert twice.manifest is not None
     assert [parent.digest for parent in twice.manifest.parents] == [first.digest]
-    assert hub.show(hub["me/add6"].body) == "(lam (me/add3@1 (me/add3@1 $0)))"
+    body = hub["me/add6"].body
+    assert body is not None
+    assert hub.show(body) == "(lam (me/add3@1 (me/add3@1 $0)))"
 
 
 def test_the_same_program_is_the_same_version_and_another_a_new_one(hub: Hub) -> None:
@@ -125,7 +128,7 @@ def test_a_module_without_a_signature_is_refused(hub: Hub) -> None:
 
 def test_a_module_that_does_not_export_leaves_nothing(hub: Hub) -> None:
     class Branch(nn.Module):
-        def forward(self, x):  # type: ignore[no-untyped-def]
+        def forward(self, x: Any) -> Any:
             return x if float(x.sum()) > 0 else -x
 
     with pytest.raises(Refused):
@@ -200,6 +203,7 @@ def test_a_term_of_references_by_name_is_pinned(hub: Hub) -> None:
     hub.publish("me/add3", ADD3)
     term: Term = parse_term("(lam (me/add3 $0))")
     block = hub.publish("me/again", term)
+    assert block.body is not None
     assert hub.show(block.body) == "(lam (me/add3@1 $0))"
     assert isinstance(hub[Reference.parse("me/again")], Block)
 

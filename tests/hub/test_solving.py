@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -144,6 +145,14 @@ def _elsewhere(home: Path, images: torch.Tensor, name: str) -> tuple[list[int], 
     return found
 
 
+def _reopened(home: Path, images: torch.Tensor, name: str) -> torch.Tensor:
+    """The predictions of a published solution, read from the disk again."""
+    with Hub.open(home) as other:
+        outputs = other.solution(name).predict_many(images)
+    assert isinstance(outputs, torch.Tensor)
+    return outputs
+
+
 def test_a_few_shot_solution_predicts_the_same_in_another_process(
     hub: Hub, home: Path, halves: Task
 ) -> None:
@@ -200,8 +209,7 @@ def test_an_adapted_block_is_published_with_its_origin(hub: Hub, home: Path, hal
     assert isinstance(images, torch.Tensor)
     mine = fitted.predict_many(images)
     assert isinstance(mine, torch.Tensor)
-    theirs, _ = _elsewhere(home, images, "me/tuned")
-    assert torch.allclose(torch.tensor(theirs), mine, atol=1e-5)
+    assert torch.allclose(_reopened(home, images, "me/tuned"), mine, atol=1e-5)
 
 
 def test_a_trained_block_alone_is_fine_tuned(hub: Hub, halves: Task) -> None:
@@ -229,13 +237,12 @@ def test_an_encoder_gets_a_fresh_head(hub: Hub, home: Path, halves: Task) -> Non
     assert (outputs.argmax(1) == halves.query.outputs).float().mean() > 0.9
     hub.publish("me/classifier", fitted)
     assert isinstance(images, torch.Tensor)
-    theirs, _ = _elsewhere(home, images, "me/classifier")
-    assert torch.allclose(torch.tensor(theirs), outputs, atol=1e-5)
+    assert torch.allclose(_reopened(home, images, "me/classifier"), outputs, atol=1e-5)
 
 
 def test_a_part_that_cannot_be_stored_leaves_nothing_published(hub: Hub, halves: Task) -> None:
     class Odd(nn.Module):
-        def forward(self, x):  # type: ignore[no-untyped-def]
+        def forward(self, x: Any) -> Any:
             return x if float(x.sum()) > 0 else -x
 
     hub.publish("vision/small", encoder(), "image[1,4,4] -> vec[8]")

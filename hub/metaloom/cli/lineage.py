@@ -12,6 +12,8 @@ from rich.tree import Tree
 import metaloom
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import note, show, show_json, visible
+from metaloom.cli.progress import waiting
+from metaloom.lineage.sender import CALM
 from metaloom_registry.errors import ParseError
 
 if TYPE_CHECKING:
@@ -41,8 +43,9 @@ def lineage(
         raise ParseError("name a block, as in `metaloom lineage me/evens`, or give --sync")
     with metaloom.Hub.open(home) as hub:
         if sync:
-            os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-            report = hub.sync()
+            os.environ.update({**CALM, **os.environ})
+            with waiting("sending to MLflow"):
+                report = hub.sync()
             if as_json and reference is None:
                 show_json({"sent": report.sent, "left": report.left, "problem": report.problem})
             else:

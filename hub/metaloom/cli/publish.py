@@ -61,7 +61,7 @@ def publish(
 
     [bold]Examples[/bold]
 
-      metaloom publish me/add3 "(lam (map (lam (add 3 $0)) $0))" --license MIT
+      metaloom publish me/add3 '(lam (map (lam (add 3 $0)) $0))' --license MIT
       metaloom publish me/evens evens.sexpr --card evens.md --tag lists
       metaloom publish vision/conv4 conv4/ --signature "image[1,28,28] -> vec[64]"
     """

@@ -6,13 +6,19 @@ import os
 import sys
 
 import metaloom
+from metaloom.lineage.sender import CALM
+from metaloom_registry import MetaloomError
 
 
 def main(arguments: list[str]) -> int:
     """Flush one library's outbox; the exit code is 1 where messages are left."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    report = metaloom.Hub.open(arguments[0]).sync()
+    os.environ.update({**CALM, **os.environ})
+    try:
+        with metaloom.Hub.open(arguments[0]) as hub:
+            report = hub.sync()
+    except MetaloomError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     if report.problem:
         sys.stderr.write(f"{report.left} messages are left: {report.problem}\n")
     return 1 if report.left else 0

@@ -21,6 +21,14 @@ from typing import Any, Protocol
 OFF = "off"
 LOCK_FILE = "mlflow.lock"
 LOG_FILE = "mlflow.log"
+CALM = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+"""Settings of MLflow for a process that is ours: no telemetry, few words, no patience."""
+
 BATCH = 100
 PATIENCE = 3
 """Messages in a row that may fail before the sender takes MLflow to be down."""
@@ -132,11 +140,7 @@ class Sender:
             return False
         if find_spec("mlflow") is None or not self.outbox.waiting():
             return False
-        environment = {
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            **os.environ,
-            "METALOOM_MLFLOW_URI": self.uri,
-        }
+        environment = {**CALM, **os.environ, "METALOOM_MLFLOW_URI": self.uri}
         with (self.home / LOG_FILE).open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "metaloom.lineage", str(self.home)],
