@@ -171,11 +171,10 @@ class TrainingBar:
         self._task = bar.add_task(what, total=None, said="")
 
     def record(self, event: Event) -> None:
-        facts = event.facts
-        said = f"accuracy {facts['accuracy']:.1%}" if "accuracy" in facts else ""
-        self._bar.update(
-            self._task, completed=facts.get("step"), total=facts.get("steps"), said=said
-        )
+        step, steps, accuracy = (event.facts.get(k) for k in ("step", "steps", "accuracy"))
+        if isinstance(step, int) and isinstance(steps, int):
+            said = f"accuracy {accuracy:.1%}" if isinstance(accuracy, float) else ""
+            self._bar.update(self._task, completed=step, total=steps, said=said)
 
 
 def _summary(figures: Figures) -> Iterator[tuple[str, str, str, str]]:

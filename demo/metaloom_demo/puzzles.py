@@ -45,7 +45,7 @@ class Puzzle:
         inputs = self.inputs(FRESH, random.Random(f"fresh {seed}"), stretch=2)
         answers = solution.predict_many(tuple(map(tuple, inputs)))
         wanted = [tuple(self.function(xs)) for xs in inputs]
-        return sum(map(operator.eq, answers, wanted)) / len(wanted)
+        return sum(map(bool, map(operator.eq, answers, wanted))) / len(wanted)
 
 
 def _doubled_evens(xs: list[int]) -> list[int]:

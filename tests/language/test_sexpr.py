@@ -123,7 +123,7 @@ def test_json_that_is_no_term_is_refused(value, message):
 
 
 def test_json_of_hostile_depth_is_refused():
-    value = "$0"
+    value: object = "$0"
     for _ in range(900):
         value = ["lam", value]
     with pytest.raises(ParseError, match="deeper"):

@@ -1,5 +1,7 @@
 """Programs as Python source."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,7 +137,7 @@ def test_names_and_terms_that_cannot_be_python_are_refused():
 
 
 def run(module, arguments):
-    names = {}
+    names: dict[str, Any] = {}
     exec(module, names)
     return frozen(names["solution"](*map(listed, arguments)))
 
