@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import or_
@@ -58,31 +58,28 @@ class TypeIndex:
 
     def fitting(self, session: Session, wanted: Wanted) -> list[Fit]:
         """Every listed type that fits, in the order in which they were first listed."""
-        found = []
-        for id_ in self._narrowed(session, wanted):
-            type_ = self._parsed[id_]
-            why = explained(type_, wanted)
-            if why is not None:
-                found.append(Fit(id_, type_, why))
-        return found
-
-    def _narrowed(self, session: Session, wanted: Wanted) -> Sequence[int]:
         query = select(tables.Signature.id)
         for condition in _conditions(wanted):
             query = query.where(col(tables.Signature.id).in_(condition))
         ids = [id_ for id_ in session.exec(query.order_by(col(tables.Signature.id))) if id_]
-        self._read(session, [id_ for id_ in ids if id_ not in self._parsed])
-        return ids
+        types = self._read(session, ids)
+        found = []
+        for id_ in ids:
+            why = explained(types[id_], wanted)
+            if why is not None:
+                found.append(Fit(id_, types[id_], why))
+        return found
 
-    def _read(self, session: Session, ids: Sequence[int]) -> None:
-        if len(self._parsed) + len(ids) > MAX_PARSED:
+    def _read(self, session: Session, ids: Sequence[int]) -> Mapping[int, Type]:
+        if len(self._parsed) > MAX_PARSED:
             self._parsed = {}
-        for start in range(0, len(ids), 500):
-            batch = ids[start : start + 500]
+        parsed = self._parsed
+        missing = [id_ for id_ in ids if id_ not in parsed]
+        for start in range(0, len(missing), 500):
             query = select(tables.Signature.id, tables.Signature.text)
-            for id_, text in session.exec(query.where(col(tables.Signature.id).in_(batch))):
-                assert id_ is not None
-                self._parsed[id_] = parse_type(text)
+            query = query.where(col(tables.Signature.id).in_(missing[start : start + 500]))
+            parsed.update((id_, parse_type(text)) for id_, text in session.exec(query) if id_)
+        return parsed
 
 
 def explained(type_: Type, wanted: Wanted) -> tuple[str, ...] | None:

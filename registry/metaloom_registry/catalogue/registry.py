@@ -143,7 +143,7 @@ class Registry:
             self.resolve(Reference(None, digest))
             known = self._read_manifest(digest)
             if len(self._manifests) >= MANIFESTS_KEPT:
-                self._manifests.pop(next(iter(self._manifests)))
+                self._manifests = {}
             self._manifests[digest] = known
         return known
 

@@ -205,3 +205,10 @@ def test_very_many_types_are_searched_as_few_are(registry, publish, monkeypatch)
 )
 def test_one_argument_and_the_result_have_to_fit_together(listed, wanted, fit):
     assert (explained(T(listed), wanted) is not None) == fit
+
+
+def test_types_that_were_forgotten_are_read_again(registry, blocks, monkeypatch):
+    whole = registry.search(type=T("a"))
+    monkeypatch.setattr("metaloom_registry.catalogue.fitting.MAX_PARSED", 1)
+    assert registry.search(gives=T("int")).items
+    assert registry.search(type=T("a")) == whole
