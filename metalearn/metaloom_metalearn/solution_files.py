@@ -31,6 +31,7 @@ from metaloom_registry import (
     Reference,
     Tensor,
     Type,
+    check,
     dump_canonical,
     load_strict,
     parse_type,
@@ -88,8 +89,9 @@ def solution_to_files(solution: Solution) -> dict[str, bytes]:
 def solution_from_files(files: Mapping[str, bytes], library: Library) -> Solution:
     """The solution of these files.
 
-    Raises ParseError on what is no solution, Refused on a part that breaks the rules of graphs, and
-    NotFound, naming them all, where the library lacks blocks that the term uses.
+    Raises ParseError on what is no solution, Refused on a part that breaks the rules of graphs,
+    NotFound, naming them all, where the library lacks blocks that the term uses, and TypeMismatch
+    where the term has not the type it is said to have.
     """
     try:
         program = load_strict(files[PROGRAM], PROGRAM)
@@ -229,7 +231,7 @@ def _parts(described: Any, files: Mapping[str, bytes]) -> dict[Reference, Part]:
 
 
 def _require(solution: Solution) -> None:
-    """Raise NotFound where a block that the term uses is not in the library."""
+    """Raise NotFound for a block the library lacks, TypeMismatch for a term of another type."""
     missing = []
     for reference in references(solution.term):
         try:
@@ -241,6 +243,7 @@ def _require(solution: Solution) -> None:
             f"the solution {solution.name} uses blocks that this library lacks: "
             f"{', '.join(missing)}; publish them here, or install the plugin that has them"
         )
+    check(solution.term, solution.term_type, solution.resolver.type_of)
 
 
 def _score_to_json(score: Score | None) -> Json:

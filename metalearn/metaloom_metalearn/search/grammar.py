@@ -260,27 +260,26 @@ _TELLING: Mapping[Type, tuple[Any, ...]] = {INT: (-3, -1, 0, 1, 2, 3, 7, 10), BO
 def _reachable(
     productions: Sequence[Production | _Draft], given: Sequence[Type]
 ) -> frozenset[Type]:
-    """The types of closed terms over variables of the given types.
+    """The types of terms over variables of the given types, and of the functions among them.
 
-    A function counts as there as soon as its result is there or is what it takes, which is a little
-    more than is so.
+    What a function takes counts as there as soon as the block that it is given to can have its
+    other arguments, which is a little more than is so.
     """
     found = set(given)
-    waiting = list(productions)
-    while True:
-        rest = []
-        for production in waiting:
+    before = -1
+    while len(found) > before:
+        before = len(found)
+        for production in productions:
+            values = [slot.result for slot in production.slots if not slot.taken]
+            if all(value in found for value in values):
+                found.update(taken for slot in production.slots for taken in slot.taken)
             if _usable(production, found):
                 found.add(production.result)
-            else:
-                rest.append(production)
-        if len(rest) == len(waiting):
-            return frozenset(found)
-        waiting = rest
+    return frozenset(found)
 
 
 def _usable(production: Production | _Draft, there: Container[Type]) -> bool:
-    return all(slot.result in there or slot.result in slot.taken for slot in production.slots)
+    return all(slot.result in there for slot in production.slots)
 
 
 def _normalised(log_weights: Sequence[float]) -> list[float]:
