@@ -14,7 +14,7 @@ CONVERTED = (
     "linear", "conv1d", "conv2d", "conv_transpose2d", "depthwise_conv", "grouped_conv",
     "batch_norm", "group_norm", "layer_norm", "instance_norm", "rms_norm", "pooling", "activations",
     "softmax", "dropout", "residual_block", "conv4", "squeeze_excite", "convnext_block", "film",
-    "unet", "trees", "lora", "cosine_head",
+    "unet", "trees", "lora", "cosine_head", "upsample", "einsum", "multihead_attention", "gpt",
 )  # fmt: skip
 
 

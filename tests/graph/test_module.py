@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import pickle
 
 import pytest
 import torch
@@ -206,3 +207,9 @@ def test_gradients_of_transforms_are_those_of_autograd(loaded):
     functional.cross_entropy(loaded(x), y).backward()
     for name, parameter in loaded.named_parameters():
         assert torch.allclose(ours[name], parameter.grad, atol=1e-6), name
+
+
+def test_it_travels_between_processes(loaded):
+    x = torch.rand(2, 1, 8, 8)
+    other = pickle.loads(pickle.dumps(loaded))
+    assert torch.equal(other(x), loaded(x))

@@ -98,7 +98,8 @@ def infer(
         made = sum(_bytes(value) for value in found)
         total += made
         alive += made
-        peak = max(peak, alive)
+        scratch = op.scratch(inputs, found, node.arguments) if op.scratch else 0
+        peak = max(peak, alive + scratch)
         alive -= sum(_bytes(values[index]) for index in last.get(position, ()))
         if budget and (peak > budget.bytes or flops > budget.flops):
             raise Refused(

@@ -90,6 +90,15 @@ def _example(tree: Any, sizes: Mapping[str, int], seed: int) -> Any:
     return ((noise - 0.5) * 3.4).to(dtype)
 
 
+def tensors_of(tree: Any) -> list[Any]:
+    """The leaves of nested tuples, lists and dictionaries, the latter by key."""
+    if isinstance(tree, tuple | list):
+        return [leaf for item in tree for leaf in tensors_of(item)]
+    if isinstance(tree, dict):
+        return [leaf for key in sorted(tree) for leaf in tensors_of(tree[key])]
+    return [tree]
+
+
 def uniform(count: int, seed: int) -> torch.Tensor:
     """Numbers in [0, 1), float64, from SHA-256 of the seed and a counter, 16 bits each."""
     blocks = -(-count // 16)

@@ -9,9 +9,14 @@ from torch import Tensor, nn
 
 from metaloom_registry.canonical import Json
 from metaloom_registry.graph.checking import infer, sample_sizes
-from metaloom_registry.graph.differential import tensors_of
 from metaloom_registry.graph.document import BATCH, Graph, Tree
-from metaloom_registry.graph.examples import DEFAULT_SIZE, InputKind, example_inputs, uniform
+from metaloom_registry.graph.examples import (
+    DEFAULT_SIZE,
+    InputKind,
+    example_inputs,
+    tensors_of,
+    uniform,
+)
 
 FINGERPRINT_LENGTH = 128
 PROBES = 16

@@ -56,6 +56,8 @@ class _Pairs:
             if isinstance(TABLE[node.op].arguments[name], Mode) and value is True:
                 self.modes[id(node), name] = "mode"
                 continue
+            if name == "p" and twin.arguments.get("train") is False:
+                continue  # attention says "no dropout" by its probability
             raise Refused(_differs(f"{name} of {node.op}: {value} against {twin.arguments[name]}"))
         self.twins.update(zip(twin.outputs, node.outputs, strict=True))
 

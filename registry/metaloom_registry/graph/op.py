@@ -34,6 +34,8 @@ class Op:
     arguments: Mapping[str, Rule] = field(default_factory=dict)
     outputs: tuple[str, ...] = ("y",)
     flops: Flops | None = None
+    scratch: Flops | None = None
+    """Bytes that running it takes beside its inputs and outputs; none where no rule is given."""
     since: int = 1
     """The first opset that has it."""
 

@@ -22,6 +22,7 @@ class Program:
     """
 
     def __init__(self, graph: Graph, *, training: bool) -> None:
+        self.made_of = graph, training
         self.outputs = tuple(leaves(graph.outputs))
         self.updates = tuple(
             (update.state, update.value)
@@ -58,6 +59,10 @@ class Program:
                 values[start : start + count] = result
             for index in spent:
                 values[index] = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        graph, training = self.made_of
+        return partial(Program, training=training), (graph,)
 
     def __deepcopy__(self, memo: Mapping[int, Any]) -> Program:
         return self

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from metaloom_registry.graph.aten.blocks import BLOCKS
 from metaloom_registry.graph.aten.elementwise import ELEMENTWISE
 from metaloom_registry.graph.aten.layers import LAYERS, Translation
 from metaloom_registry.graph.aten.shapes import SHAPES, integer_call
 
-_SINCE_2_11: dict[str, Translation] = {**LAYERS, **ELEMENTWISE, **SHAPES}
+_SINCE_2_11: dict[str, Translation] = {**LAYERS, **BLOCKS, **ELEMENTWISE, **SHAPES}
 
 _BY_MINOR: dict[tuple[int, int], dict[str, Translation]] = {
     (2, 11): _SINCE_2_11,

@@ -9,12 +9,16 @@ from metaloom_registry.graph.op import Op
 from metaloom_registry.graph.ops import (
     activation,
     arithmetic,
+    attention,
+    contraction,
     convolution,
     creation,
+    indexing,
     linear,
     normalisation,
     pooling,
     reduction,
+    resizing,
     shape,
     sizes,
 )
@@ -25,6 +29,8 @@ OPSET = 1
 FAMILIES: Mapping[str, tuple[Op, ...]] = MappingProxyType(
     {
         "Linear": linear.OPS,
+        "Contraction": contraction.OPS,
+        "Attention": attention.OPS,
         "Convolution": convolution.OPS,
         "Normalisation": normalisation.OPS,
         "Pooling": pooling.OPS,
@@ -32,6 +38,8 @@ FAMILIES: Mapping[str, tuple[Op, ...]] = MappingProxyType(
         "Arithmetic": arithmetic.OPS,
         "Reduction": reduction.OPS,
         "Shape": shape.OPS,
+        "Indexing": indexing.OPS,
+        "Resizing": resizing.OPS,
         "Creation": creation.OPS,
         "Sizes": sizes.OPS,
     }

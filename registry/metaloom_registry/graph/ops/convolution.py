@@ -22,7 +22,7 @@ def _checked(x: Spec, weight: Spec, bias: Spec | None, channels_out: int, spatia
         f"where both have rank {spatial + 2}",
     )
     wanted(x.floating and x.dtype == weight.dtype, f"x is {x.dtype}, the weight {weight.dtype}")
-    wanted(0 not in weight.shape, f"an empty weight {weight}")
+    wanted(0 not in weight.shape and 0 not in x.shape[1:], f"{x} with the weight {weight}")
     if bias is not None:
         wanted(
             bias == Spec(x.dtype, (channels_out,)),

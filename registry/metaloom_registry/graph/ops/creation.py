@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metaloom_registry.graph.op import Op
 from metaloom_registry.graph.rules import DType, Extended, Many, Scalar, Size
-from metaloom_registry.graph.values import MAX_INTEGER, MAX_RANK, Spec, wanted
+from metaloom_registry.graph.values import FLOATS, MAX_INTEGER, MAX_RANK, Spec, wanted
 
 
 def _full(like: Spec, *, sizes: Sequence[int], value: float, dtype: str) -> Spec:
@@ -23,7 +23,9 @@ def _run_full(like: Tensor, *, sizes: Sequence[int], value: float, dtype: str) -
 
 
 def _range(like: Spec, *, start: Any, stop: Any, step: Any, dtype: str) -> Spec:
-    wanted(step != 0, "a step of 0")
+    wanted(step != 0 and (stop - start) * step >= 0, f"from {start} to {stop} by {step}")
+    floats = any(isinstance(number, float) for number in (start, stop, step))
+    wanted(not floats or dtype in FLOATS, f"{dtype} numbers from {start} to {stop} by {step}")
     steps = (start - stop) // step
     wanted(abs(steps) <= MAX_INTEGER, f"{steps} numbers from {start} to {stop} by {step}")
     count = -int(steps)

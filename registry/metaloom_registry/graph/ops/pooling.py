@@ -25,7 +25,7 @@ def _pooled(
     ceil_mode: bool,
 ) -> Spec:
     wanted(x.rank == len(kernel) + 2, f"{x} where rank {len(kernel) + 2} is wanted")
-    wanted(x.floating, f"{x} where a float dtype is wanted")
+    wanted(x.floating and 0 not in x.shape[1:], f"{x} cannot be pooled")
     sizes = []
     for size, k, s, p, d in zip(x.shape[2:], kernel, stride, padding, dilation, strict=True):
         wanted(p <= k // 2, f"a padding of {p} is more than half of the window {k}")

@@ -1,0 +1,93 @@
+"""First and second gradients of a module's outputs, and a check of them by differences."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from metaloom_registry.graph.examples import tensors_of, uniform
+
+
+def first_gradients(module: nn.Module, inputs: tuple[Any, ...]) -> list[Tensor | None]:
+    """The gradient of a fixed linear function of the float outputs, in parameters and inputs."""
+    loss, into = _loss(module, inputs)
+    if loss is None:
+        return []
+    return list(torch.autograd.grad(loss, into, allow_unused=True))
+
+
+def second_gradients(module: nn.Module, inputs: tuple[Any, ...]) -> list[Tensor | None]:
+    """The gradient of a fixed linear function of the first gradients.
+
+    Raises ValueError where no output has a gradient.
+    """
+    slope, into = _slope(module, inputs)
+    if slope is None:
+        return [None for _ in into]
+    return list(torch.autograd.grad(slope, into, allow_unused=True))
+
+
+def agrees_with_differences(module: nn.Module, inputs: tuple[Any, ...], step: float = 1e-5) -> bool:
+    """Whether the second gradient is what central differences of the first give, in float64.
+
+    One direction is tried: fixed numbers for every parameter.
+    """
+    module = copy.deepcopy(module).double()
+    doubled = pytree.tree_map_only(
+        Tensor, lambda x: x.double() if x.is_floating_point() else x, inputs
+    )
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    directions = [
+        (uniform(p.numel(), 2000 + i) - 0.5).reshape(p.shape) for i, p in enumerate(parameters)
+    ]
+    torch.manual_seed(0)
+    second = second_gradients(module, doubled)[: len(parameters)]
+    exact = sum(
+        float((g * d).sum()) for g, d in zip(second, directions, strict=True) if g is not None
+    )
+    ends = []
+    for sign in (1.0, -1.0):
+        moved = copy.deepcopy(module)
+        with torch.no_grad():
+            owned = [p for p in moved.parameters() if p.requires_grad]
+            for parameter, direction in zip(owned, directions, strict=True):
+                parameter.add_(direction, alpha=sign * step)
+        torch.manual_seed(0)
+        slope, _ = _slope(moved, doubled)
+        ends.append(0.0 if slope is None else float(slope.detach()))
+    estimate = (ends[0] - ends[1]) / (2 * step)
+    return abs(exact - estimate) <= 1e-4 * (abs(exact) + abs(estimate)) + 1e-6
+
+
+def _slope(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor | None, list[Tensor]]:
+    loss, into = _loss(module, inputs)
+    if loss is None:
+        raise ValueError("no output has a gradient")
+    first = torch.autograd.grad(loss, into, create_graph=True, allow_unused=True)
+    return _weighted([g for g in first if g is not None]), into
+
+
+def _loss(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor | None, list[Tensor]]:
+    """A fixed linear function of the float outputs, and what it can be differentiated in."""
+    given = pytree.tree_map_only(
+        Tensor,
+        lambda x: x.clone().requires_grad_() if x.is_floating_point() else x,
+        inputs,
+    )
+    flat = [x for x in tensors_of(given) if x.is_floating_point()]
+    into = [p for p in module.parameters() if p.requires_grad and p.is_floating_point()] + flat
+    return _weighted(module(*given)), into
+
+
+def _weighted(outputs: Any) -> Tensor | None:
+    total: Tensor | None = None
+    for i, y in enumerate(tensors_of(outputs)):
+        if y is not None and y.is_floating_point() and y.requires_grad:
+            weight = (uniform(y.numel(), 1000 + i) - 0.5).reshape(y.shape).to(y.dtype)
+            part = (y * weight).sum()
+            total = part if total is None else total + part
+    return total
