@@ -1,6 +1,7 @@
 """Manifests: parsing and printing are inverse, and every wrong field is named."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -100,7 +101,7 @@ def test_another_format_is_refused(value):
 
 
 FILE = {"digest": str(ONE), "bytes": 1}
-BAD_FIELDS = {
+BAD_FIELDS: dict[str, list[Any]] = {
     "kind": ["module", None, ["graph"], "Graph"],
     "signature": ["image[", 1, "integer -> int", None],
     "files": [

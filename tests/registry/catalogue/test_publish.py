@@ -55,7 +55,7 @@ def test_the_same_bytes_under_a_name_are_the_same_version(registry, publish):
 def test_the_same_block_under_two_names_is_one_block_with_two_versions(registry, publish):
     one, other = publish("a/x"), publish("b/y")
     assert one.digest == other.digest
-    assert str(one), str(other) == ("a/x@1", "b/y@1")
+    assert (str(one), str(other)) == ("a/x@1", "b/y@1")
     assert registry.verify().blocks == 1
 
 

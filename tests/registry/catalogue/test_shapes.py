@@ -15,8 +15,11 @@ from metaloom_registry import (
     parse_type,
 )
 from metaloom_registry.catalogue import shapes
+from metaloom_registry.types import Dimension
 
-dimensions = st.sampled_from([1, 8, 64, DimensionVariable("n"), DimensionVariable("m")])
+dimensions: st.SearchStrategy[Dimension] = st.sampled_from(
+    [1, 8, 64, DimensionVariable("n"), DimensionVariable("m")]
+)
 leaves = st.one_of(
     st.sampled_from("abc").map(Variable),
     st.sampled_from(["int", "bool", "text"]).map(Constructed),
