@@ -234,9 +234,9 @@ class Hub:
 
         Blocks that were trained on a class of the task are left out.  An interrupt ends the search
         and keeps the best so far.  The run is recorded, and mirrored to MLflow in a process of its
-        own.  The solution predicts on the CPU; `device` is where the search computes, by default
-        CUDA where a task holds tensors and there is one.  Raises InvalidTask, NoSolution, and
-        ParseError for a budget that is none.
+        own.  The solution predicts on the CPU; `device` is where the library's blocks compute
+        meanwhile, by default CUDA where a task holds tensors and there is one.  Raises InvalidTask,
+        NoSolution, and ParseError for a budget that is none.
         """
         seconds = parse_budget(budget)
         clock = Clock(seconds)

@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from metaloom.solving.adapting import adapted_solution as adapted_solution
     from metaloom.solving.applying import applied as applied
     from metaloom.solving.devices import OnDevice as OnDevice
+    from metaloom.solving.devices import at_home as at_home
     from metaloom.solving.devices import choose_device as choose_device
-    from metaloom.solving.devices import solution_on as solution_on
-    from metaloom.solving.devices import task_on as task_on
     from metaloom.solving.records import Work as Work
     from metaloom.solving.records import task_digest as task_digest
     from metaloom.solving.searching import searched as searched
@@ -28,9 +27,8 @@ else:
             "applying": ("applied",),
             "devices": (
                 "OnDevice",
+                "at_home",
                 "choose_device",
-                "solution_on",
-                "task_on",
             ),
             "records": (
                 "Work",

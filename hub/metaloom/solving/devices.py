@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
+from torch import nn
 
-from metaloom_metalearn import Examples, Solution, Task
+from metaloom_metalearn import BatchedValue, Solution, moved
 from metaloom_registry import Digest, Entry, Library, Loaded, NotFound, ParseError, Type
 
 
@@ -35,9 +35,22 @@ def choose_device(wanted: str | torch.device | None = None) -> torch.device:
     return device
 
 
+class Elsewhere(nn.Module):
+    """A block that computes on a device, for callers whose values are on the CPU."""
+
+    def __init__(self, block: nn.Module, device: torch.device) -> None:
+        super().__init__()
+        self.block = block.to(device)
+        self.device = device
+
+    def forward(self, *inputs: BatchedValue) -> BatchedValue:
+        outputs = self.block(*(moved(value, self.device) for value in inputs))
+        return moved(outputs, torch.device("cpu"))
+
+
 @dataclass(frozen=True)
 class OnDevice:
-    """A library whose trained blocks are copied to a device when they are loaded."""
+    """A library whose trained blocks compute on a device; values stay on the CPU."""
 
     inner: Library
     device: torch.device
@@ -47,38 +60,27 @@ class OnDevice:
 
     def load(self, digest: Digest) -> Loaded:
         loaded = self.inner.load(digest)
-        if not isinstance(loaded, torch.nn.Module):
+        if not isinstance(loaded, nn.Module):
             return loaded
-        return copy.deepcopy(loaded).to(self.device)
+        return Elsewhere(copy.deepcopy(loaded), self.device).train(loaded.training)
 
 
-def task_on(task: Task, device: torch.device) -> Task:
-    """The task with its tensors on a device."""
-    query = None if task.query is None else _examples_on(task.query, device)
-    return replace(task, support=_examples_on(task.support, device), query=query)
+def at_home(solution: Solution, library: Library) -> Solution:
+    """The solution over the library itself, with its parts on the CPU."""
+    parts = {
+        reference: replace(part, module=_unwrapped(part.module))
+        for reference, part in solution.parts.items()
+    }
+    return replace(solution, library=library, parts=parts)
 
 
-def solution_on(solution: Solution, device: torch.device, library: Library) -> Solution:
-    """The solution with its support and its parts on a device, over the library."""
-    return replace(
-        solution,
-        library=library,
-        support=None if solution.support is None else _examples_on(solution.support, device),
-        parts={
-            reference: replace(part, module=part.module.to(device))
-            for reference, part in solution.parts.items()
-        },
-    )
-
-
-def _examples_on(examples: Examples, device: torch.device) -> Examples:
-    return Examples(
-        tuple(_on(column, device) for column in examples.inputs), _on(examples.outputs, device)
-    )
-
-
-def _on(value: Any, device: torch.device) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_on(item, device) for item in value)
-    move = getattr(value, "to", None)
-    return value if move is None else move(device)
+def _unwrapped(module: nn.Module) -> nn.Module:
+    """A copy on the CPU with the blocks themselves in place of `Elsewhere`."""
+    module = copy.deepcopy(module).cpu()
+    if isinstance(module, Elsewhere):
+        return module.block
+    for above in list(module.modules()):
+        for name, child in list(above.named_children()):
+            if isinstance(child, Elsewhere):
+                setattr(above, name, child.block)
+    return module

@@ -23,7 +23,8 @@ def searched(
 ) -> Solution:
     """Solve a task; `settings` are those of `metaloom_metalearn.solve`.
 
-    PyTorch is loaded for tasks that hold tensors alone.  The solution predicts on the CPU.
+    The library's blocks compute on the device, all else on the CPU, where the solution predicts.
+    PyTorch is loaded for tasks that hold tensors alone.
     """
     if device is None and not holds_tensors(task):
         return replace(metaloom_metalearn.solve(task, library, **settings), seed=seed)
@@ -34,13 +35,9 @@ def searched(
     if chosen.type == "cpu":
         found = metaloom_metalearn.solve(task, library, generator=generator, **settings)
         return replace(found, seed=seed)
-    found = metaloom_metalearn.solve(
-        solving.task_on(task, chosen),
-        solving.OnDevice(library, chosen),
-        generator=generator,
-        **settings,
-    )
-    return replace(solving.solution_on(found, torch.device("cpu"), library), seed=seed)
+    there = solving.OnDevice(library, chosen)
+    found = metaloom_metalearn.solve(task, there, generator=generator, **settings)
+    return replace(solving.at_home(found, library), seed=seed)
 
 
 def holds_tensors(task: Task) -> bool:
