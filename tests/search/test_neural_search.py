@@ -60,7 +60,7 @@ def solved(noise: float, names: tuple[str, ...]) -> tuple[Solution, Recogniser, 
         digits.lists(50, 8, 8),
         name="sum",
     )
-    return solve(task, blocks, clock=Clock(20.0), searches=[Enumerate()]), recogniser, task
+    return solve(task, blocks, clock=Clock(5.0), searches=[Enumerate()]), recogniser, task
 
 
 def test_the_sum_of_digits_is_found_from_images_and_sums():

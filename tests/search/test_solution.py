@@ -139,7 +139,9 @@ def test_trained_parts_are_saved_as_graphs(tmp_path):
     save_solution(solution, tmp_path)
     assert (tmp_path / "parts" / "0.safetensors").is_file()
     points = torch.randn(50, 8, generator=torch.Generator().manual_seed(1))
-    assert elsewhere(tmp_path, points.tolist(), "tensor") == solution.predict_many(points).tolist()
+    predicted = solution.predict_many(points)
+    assert isinstance(predicted, torch.Tensor)
+    assert elsewhere(tmp_path, points.tolist(), "tensor") == predicted.tolist()
     loaded = load_solution(tmp_path, ALL)
     (reference,) = loaded.parts
     assert loaded.parts[reference].parents == (Digest.of(b"the block it was adapted from"),)
