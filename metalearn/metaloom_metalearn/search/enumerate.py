@@ -22,8 +22,11 @@ from metaloom_metalearn.search.grammar import UNIT, Grammar
 from metaloom_metalearn.search.node import Node, term_of
 from metaloom_metalearn.search.scoring import Scorer
 from metaloom_metalearn.search.trace import Account
-from metaloom_registry import Arrow, Type, is_closed, uncurried
+from metaloom_registry import Arrow, Tensor, Type, is_closed, uncurried
 from metaloom_registry.types import without_domains
+
+CHAIN = 20.0
+"""The most nats of a term that makes a tensor: a chain of trained blocks."""
 
 TELLING = 3
 LITTLE = 3.0
@@ -103,13 +106,15 @@ class Enumeration:
         solution, and when time or memory is; notes which in the account.
         """
         ceiling, counts = self.scorer.ceiling, self.account.counts
+        if isinstance(self.want, Tensor):
+            ceiling = min(ceiling, CHAIN)
         try:
             for self.level in count(1):
                 lowest = (self.level - 0.5) * UNIT
                 if lowest > ceiling:
                     self.account.note(
-                        f"every term below {ceiling:.1f} nats was tried, the cost of the table of "
-                        "the examples itself"
+                        f"every term below {ceiling:.1f} nats was tried; a longer one would "
+                        "explain nothing"
                     )
                     return
                 if self.found is not None and lowest > self.found + self.patience.nats:
