@@ -46,6 +46,7 @@ def measure_episodes(
     seed: int,
     from_scratch: Learner,
     progress: Callable[[int], None],
+    device: str | None = None,
 ) -> tuple[Solution, FewShot]:
     """Solve `episodes` 5-way tasks with the library, and answer the same tasks by its controls.
 
@@ -56,7 +57,7 @@ def measure_episodes(
     source = ArrayEpisodes(digits, ways=5, shots=shots, queries=15)
     tasks = [source.sample(generator) for _ in range(episodes)]
     started = time.monotonic()
-    first = hub.solve(tasks[0], budget=20.0, seed=seed, searches=(FewShotSearch(),))
+    first = hub.solve(tasks[0], budget=20.0, seed=seed, searches=(FewShotSearch(),), device=device)
     solutions = [first]
     for i, task in enumerate(tasks[1:], 1):
         solutions.append(_solved(hub, task, seed + i))

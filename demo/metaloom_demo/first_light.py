@@ -17,6 +17,7 @@ from metaloom_demo.library import character_block, reader_block
 from metaloom_demo.narrator import Narrator
 from metaloom_demo.puzzles import DOUBLED_EVENS, WITH_TOTAL, solve_puzzle
 from metaloom_demo.report import write_report
+from metaloom_demo.scale import FULL, QUICK
 from metaloom_demo.sums import measure_sums
 from metaloom_metalearn import adam, fine_tune
 from metaloom_registry import Reference, Term, references
@@ -36,15 +37,17 @@ def run(
     device: str | None = None,
     as_json: bool = False,
 ) -> Figures:
-    """Run the demo, print what it found, and write the report; figures are for CPU and seed.
+    """Run the demo, print what it found, and write the report.
 
     `home` is the demo's library, by default a folder of its own; blocks that an earlier run
     published from the same recipe are taken from there.  `quick` trains less and asks fewer
-    episodes, to see that everything works.  With `as_json` the figures are the last line printed.
+    episodes, to see that everything works.  `device` is where searches compute.  With `as_json`
+    the figures are the last line printed.
     """
     started = time.monotonic()
     folder = home or FOLDER
     page = out or folder / REPORT
+    scale = QUICK if quick else FULL
     say = Narrator(as_json)
     with ExitStack() as stack:
         hub = stack.enter_context(Hub.open(folder))
@@ -55,20 +58,21 @@ def run(
 
         say.title("a", "Two blocks for the library")
         with say.progress("meta-training an encoder on invented characters") as journal:
-            encoder = character_block(hub, seed, 60 if quick else None, journal)
+            encoder = character_block(hub, seed, scale, journal)
         say.published(encoder)
         with say.progress("training a recogniser on labelled digits") as journal:
-            reader = reader_block(hub, labelled, seed, 200 if quick else None, journal)
+            reader = reader_block(hub, labelled, seed, scale, journal)
         say.published(reader)
 
         rows = []
         few_shot = []
-        scratch = fine_tune(steps=10 if quick else 40, optimiser=adam(0.003))
+        scratch = fine_tune(steps=scale.scratch_steps, optimiser=adam(0.003))
         for shots in (1, 5):
             say.title("b", f"Real digits, 5-way {shots}-shot, none of them seen by the encoder")
-            count = 20 if quick else 300
-            with say.counting("solving episodes", count) as done:
-                solution, row = measure_episodes(hub, rest, shots, count, seed, scratch, done)
+            with say.counting("solving episodes", scale.episodes) as done:
+                solution, row = measure_episodes(
+                    hub, rest, shots, scale.episodes, seed, scratch, done, device
+                )
             say.few_shot(row)
             rows.append(row)
             few_shot.append(hub.publish(f"demo/digits-5w{shots}s", solution))
@@ -77,18 +81,18 @@ def run(
         module = reader.load()
         assert isinstance(module, nn.Module)
         with say.waiting("searching, then training the controls"):
-            adder, sums = measure_sums(hub, module, known, unseen, seed, 50 if quick else 600)
+            adder, sums = measure_sums(hub, module, known, unseen, seed, scale, device)
         say.sums(sums)
         hub.publish("demo/sum-of-digits", adder)
 
         say.title("d", DOUBLED_EVENS.description)
-        first, doubled = solve_puzzle(hub, DOUBLED_EVENS, 20.0, seed)
+        first, doubled = solve_puzzle(hub, DOUBLED_EVENS, scale.puzzle_budget, seed)
         say.puzzle(doubled)
         hub.publish(f"demo/{DOUBLED_EVENS.name}", first)
 
         say.title("e", WITH_TOTAL.description)
         with say.waiting("solving with the library, then without it"):
-            second, total = solve_puzzle(hub, WITH_TOTAL, 5.0 if quick else 15.0, seed, control)
+            second, total = solve_puzzle(hub, WITH_TOTAL, scale.puzzle_budget, seed, control)
         say.puzzle(total)
         last = hub.publish(f"demo/{WITH_TOTAL.name}", second)
 

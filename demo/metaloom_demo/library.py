@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import nn
 
 from metaloom import Block, Hub
+from metaloom_demo.scale import Scale
 from metaloom_heads import prototypes
-from metaloom_metalearn import Journal, LabelledArrays, Plan, Trained
+from metaloom_metalearn import Journal, LabelledArrays, Trained
 from metaloom_registry import Digest, Json
 from metaloom_vision import (
-    ENCODER_PLAN,
-    READER_PLAN,
     character_encoder,
     train_character_encoder,
     train_digit_reader,
@@ -22,7 +20,6 @@ from metaloom_vision import (
 
 ENCODER = "demo/characters"
 READER = "demo/digit"
-CHARACTERS = 8000
 
 _ENCODER_CARD = """\
 An encoder of small drawings, meta-trained on invented characters alone (20-way 1-shot, prototypical
@@ -34,44 +31,34 @@ Reads a handwritten digit: trained on half of the labelled 8x8 digits that sciki
 """
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a block of the demo came about; the same recipe is the same block."""
-
-    what: str
-    seed: int
-    steps: int
-
-    def facts(self, **more: Json) -> dict[str, Json]:
-        return {"recipe": {"what": self.what, "seed": self.seed, "steps": self.steps}, **more}
-
-
-def character_block(hub: Hub, seed: int, steps: int | None, journal: Journal) -> Block:
+def character_block(hub: Hub, seed: int, scale: Scale, journal: Journal) -> Block:
     """The encoder, trained and published unless this library has it from the same recipe."""
-    plan = _plan(ENCODER_PLAN, steps)
-    recipe = Recipe("characters", seed, plan.steps)
 
     def train() -> Trained:
         generator = torch.Generator().manual_seed(seed)
         return train_character_encoder(
-            prototypes, generator, plan, characters=CHARACTERS, journal=journal
+            prototypes, generator, scale.encoder, characters=scale.characters, journal=journal
         )
 
+    recipe: dict[str, Json] = {
+        "seed": seed,
+        "steps": scale.encoder.steps,
+        "characters": scale.characters,
+    }
     signature = f"image[1,8,8] -> vec[{features_of(character_encoder(torch.Generator()))}]"
     return _published(hub, ENCODER, signature, recipe, train, card=_ENCODER_CARD)
 
 
 def reader_block(
-    hub: Hub, labelled: LabelledArrays, seed: int, steps: int | None, journal: Journal
+    hub: Hub, labelled: LabelledArrays, seed: int, scale: Scale, journal: Journal
 ) -> Block:
     """The digit recogniser, trained and published unless this library has it."""
-    plan = _plan(READER_PLAN, steps)
-    recipe = Recipe("digit", seed, plan.steps)
 
     def train() -> Trained:
         generator = torch.Generator().manual_seed(seed)
-        return train_digit_reader(labelled, generator, plan, journal=journal)
+        return train_digit_reader(labelled, generator, scale.reader, journal=journal)
 
+    recipe: dict[str, Json] = {"seed": seed, "steps": scale.reader.steps}
     signature = "image[1,8,8] -> logits[10]"
     return _published(
         hub, READER, signature, recipe, train, seen=labelled.classes, card=_READER_CARD
@@ -84,20 +71,16 @@ def features_of(encoder: nn.Module) -> int:
         return int(encoder(torch.zeros(2, 1, 8, 8)).shape[1])
 
 
-def _plan(plan: Plan, steps: int | None) -> Plan:
-    return plan if steps is None else replace(plan, steps=steps)
-
-
 def _published(
     hub: Hub,
     name: str,
     signature: str,
-    recipe: Recipe,
+    recipe: Mapping[str, Json],
     train: Callable[[], Trained],
     card: str,
     seen: Iterable[Digest] = (),
 ) -> Block:
-    if name in hub and hub[name].facts.get("recipe") == recipe.facts()["recipe"]:
+    if name in hub and hub[name].facts.get("recipe") == recipe:
         return hub[name]
     trained = train()
     if trained.ended != "finished":
@@ -110,5 +93,5 @@ def _published(
         card=card,
         tags=("demo",),
         seen=seen,
-        facts=recipe.facts(training_seconds=round(trained.seconds, 1)),
+        facts={"recipe": recipe},
     )

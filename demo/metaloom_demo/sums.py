@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from metaloom import Hub
 from metaloom.pictures.image import image_uri
 from metaloom_demo.figures import Sum
+from metaloom_demo.scale import Scale
 from metaloom_metalearn import (
     Clock,
     Examples,
@@ -28,7 +29,6 @@ TRAINING_LISTS = 20
 LENGTHS = range(2, 5)
 LONG = 8
 LONG_LISTS = 200
-BUDGET = 20.0
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,12 @@ def measure_sums(
     known: LabelledArrays,
     unseen: LabelledArrays,
     seed: int,
-    steps: int,
+    scale: Scale,
+    device: str | None = None,
 ) -> tuple[Solution, Sum]:
     """Solve the task from lists of `known` images, and measure on long lists of `unseen` ones.
 
-    The controls see the same lists for `steps` steps: a recurrent network on what the same
+    The controls see the same lists for equally many steps: a recurrent network on what the same
     recogniser says, frozen, and one whose encoder begins from scratch.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -75,7 +76,7 @@ def measure_sums(
     long = Lists.drawn(unseen, [LONG] * LONG_LISTS, generator)
     type_ = parse_type("list[image[1,8,8]] -> int")
     task = Task(type_, training.examples(), name="sum-of-digits")
-    solution = hub.solve(task, budget=BUDGET, seed=seed)
+    solution = hub.solve(task, budget=scale.sum_budget, seed=seed, device=device)
     answers = [int(str(a)) for a in solution.predict_many(*long.examples().inputs)]
     errors = [(a - s) ** 2 for a, s in zip(answers, long.sums, strict=True)]
     totals = torch.tensor(training.sums)
@@ -83,7 +84,9 @@ def measure_sums(
 
     def control(encoder: nn.Module, frozen: bool) -> float:
         trainer = recurrent_regressor(encoder, frozen=frozen)
-        fitted = trainer.fit(training.ragged(), totals, generator, steps=steps, clock=Clock(60.0))
+        fitted = trainer.fit(
+            training.ragged(), totals, generator, steps=scale.control_steps, clock=Clock(60.0)
+        )
         return rmse(fitted, long.ragged(), wanted)
 
     scratch = conv4(known.inputs.shape[-1], channels=32, grid=2, generator=generator)
