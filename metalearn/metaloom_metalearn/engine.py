@@ -13,8 +13,8 @@ from typing import Any
 import metaloom_metalearn
 from metaloom_metalearn.evaluate.evaluator import Evaluator
 from metaloom_metalearn.evaluate.limits import Limits
-from metaloom_metalearn.resolver import Resolver
 from metaloom_metalearn.search.examples import hard_value, holds_tensors
+from metaloom_metalearn.search.resolver import Resolver
 from metaloom_metalearn.tasks import Examples, Values
 from metaloom_registry import (
     Constructed,

@@ -12,9 +12,9 @@ from typing import Any
 import metaloom_metalearn
 from metaloom_metalearn.engine import Engine
 from metaloom_metalearn.report import Report, account_rows, notes_of
-from metaloom_metalearn.resolver import Resolver
 from metaloom_metalearn.scores import Score
 from metaloom_metalearn.search.candidate import Part, Scored
+from metaloom_metalearn.search.resolver import Resolver
 from metaloom_metalearn.search.scoring import same
 from metaloom_metalearn.search.trace import Trace
 from metaloom_metalearn.tasks import Examples, Values

@@ -10,7 +10,6 @@ import metaloom_metalearn
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.engine import Engine
 from metaloom_metalearn.journal import Event, Journal, Silence
-from metaloom_metalearn.resolver import Resolver
 from metaloom_metalearn.scores import Score, measure_of, rmse_of_integers, scored, share
 from metaloom_metalearn.search.arm import Arm, Problem
 from metaloom_metalearn.search.candidate import Scored
@@ -18,6 +17,7 @@ from metaloom_metalearn.search.enumerate import Enumerate
 from metaloom_metalearn.search.examples import check_task, holds_tensors
 from metaloom_metalearn.search.misfits import nearest_misfits
 from metaloom_metalearn.search.prior import Prior, Uniform
+from metaloom_metalearn.search.resolver import Resolver
 from metaloom_metalearn.search.trace import Improvement, Trace
 from metaloom_metalearn.solution import Solution
 from metaloom_metalearn.tasks import Task

@@ -7,12 +7,12 @@ from typing import Any
 
 from metaloom_metalearn.evaluate.evaluator import Evaluator
 from metaloom_metalearn.evaluate.limits import Limits
-from metaloom_metalearn.resolver import Resolver
 from metaloom_metalearn.search.application import FAILED
 from metaloom_metalearn.search.arm import Problem
 from metaloom_metalearn.search.candidate import Scored
 from metaloom_metalearn.search.constants import Constants, values_within
 from metaloom_metalearn.search.grammar import Function, Grammar, grammar_of
+from metaloom_metalearn.search.resolver import Resolver
 from metaloom_metalearn.search.scoring import same
 from metaloom_metalearn.search.trace import Account
 from metaloom_metalearn.search.universe import universe_of

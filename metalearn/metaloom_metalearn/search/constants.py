@@ -1,7 +1,7 @@
 """The literals a search may write: small integers, truth values, and what the examples speak of.
 
-A mined literal may not equal a whole input or output of an example, unless every output is that
-value: a program that spells out an example has learned nothing.
+No literal may equal a whole input or output of an example, unless every output is that value: a
+program that spells out an example has learned nothing.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Constants:
 
     `small` are integers of the language itself with their weights.  At most `mined` more of each
     type come from the examples, of magnitude `largest` at most: one more than the largest integer
-    (what a modulus would be), and then the most frequent; the i-th weighs 1 / (2 + i).  With
-    `strict`, small integers too may equal no whole input or output.
+    (what a modulus would be), and then the most frequent; the i-th weighs 1 / (2 + i).  Without
+    `strict`, small integers may equal a whole input or output.
     """
 
     small: tuple[tuple[int, float], ...] = (
@@ -30,7 +30,7 @@ class Constants:
     )  # fmt: skip
     mined: int = 5
     largest: int = 1000
-    strict: bool = False
+    strict: bool = True
 
     def of(
         self,

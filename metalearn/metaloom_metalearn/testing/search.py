@@ -15,10 +15,10 @@ import pytest
 
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.evaluate.evaluator import Evaluator
-from metaloom_metalearn.resolver import Resolver
 from metaloom_metalearn.search.arm import Arm, Problem
 from metaloom_metalearn.search.candidate import Candidate, Scored, Search
 from metaloom_metalearn.search.coding import exception_cost, task_ceiling
+from metaloom_metalearn.search.resolver import Resolver
 from metaloom_metalearn.tasks import Examples, Task
 from metaloom_registry import (
     EvaluationError,
