@@ -156,7 +156,7 @@ def test_features_are_computed_once_for_each_encoder() -> None:
     module.rows = 0
     found = list(FewShot().run(problem(episode(5), held)))
     assert len(found) == 6
-    assert module.rows == 15
+    assert module.rows == 15 + 5 * 15  # the support, then all that is judged: it and 4 noisy copies
 
 
 class Unread(Examples):
@@ -246,9 +246,11 @@ def test_every_example_is_held_out_once_and_judged_by_others_of_every_class() ->
     support = Support(torch.arange(9.0)[:, None], labels, 3)
     folds = folds_of(support, parse_type("vec[1]"))
     assert len(folds) == 2
-    assert sorted(torch.cat([fold.held for fold in folds]).tolist()) == list(range(9))
+    owners = torch.cat([fold.owners for fold in folds])
+    assert owners.bincount().tolist() == [5] * 9  # as it is, and perturbed four times
     for fold in folds:
-        assert not set(fold.held.tolist()) & set(fold.kept.tolist())
+        assert not set(fold.owners.tolist()) & set(fold.kept.tolist())
+        assert torch.equal(fold.column[:9], support.x)
         assert set(labels[fold.kept].tolist()) == {0, 1, 2}
 
 

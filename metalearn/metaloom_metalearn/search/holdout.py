@@ -1,9 +1,10 @@
 """Held-out examples of a support: stratified folds, or small perturbations where a class has one.
 
 Nothing but the support is looked at.  Where every class has two examples or more, each example is
-held out once and judged by the others (stratified cross-validation).  In a one-shot task nothing
-can be held out, so what is judged are perturbations of the examples that keep their type: an image
-is shifted by a pixel in each of four directions and gets noise, a vector gets noise.
+held out once and judged by the others (stratified cross-validation), as it is and perturbed in ways
+that keep its type: an image is shifted by a pixel in each of four directions and gets noise, a
+vector gets noise.  With so few examples the perturbations make the choice steadier.  In a one-shot
+task nothing can be held out, and the perturbations of the examples alone are judged.
 """
 
 from __future__ import annotations
@@ -49,17 +50,18 @@ def folds_of(
     counts = torch.bincount(labels)
     fewest = int(counts[counts > 0].min())
     every = torch.arange(len(labels))
+    shown, owners = perturbed(column, type_, generator)
     if fewest < 2:
-        shown, owners = perturbed(column, type_, generator)
         return [Fold(shown, every, torch.arange(len(owners)), owners)]
+    shown, owners = torch.cat([column, shown]), torch.cat([every, owners])
     order = torch.zeros(len(labels), dtype=torch.int64)
     for label in counts.nonzero():
         mine = (labels == label).nonzero()[:, 0]
         order[mine] = torch.arange(len(mine))
     fold = order % min(fewest, FOLDS)
-    held = [(fold == i).nonzero()[:, 0] for i in range(min(fewest, FOLDS))]
+    held = [(fold[owners] == i).nonzero()[:, 0] for i in range(min(fewest, FOLDS))]
     kept = [(fold != i).nonzero()[:, 0] for i in range(min(fewest, FOLDS))]
-    return [Fold(column, k, h, h) for k, h in zip(kept, held, strict=True)]
+    return [Fold(shown, k, h, owners[h]) for k, h in zip(kept, held, strict=True)]
 
 
 def plain_folds(column: BatchedValue, count: int) -> Sequence[Fold]:
