@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 
 import torch
 from torch import nn
@@ -22,9 +23,9 @@ ENCODER = "demo/characters"
 READER = "demo/digit"
 
 _ENCODER_CARD = """\
-An encoder of small drawings, meta-trained on invented characters alone (20-way 1-shot, prototypical
-networks, Snell et al. 2017). It has never seen a digit or a letter. Four 3x3 convolutions of 32
-channels; the last map keeps 4x4 places.
+An encoder of small drawings, meta-trained as a prototypical network (Snell et al. 2017) on invented
+characters alone: it has never seen a digit or a letter. Four 3x3 convolutions; the last map keeps 4x4
+places. The recipe is `metaloom_vision.train_character_encoder`.
 """
 _READER_CARD = """\
 Reads a handwritten digit: trained on half of the labelled 8x8 digits that scikit-learn brings.
@@ -68,7 +69,7 @@ def reader_block(
 def features_of(encoder: nn.Module) -> int:
     """How many numbers an encoder makes of an 8x8 image."""
     with torch.no_grad():
-        return int(encoder(torch.zeros(2, 1, 8, 8)).shape[1])
+        return int(deepcopy(encoder).eval()(torch.zeros(1, 1, 8, 8)).shape[1])
 
 
 def _published(

@@ -52,7 +52,7 @@ def _taken(values: Values, indices: Sequence[int]) -> Values:
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be solved: a function type, the support to learn from and the query to be judged by.
+    """What is to be solved: a function type, support to learn from and a query to be judged by.
 
     `type` is a function type such as `list[int] -> int` or `image[1,8,8] -> label[5]`.  A solver
     sees `support` alone; `query` is for the final score.  `classes` are the digests of the classes
