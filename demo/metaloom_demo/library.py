@@ -23,9 +23,9 @@ ENCODER = "demo/characters"
 READER = "demo/digit"
 
 _ENCODER_CARD = """\
-An encoder of small drawings, meta-trained as a prototypical network (Snell et al. 2017) on invented
-characters alone: it has never seen a digit or a letter. Four 3x3 convolutions; the last map keeps 4x4
-places. The recipe is `metaloom_vision.train_character_encoder`.
+An encoder of small drawings, meta-trained as a prototypical network (Snell et al. 2017) on
+invented characters alone: it has never seen a digit or a letter. Four 3x3 convolutions; the last
+map keeps 4x4 places. The recipe is `metaloom_vision.train_character_encoder`.
 """
 _READER_CARD = """\
 Reads a handwritten digit: trained on half of the labelled 8x8 digits that scikit-learn brings.
