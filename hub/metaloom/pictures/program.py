@@ -16,6 +16,7 @@ from metaloom_registry import (
     Reference,
     Term,
     Use,
+    print_term,
     spine,
 )
 
@@ -37,7 +38,7 @@ _COLOURS = {
 
 @dataclass(frozen=True)
 class Label:
-    """How a block appears in a picture: its name for people and its kind, which gives the colour."""
+    """How a block appears in a picture: its name, and its kind, which gives the colour."""
 
     text: str
     kind: str
@@ -100,12 +101,7 @@ def _name(term: Term, scope: tuple[str, ...], label: Callable[[Reference], Label
         known = term.index < len(scope)
         return Label(scope[term.index] if known else f"${term.index}", "variable")
     if isinstance(term, Literal):
-        text = (
-            {True: "true", False: "false"}[term.value]
-            if term.value in (True, False) and (isinstance(term.value, bool))
-            else str(term.value)
-        )
-        return Label(text, "literal")
+        return Label(print_term(term), "literal")
     if isinstance(term, Hole):
         return Label(f"? : {term.type}", "hole")
     return Label("apply", "primitive")
