@@ -10,7 +10,7 @@ from torch import nn
 
 from metaloom import Hub, solving
 from metaloom.solving.devices import Elsewhere
-from metaloom_metalearn import Clock, Part, Task, solve
+from metaloom_metalearn import Clock, FewShot, Part, Task, solve
 from metaloom_registry import NotFound, ParseError
 
 from .conftest import encoder
@@ -30,12 +30,15 @@ def test_a_device_is_chosen_or_refused_with_the_remedy() -> None:
 
 def test_a_search_over_blocks_elsewhere_finds_what_it_finds_here(hub: Hub, halves: Task) -> None:
     hub.publish("vision/small", encoder(), "image[1,4,4] -> vec[8]")
-    here = solve(halves, hub.library, clock=Clock(20.0), generator=torch.Generator().manual_seed(0))
-    there = solve(
-        halves,
-        solving.OnDevice(hub.library, CPU),
-        clock=Clock(20.0),
-        generator=torch.Generator().manual_seed(0),
+    here, there = (
+        solve(
+            halves,
+            library,
+            clock=Clock(20.0),
+            searches=(FewShot(),),
+            generator=torch.Generator().manual_seed(0),
+        )
+        for library in (hub.library, solving.OnDevice(hub.library, CPU))
     )
     assert there.term == here.term
     assert str(there.query_score) == str(here.query_score)

@@ -14,7 +14,7 @@ from torch import nn
 
 from metaloom import Hub, solving
 from metaloom.learners import fine_tune, fresh_head, maml
-from metaloom_metalearn import Event, Examples, MemoryJournal, Solution, Task
+from metaloom_metalearn import Event, Examples, FewShot, MemoryJournal, Solution, Task
 from metaloom_registry import (
     Digest,
     InvalidTask,
@@ -157,7 +157,7 @@ def test_a_few_shot_solution_predicts_the_same_in_another_process(
     hub: Hub, home: Path, halves: Task
 ) -> None:
     hub.publish("vision/small", encoder(), "image[1,4,4] -> vec[8]")
-    solution = hub.solve(halves, budget="20s")
+    solution = hub.solve(halves, budget="20s", searches=(FewShot(),))
     block = hub.publish("me/halves", solution)
     assert halves.query is not None
     [images] = halves.query.inputs
@@ -167,7 +167,7 @@ def test_a_few_shot_solution_predicts_the_same_in_another_process(
     theirs, score = _elsewhere(home, images, "me/halves")
     assert theirs == mine.tolist()
     assert score == str(solution.query_score)
-    assert str(block.signature).startswith("examples[image[1,4,4], label[")
+    assert str(block.signature).startswith("examples[image[")
     assert hub.run("me/halves", images[0].tolist()) == int(mine[0])
 
 
@@ -281,6 +281,39 @@ def test_what_cannot_be_adapted_is_said(hub: Hub, halves: Task, sums: Task) -> N
         hub.adapt(program, Examples((images,), torch.tensor([0, 1])))
     with pytest.raises(InvalidTask, match="empty"):
         hub.adapt(program, Examples((images[:0],), torch.tensor([], dtype=torch.int64)))
+    with pytest.raises(InvalidTask, match=r"\[\] is no Task or Examples"):
+        hub.adapt(program, [])  # type: ignore[arg-type]
+    with pytest.raises(InvalidTask, match=r"'sums.jsonl' is no Task; metaloom.read_task"):
+        hub.solve("sums.jsonl")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "said"),
+    [
+        (torch.rand(4, 1, 5, 5), [0, 1, 0, 1], r"\[1, 5, 5\] is no image\[1,4,4\]"),
+        (torch.rand(4, 3, 4, 4), [0, 1, 0, 1], r"\[3, 4, 4\] is no image\[1,4,4\]"),
+        (torch.rand(4, 1, 4, 4), [-1, 0, 1, 1], "counted from 0"),
+        (torch.rand(4, 1, 4, 4), [0.0, 0.5, 1.0, 1.0], "wanted is one integer"),
+        (torch.rand(4, 1, 4, 4), [0, 0, 0, 0], "one class only"),
+    ],
+)
+def test_a_support_that_does_not_fit_is_refused_when_it_is_given(
+    hub: Hub, images: torch.Tensor, labels: list[float], said: str
+) -> None:
+    hub.publish("vision/small", encoder(), "image[1,4,4] -> vec[8]")
+    with pytest.raises(InvalidTask, match=said):
+        hub.adapt(
+            hub["vision/small"] >> hub["heads/prototypes"],
+            Examples((images,), torch.tensor(labels)),
+        )
+
+
+@pytest.mark.parametrize("value", [None, "x"])
+def test_what_is_no_tensor_is_said(hub: Hub, halves: Task, value: object) -> None:
+    hub.publish("vision/small", encoder(), "image[1,4,4] -> vec[8]")
+    fitted = hub.adapt(hub["vision/small"] >> hub["heads/prototypes"], halves)
+    with pytest.raises(InvalidTask, match=rf"{value!r} is no image\[1,4,4\]"):
+        fitted.predict(value)
 
 
 def test_equal_tasks_have_equal_digests() -> None:
