@@ -30,6 +30,7 @@ from metaloom_registry import (
     AlreadyExists,
     BlockName,
     Digest,
+    InvalidTask,
     Json,
     Loaded,
     NoSolution,
@@ -113,7 +114,8 @@ class Hub:
         """A handle on a block or a primitive. Raises InvalidName or NotFound."""
         if isinstance(reference, str):
             short = self.primitives.short_names.get(reference) if "/" not in reference else None
-            reference = short or Reference.parse(reference)
+            digest = reference.startswith("sha256:")  # as `publish` prints it
+            reference = short or Reference.parse(f"@{reference}" if digest else reference)
         primitive = self.vocabulary.primitive(reference)
         if primitive is not None:
             return Block(
@@ -238,6 +240,7 @@ class Hub:
         meanwhile, by default CUDA where a task holds tensors and there is one.  Raises InvalidTask,
         NoSolution, and ParseError for a budget that is none.
         """
+        _require_task(task, metaloom_metalearn.Task)
         seconds = parse_budget(budget)
         clock = Clock(seconds)
         started = time.time()
@@ -279,6 +282,7 @@ class Hub:
         one.  Raises TypeMismatch where the examples are not of the program's types, InvalidTask
         where there is nothing to adapt.
         """
+        _require_task(support, metaloom_metalearn.Task, metaloom_metalearn.Examples)
         solution = solving.adapted_solution(self, program, support, learner, device, seed)
         if not isinstance(support, metaloom_metalearn.Task):
             return solution
@@ -317,9 +321,14 @@ class Hub:
 
     def verify(self, reference: str | Block | None = None) -> Report:
         """Read every byte of one block, or of all, and check it against its digest."""
-        if isinstance(reference, Block):
-            reference = str(reference.exactly)
-        return self.registry.verify(reference)
+        if reference is None:
+            return self.registry.verify()
+        block = reference if isinstance(reference, Block) else self[reference]
+        if block.primitive is not None:
+            raise NotFound(
+                f"{block.reference} is a primitive; its plugin holds it, not the library"
+            )
+        return self.registry.verify(block.exactly)
 
     def sync(self) -> Sent:
         """Send to MLflow what waits in the outbox; what fails stays there and raises nothing."""
@@ -401,9 +410,14 @@ class Hub:
             if signature is not None:
                 raise TypeMismatch("a solution has a type of its own; leave the signature out")
             return solving.solution_drafts(what, self.vocabulary, details, self._origin(what))
+        if not isinstance(what, StoredGraph) and not hasattr(what, "state_dict"):
+            raise TypeMismatch(
+                f"{what!r:.80} cannot be published; give a trained nn.Module with its signature, a "
+                "program or its text, a composition, or a solution"
+            )
         if signature is None:
             raise TypeMismatch(
-                f"a {type(what).__name__} needs a signature to be published, for example "
+                f"the module {type(what).__name__} needs a signature to be published, for example "
                 '"image[1,28,28] -> vec[64]"'
             )
         if isinstance(what, StoredGraph):
@@ -433,11 +447,23 @@ class Hub:
             if part.hub.home != self.home:
                 raise NotFound(f"{part} is of the library {part.hub.home}; publish it here first")
             return part.term
+        if not isinstance(part, Term):
+            raise TypeMismatch(
+                f"{part!r:.80} is no program; give a block, a composition, a term or its text"
+            )
         return self.vocabulary.pin(part)
 
 
 def _type(given: str | Type | None) -> Type | None:
     return parse_type(given) if isinstance(given, str) else given
+
+
+def _require_task(given: object, *wanted: type) -> None:
+    if not isinstance(given, wanted):
+        raise InvalidTask(
+            f"{given!r:.80} is no {' or '.join(one.__name__ for one in wanted)}; "
+            "metaloom.read_task reads a task from a file"
+        )
 
 
 def _require_kind(kind: str | None) -> None:

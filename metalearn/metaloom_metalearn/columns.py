@@ -100,7 +100,7 @@ def _tensor(values: Values | Sequence[Any], type_: Tensor) -> torch.Tensor:
     if not isinstance(values, torch.Tensor):
         if not len(values):
             return torch.zeros((0, *(max(d, 0) for d in shape)), dtype=dtype)
-        parts = [torch.as_tensor(value) for value in values]
+        parts = [_item(value, type_) for value in values]
         odd = next((p for p in parts if p.shape != parts[0].shape), None)
         if odd is not None:
             raise InvalidTask(
@@ -112,6 +112,13 @@ def _tensor(values: Values | Sequence[Any], type_: Tensor) -> torch.Tensor:
     if len(found) != len(shape) or any(w not in (-1, f) for w, f in zip(shape, found, strict=True)):
         raise InvalidTask(f"a value of the shape {list(found)} is no {type_}")
     return values.to(dtype)
+
+
+def _item(value: Any, type_: Tensor) -> torch.Tensor:
+    try:
+        return torch.as_tensor(value)
+    except (RuntimeError, TypeError, ValueError):
+        raise InvalidTask(f"{value!r:.60} is no {type_}; give a tensor or nested lists") from None
 
 
 def _plain(values: Values | Sequence[Any], type_: Constructed) -> torch.Tensor:

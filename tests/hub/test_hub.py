@@ -33,7 +33,13 @@ ADD3 = "(lam (map (lam (add 3 $0)) $0))"
 def test_a_published_program_is_had_by_name_version_alias_and_digest(hub: Hub) -> None:
     block = hub.publish("me/add3", ADD3, license="MIT", card="Adds three.", tags=["numbers"])
     hub.alias("me/add3@1", "best")
-    for reference in ("me/add3", "me/add3@1", "me/add3@best", f"@{block.digest}"):
+    for reference in (
+        "me/add3",
+        "me/add3@1",
+        "me/add3@best",
+        f"@{block.digest}",
+        str(block.digest),
+    ):
         assert hub[reference] == block
         assert reference in hub
     assert str(block) == "me/add3@1 : list[int] -> list[int]"
@@ -93,6 +99,8 @@ def test_a_misfit_says_which_type_was_wanted(hub: Hub) -> None:
         hub["me/add3"] >> hub["heads/prototypes"]
     with pytest.raises(TypeMismatch, match="int"):
         hub["lists/sum"] >> hub["me/add3"]
+    with pytest.raises(TypeMismatch, match="3 is no program; give a block"):
+        hub["lists/sum"] >> 3  # type: ignore[operator]
 
 
 def test_a_block_of_another_library_is_not_composed_silently(hub: Hub, tmp_path: Path) -> None:
@@ -121,8 +129,10 @@ def test_a_trained_module_comes_back_as_a_module_of_ones_own(hub: Hub) -> None:
 
 
 def test_a_module_without_a_signature_is_refused(hub: Hub) -> None:
-    with pytest.raises(TypeMismatch, match="a Sequential needs a signature"):
+    with pytest.raises(TypeMismatch, match="the module Sequential needs a signature"):
         hub.publish("vision/small", encoder())
+    with pytest.raises(TypeMismatch, match=r"3 cannot be published; give a trained nn.Module"):
+        hub.publish("vision/small", 3, "vec[4] -> vec[4]")  # type: ignore[arg-type]
     assert hub.list() == []
 
 

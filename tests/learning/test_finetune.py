@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -10,15 +13,17 @@ from metaloom_metalearn import (
     Clock,
     Diverged,
     Examples,
+    Learner,
     adam,
     fine_tune,
     fresh_head,
+    maml,
     natural_loss,
     sgd,
 )
 from metaloom_metalearn.learners.finetune import FineTune, FreshHead
 from metaloom_metalearn.testing.learner import LearnerSuite, small_network
-from metaloom_registry import InvalidTask
+from metaloom_registry import InvalidTask, ParseError
 
 
 class TestFineTuning(LearnerSuite):
@@ -101,6 +106,21 @@ def test_a_rate_that_is_too_high_is_named() -> None:
     support = Examples((torch.full((1, 1), 1e3),), (3.0,))
     with pytest.raises(Diverged, match="lower the learning rate"):
         fine_tune(steps=100, optimiser=sgd(10.0))(nn.Linear(1, 1), support, seeded(0))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: fine_tune(steps=-1),
+        lambda: fresh_head(2, steps=-1),
+        lambda: maml(steps=-1, lr=0.1),
+        lambda: maml(steps=1, lr=-0.1),
+        lambda: maml(steps=1, lr=math.nan),
+    ],
+)
+def test_steps_and_rates_that_are_none_are_refused(make: Callable[[], Learner]) -> None:
+    with pytest.raises(ParseError, match=r"is not a (number of steps|learning rate)"):
+        make()
 
 
 def test_a_fresh_head_goes_on_vectors_only() -> None:

@@ -19,11 +19,20 @@ def learner_named(name: str, settings: Sequence[str]) -> Learner:
     """
     make = cast(Any, discover("metaloom.learners").load(name))
     given = dict(map(_setting, settings))
-    known = inspect.signature(make).parameters
-    for setting in given:
+    known = {
+        parameter.name: parameter
+        for parameter in inspect.signature(make).parameters.values()
+        if _kinds(parameter) <= _PLAIN.keys()  # the others, such as a loss, are given from Python
+    }
+    for setting, value in given.items():
         if setting not in known:
             raise ParseError(
                 f"the learner {name} has no setting {setting!r}; it has {', '.join(known)}"
+            )
+        kinds = _kinds(known[setting])
+        if kinds and type(value) not in {one for kind in kinds for one in _PLAIN[kind]}:
+            raise ParseError(
+                f"the learner {name} takes as {setting} {' or '.join(sorted(kinds))}, not {value!r}"
             )
     needed = [p.name for p in known.values() if p.default is p.empty and p.name not in given]
     if needed:
@@ -35,6 +44,25 @@ def learner_named(name: str, settings: Sequence[str]) -> Learner:
         return cast("Learner", make(**given))
     except (TypeError, ValueError) as error:
         raise ParseError(f"the learner {name} does not take these settings: {error}") from None
+
+
+_PLAIN = {
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "str": (str,),
+    "None": (type(None),),
+}
+"""What the command line can say, by the names that annotations give it."""
+
+
+def _kinds(parameter: inspect.Parameter) -> set[str]:
+    """The names of the types in an annotation; none where there is no annotation."""
+    annotation = parameter.annotation
+    if annotation is parameter.empty:
+        return set()
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return {part.strip() for part in text.split("|")}
 
 
 def _setting(text: str) -> tuple[str, Any]:

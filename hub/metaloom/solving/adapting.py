@@ -149,11 +149,13 @@ def fit(
     given, _ = uncurried(type_)
     inner = taught(type_)
     holds, own = inner is not None, inner or type_
+    if holds:
+        _require_shapes(given[0], examples)
     if learner is None:
         if not holds:
             raise InvalidTask(
                 f"a program of type {type_} takes no examples, so without a learner nothing is "
-                "adapted; give one, for example learner=finetune()"
+                "adapted; give one, for example learner=fine_tune()"
             )
         return Fitted(term, type_, own, {})
     _require_gradient(own)
@@ -201,6 +203,27 @@ def _require_examples(examples: Examples) -> None:
             raise InvalidTask(f"argument {i + 1} of the support holds NaN or infinity; mend it")
 
 
+def _require_shapes(held: Type, examples: Examples) -> None:
+    """Raises InvalidTask where a tensor of the examples is not of the type that is held."""
+    assert isinstance(held, Constructed)
+    for column, type_ in zip((*examples.inputs, examples.outputs), held.arguments, strict=True):
+        if isinstance(type_, Tensor):
+            to_batch(column, type_)
+
+
+def _classes(labels: Values) -> int:
+    """How many classes the labels count. Raises InvalidTask where they are no labels."""
+    found = torch.as_tensor(labels)
+    if found.is_floating_point() or found.dim() != 1 or int(found.min()) < 0:
+        raise InvalidTask(
+            f"the labels of the support are {found.dtype}{list(found.shape)}, the least of them "
+            f"{found.min().item()}; wanted is one integer for each example, counted from 0"
+        )
+    if len(torch.unique(found)) < 2:
+        raise InvalidTask("the support shows one class only; a classifier needs at least two")
+    return 1 + int(found.max())
+
+
 def _for_examples(type_: Type, support: Task | Examples) -> Type:
     """The type with its variables filled by what the examples say."""
     substitution = Substitution()
@@ -216,8 +239,7 @@ def _for_examples(type_: Type, support: Task | Examples) -> Type:
         else:
             _one_argument(len(support.inputs), type_)
             if isinstance(outputs, Tensor) and outputs.kind == "label":
-                classes = 1 + int(torch.as_tensor(support.outputs).max())
-                unify(Tensor("label", (classes,)), outputs, substitution)
+                unify(Tensor("label", (_classes(support.outputs),)), outputs, substitution)
         return substitution.resolve(type_)
     if isinstance(support, Task):
         if len(support.given) != len(arguments):

@@ -18,6 +18,7 @@ from metaloom_metalearn.learners.learner import (
     every,
     natural_loss,
     require_finite,
+    require_settings,
 )
 from metaloom_metalearn.learners.optimisers import Optimiser, adam
 from metaloom_metalearn.tasks import Examples
@@ -34,6 +35,9 @@ class FineTune:
     loss: Loss = natural_loss
     chosen: Choice = every
     clock: Clock | None = None
+
+    def __post_init__(self) -> None:
+        require_settings(self.steps)
 
     def __call__(self, model: nn.Module, support: Examples, generator: torch.Generator) -> Adapted:
         copy = deepcopy(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -11,11 +12,19 @@ from torch import Tensor, nn
 
 from metaloom_metalearn.episodes import Episodes
 from metaloom_metalearn.tasks import Examples, Values
-from metaloom_registry import MetaloomError
+from metaloom_registry import MetaloomError, ParseError
 
 
 class Diverged(MetaloomError):
     """A learner whose loss is no longer a number; the message says where, and what to try."""
+
+
+def require_settings(steps: int, lr: float = 0.0) -> None:
+    """Raises ParseError for a count of steps or a learning rate that is none."""
+    if steps < 0:
+        raise ParseError(f"{steps} is not a number of steps; give 0 or more")
+    if not 0 <= lr < math.inf:
+        raise ParseError(f"{lr} is not a learning rate; give a number above 0, such as 0.1")
 
 
 class Learner(Protocol):

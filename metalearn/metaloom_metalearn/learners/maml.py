@@ -26,6 +26,7 @@ from metaloom_metalearn.learners.learner import (
     natural_loss,
     parameters_of,
     require_finite,
+    require_settings,
 )
 from metaloom_metalearn.tasks import Examples
 
@@ -55,6 +56,9 @@ class MAML:
     loss: Loss = natural_loss
     inner: Choice = every
     chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        require_settings(self.steps, self.lr)
 
     def __call__(self, model: nn.Module, support: Examples, generator: torch.Generator) -> Adapted:
         """Adapt a copy of the model to the support."""
