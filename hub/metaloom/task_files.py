@@ -110,6 +110,11 @@ def _from_csv(path: Path, type_: Type | None) -> Task:
         raise InvalidTask(
             f"{path.name} needs a line of names, with the output last, and a line for each example"
         )
+    if not any(isinstance(_cell(cell), str) for cell in rows[0]):
+        raise InvalidTask(
+            f"line 1 of {path.name} holds values where the names of the columns are wanted; put a "
+            "line of names before it, such as a,b,sum"
+        )
     lines = [""]
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(rows[0]):

@@ -61,6 +61,7 @@ BAD = {
     "b.json": ("{", "is not JSON"),
     "c.json": ('[[1, 2], [1, "x"]]', "line 2 of c.json"),
     "a.csv": ("only\n1\n", "needs a line of names"),
+    "c.csv": ("1,2,3\n4,5,9\n", "line 1 of c.csv holds values where the names"),
     "b.csv": ("a,b\n1,2,3\n", "line 2 of b.csv has 3 cells"),
     "a.jsonl": ("", "has no example"),
     "b.jsonl": ('{"i": 1, "o": NaN}', "NaN"),

@@ -51,9 +51,11 @@ def read_npz(path: str | Path, dataset: str | None = None) -> LabelledArrays:
 
 def _load(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     try:
+        if path.is_file() and not zipfile.is_zipfile(path):  # numpy would speak of pickles
+            raise InvalidTask(
+                f"{path.name} is no NPZ file that can be read; numpy.savez writes one"
+            )
         with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise InvalidTask(f"{path.name} holds one array; save images and labels with savez")
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise NotFound(f"there is no file {path}") from None
