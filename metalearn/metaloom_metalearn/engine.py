@@ -63,16 +63,28 @@ class Engine:
             self._function = Evaluator(self.resolver, self.limits).compile(self.term)
         return self._function
 
+    def reason(self, row: Sequence[Any]) -> str:
+        """Why there is no value for one input an argument; empty where the engine cannot tell."""
+        if self._module is None:
+            try:
+                self._applied(row)
+            except EvaluationError as error:
+                return str(error)
+        return ""
+
     def _one(self, row: Sequence[Any]) -> Any:
+        try:
+            return self._applied(row)
+        except EvaluationError:
+            return None
+
+    def _applied(self, row: Sequence[Any]) -> Any:
         given, want = uncurried(self.type)
         inputs = [
             hard_value(value, type_, f"input {i + 1}")
             for i, (value, type_) in enumerate(zip(row, given, strict=True))
         ]
-        try:
-            output = self.function()(*inputs)
-        except EvaluationError:
-            return None
+        output = self.function()(*inputs)
         return _unwrapped(output) if holds_tensors(want) else output
 
     def _batched(self) -> bool:

@@ -79,8 +79,9 @@ class Solution:
         columns += [(value,) for value in inputs[len(types) :]]
         output = self.predict_many(*columns)[0]
         if output is None:
+            reason = self._engine.reason(inputs)
             raise EvaluationError(
-                f"{self.name} has no value on this input; `print(solution.source)` shows why"
+                f"{self.name} has no value on this input{': ' if reason else ''}{reason}"
             )
         return output
 

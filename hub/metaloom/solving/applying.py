@@ -57,9 +57,13 @@ def applied(hub: Hub, block: Block, inputs: Sequence[Any]) -> Any:
     pairs = zip(inputs, uncurried(type_)[0], strict=True)
     values = [_value(v, t, i) for i, (v, t) in enumerate(pairs)]
     same = solution.type == solution.term_type
-    return replace(solution, type=type_, term_type=type_ if same else solution.term_type).predict(
-        *values
+    called = replace(
+        solution,
+        name=str(block.reference),
+        type=type_,
+        term_type=type_ if same else solution.term_type,
     )
+    return called.predict(*values)
 
 
 def _for_inputs(type_: Type, inputs: Sequence[Any]) -> Type:
