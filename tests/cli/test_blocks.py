@@ -58,6 +58,7 @@ def test_the_primitives_are_listed_when_asked_for(metaloom: Command) -> None:
     names = [b["reference"] for b in metaloom("list", "--kind", "primitive", "--json").json]
     assert "lists/map@1" in names
     assert names == sorted(names)
+    assert "--kind primitive lists them" in metaloom("list", "lists").out
 
 
 def test_every_version_of_a_name_is_listed(metaloom: Command, add3: str) -> None:
@@ -108,7 +109,8 @@ def test_verify_finds_a_flipped_bit(metaloom: Command, add3: str, home: Path) ->
     damaged.write_bytes(bytes(data))
     done = metaloom("verify")
     assert done.code == 1
-    assert "damaged" in done.out
+    assert "damaged me/add3@1: " in done.out
+    assert metaloom("verify", "--json").json["problems"][0]["name"] == "me/add3@1"
     assert metaloom("show", "me/add3").code == 1
 
 

@@ -49,6 +49,12 @@ BAD = {
     "an alias of a digest": (["alias", "map", "best"], "is a primitive"),
     "a wrong alias": (["alias", "me/add3@1", "3"], "'3' is not an alias"),
     "lineage of nothing": (["lineage"], "name a block"),
+    "verifying a primitive": (["verify", "map"], "lists/map@1 is a primitive; its plugin holds it"),
+    "no program at all": (["publish", "me/x", ""], "'' is not a block's name"),
+    "an input without a value": (
+        ["run", "me/add3", f"[{2**63 - 1}]"],
+        "me/add3@1 has no value on this input: 3 + 9223372036854775807 overflows 64 bits",
+    ),
 }
 
 
@@ -62,6 +68,14 @@ def test_bad_input_is_one_line_with_the_remedy(metaloom: Command, add3: str, cas
     assert len(done.err.splitlines()) == 1
     assert done.out == ""
     assert [b["reference"] for b in metaloom("list", "--json").json] == ["me/add3@1"]
+
+
+def test_help_shows_types_whole(metaloom: Command) -> None:
+    assert "list[int] -> int" in metaloom("solve", "--help").out
+    assert "list[int] -> int" in metaloom("adapt", "--help").out
+    shown = metaloom("search", "--help").out
+    assert '--takes "list[int]"' in shown
+    assert '--gives "vec[n]"' in shown
 
 
 def test_a_mistake_in_the_command_line_exits_with_two(metaloom: Command) -> None:

@@ -10,6 +10,7 @@ import metaloom
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import show, show_json
 from metaloom.cli.progress import waiting
+from metaloom_registry import Reference
 
 
 def alias(
@@ -52,6 +53,9 @@ def verify(
     """
     with metaloom.Hub.open(home) as hub, waiting("reading every byte"):
         report = hub.verify(reference)
+        called = {
+            p.block: str(hub.vocabulary.label(Reference(None, p.block))) for p in report.problems
+        }
     if as_json:
         show_json(
             {
@@ -59,14 +63,15 @@ def verify(
                 "files": report.files,
                 "bytes": report.size,
                 "problems": [
-                    {"block": str(p.block), "problem": p.message} for p in report.problems
+                    {"block": str(p.block), "name": called[p.block], "problem": p.message}
+                    for p in report.problems
                 ],
             }
         )
     else:
-        show(f"{report.blocks} blocks, {report.files} files, {report.size:,} bytes read")
+        show(f"read {report.size:,} bytes: blocks {report.blocks}, files {report.files}")
         for problem in report.problems:
-            show(f"damaged {problem.block}: {problem.message}")
+            show(f"damaged {called[problem.block]}: {problem.message}")
         if report.sound:
             show("all as published")
     if not report.sound:

@@ -36,8 +36,8 @@ def search(
     [bold]Examples[/bold]
 
       metaloom search digits
-      metaloom search --takes "image[1,8,8]" --gives "vec[n]"
-      metaloom search --takes "list[int]" --kind program
+      metaloom search --takes "image[1,8,8]" --gives "vec\\[n]"
+      metaloom search --takes "list\\[int]" --kind program
     """
     with metaloom.Hub.open(home) as hub:
         found = hub.search(

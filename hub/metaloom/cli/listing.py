@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from metaloom.blocks import Block
+    from metaloom.hub import Hub
 
 
 def list_blocks(
@@ -32,12 +33,13 @@ def list_blocks(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the blocks of the library, newest version of each, and the plugins' primitives.
+    """List the blocks of the library, newest version of each; or the plugins' primitives.
 
     [bold]Examples[/bold]
 
       metaloom list
       metaloom list vision --kind graph
+      metaloom list lists --kind primitive
       metaloom list --versions vision/conv4
     """
     with metaloom.Hub.open(home) as hub:
@@ -50,11 +52,21 @@ def list_blocks(
             show_json([describe(block) for block in found])
             return
         if not found:
-            show("nothing here; `metaloom demo` fills a library, `metaloom publish` adds a block")
+            show(_nothing(hub, namespace, kind))
             return
         show(block_table(found))
         if len(found) == limit:
             show(f"the first {limit}; --limit shows more")
+
+
+def _nothing(hub: Hub, namespace: str | None, kind: str | None) -> str:
+    """What to do where a list is empty."""
+    place = "" if namespace is None else f" in the namespace {namespace}"
+    if kind != "primitive" and namespace is not None and hub.list(namespace, kind="primitive"):
+        return f"no blocks{place}, but primitives; --kind primitive lists them"
+    if kind is not None or (namespace is not None and hub.list(limit=1)):
+        return f"no {kind or 'block'}{place}; `metaloom list` shows what there is"
+    return "nothing here; `metaloom demo` fills a library, `metaloom publish` adds a block"
 
 
 def block_table(blocks: Sequence[Block]) -> Table:

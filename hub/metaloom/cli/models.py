@@ -24,7 +24,7 @@ TypeOption = Annotated[
     str | None,
     typer.Option(
         "--type",
-        help="The type of the task, as 'list[int] -> int'; else it is read off the examples.",
+        help="The type of the task, as 'list\\[int] -> int'; else it is read off the examples.",
         metavar="TYPE",
     ),
 ]

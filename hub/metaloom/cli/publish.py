@@ -84,7 +84,7 @@ def publish(
 def _given(what: str, hub: Hub) -> Term | str | StoredGraph | Solution:
     """The program, solution or graph that was named; a text in parentheses is a program itself."""
     path = Path(what)
-    if what.lstrip().startswith("("):
+    if what.lstrip().startswith("(") or not what.strip():
         return what
     if (path / SOLUTION_FILE).is_file():
         return metaloom_metalearn.load_solution(path, hub.library)
