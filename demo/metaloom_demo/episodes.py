@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -114,28 +113,10 @@ def _controls(episodes: Episodes, seed: int, from_scratch: Learner) -> dict[str,
         "random": with_head(random, prototypes),
         "scratch": with_learner(fresh, from_scratch, generator),
     }
-    with _one_thread():
-        return {
-            name: 100 * (method(episodes) == episodes.query_y).double().mean(1)
-            for name, method in methods.items()
-        }
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Networks on a handful of 8x8 images are faster on one thread than on several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _chosen(hub: Hub, solution: Solution) -> str:
-    """The blocks and the head a solution is made of, without what all of them have."""
-    names = [hub[reference].name for reference in solution.blocks]
-    return " ▸ ".join(n for n in reversed(names) if n not in ("embed", "argmax"))
+    return {
+        name: 100 * (method(episodes) == episodes.query_y).double().mean(1)
+        for name, method in methods.items()
+    }
 
 
 def _estimate(interval: Interval) -> Estimate:

@@ -21,6 +21,12 @@ def test_integers_that_the_examples_speak_of_are_mined():
     assert {7, 40, 99, 100} <= literals(examples, [list_of(INT)], list_of(INT))
 
 
+def test_nothing_is_written_beyond_the_largest_integer():
+    largest = (1 << 63) - 1
+    found = literals([(((largest, 3),), (3,)), (((5, 4),), (4,))], [list_of(INT)], list_of(INT))
+    assert all(value <= largest for value in found)
+
+
 def test_no_mined_literal_is_a_whole_input_or_output():
     examples = [((17,), 34), ((18,), 36), ((21,), 42)]
     found = literals(examples, [INT], INT)

@@ -112,10 +112,11 @@ def _counted(
 
 
 def _beyond(counted: Counter[Literal], type_: Type) -> list[Literal]:
-    """One more than the largest integer of the examples."""
+    """One more than the largest integer of the examples, where 64 bits hold it."""
     if type_ != INT or not counted:
         return []
-    return [Literal(1 + max(int(literal.value) for literal in counted))]
+    beyond = 1 + max(int(literal.value) for literal in counted)
+    return [Literal(beyond)] if beyond < 1 << 63 else []
 
 
 def values_within(value: Any, held: Type, wanted: Type) -> Iterator[Any]:
