@@ -119,6 +119,12 @@ def _controls(episodes: Episodes, seed: int, from_scratch: Learner) -> dict[str,
     }
 
 
+def _chosen(hub: Hub, solution: Solution) -> str:
+    """The blocks and the head a solution is made of, without what all of them have."""
+    names = [hub[reference].name for reference in solution.blocks]
+    return " ▸ ".join(n for n in reversed(names) if n not in ("embed", "argmax"))
+
+
 def _estimate(interval: Interval) -> Estimate:
     return Estimate(interval.mean, interval.low, interval.high)
 
