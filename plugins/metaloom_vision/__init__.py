@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from metaloom_vision.encoders import classifier as classifier
     from metaloom_vision.encoders import conv4 as conv4
     from metaloom_vision.handwriting import digits as digits
-    from metaloom_vision.recipes import CHARACTER_FEATURES as CHARACTER_FEATURES
     from metaloom_vision.recipes import ENCODER_PLAN as ENCODER_PLAN
     from metaloom_vision.recipes import READER_PLAN as READER_PLAN
     from metaloom_vision.recipes import character_encoder as character_encoder
@@ -35,7 +34,6 @@ else:
             ),
             "handwriting": ("digits",),
             "recipes": (
-                "CHARACTER_FEATURES",
                 "ENCODER_PLAN",
                 "READER_PLAN",
                 "character_encoder",

@@ -27,9 +27,6 @@ from metaloom_vision.strokes import Style, invented_characters
 UNSTEADY = Style(jitter=0.03, warp=0.05, turn=0.2, lean=0.3, stretch=0.3, ink=(0.29, 0.09))
 """A hand so unsteady that an encoder which knows its characters knows those of other hands."""
 
-CHARACTER_FEATURES = 768
-"""n of the vec[n] that the character encoder makes of an 8x8 image."""
-
 ENCODER_PLAN = Plan(1500, batch=1, optimiser=adam(0.002), average=0.99)
 READER_PLAN = Plan(600, batch=64, optimiser=adam(0.003), average=0.98)
 

@@ -151,7 +151,8 @@ def _waves(places: Tensor, generator: torch.Generator) -> Tensor:
     phases = 2 * math.pi * torch.rand(count, 1, _WAVES, generator=generator)
     heights = torch.randn(count, _WAVES, 2, generator=generator) * (2 / _WAVES) ** 0.5
     flat = places.flatten(1, -2)
-    return ((flat @ directions + phases).sin() @ heights).reshape(places.shape)
+    field: Tensor = (flat @ directions + phases).sin() @ heights
+    return field.reshape(places.shape)
 
 
 def _spline(controls: int) -> Tensor:
