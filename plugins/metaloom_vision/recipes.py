@@ -27,16 +27,16 @@ from metaloom_vision.strokes import Style, invented_characters
 UNSTEADY = Style(jitter=0.03, warp=0.05, turn=0.2, lean=0.3, stretch=0.3, ink=(0.29, 0.09))
 """A hand so unsteady that an encoder which knows its characters knows those of other hands."""
 
-ENCODER_PLAN = Plan(1500, batch=1, optimiser=adam(0.002), average=0.99)
+ENCODER_PLAN = Plan(2500, batch=1, optimiser=adam(0.002), average=0.99)
 READER_PLAN = Plan(600, batch=64, optimiser=adam(0.003), average=0.98)
 
 
 def character_encoder(generator: torch.Generator, size: int = 8) -> nn.Sequential:
-    """An untrained encoder of small characters: image[1,8,8] -> vec[768].
+    """An untrained encoder of small characters: image[1,8,8] -> vec[1024].
 
     Its last map keeps 4x4 places: at 8x8 pixels, where a stroke is matters as much as its shape.
     """
-    return conv4(size, channels=48, grid=4, generator=generator)
+    return conv4(size, channels=64, grid=4, generator=generator)
 
 
 def train_character_encoder(
@@ -51,7 +51,7 @@ def train_character_encoder(
     """Meta-train an encoder on invented characters alone, 30-way 1-shot, for `head`.
 
     With `metaloom_heads.prototypes`, seen classes are those of `invented_characters`: no alphabet
-    and no digit.  About half a minute on two cores.
+    and no digit.  About a minute on two cores.
     """
     data = invented_characters(characters, 10, generator, size, UNSTEADY)
     return meta_train(
