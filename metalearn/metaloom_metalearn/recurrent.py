@@ -7,8 +7,6 @@ end.  For a fair comparison give both the same steps and the same clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -17,6 +15,7 @@ from torch import Tensor, nn
 
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.features import applied, evaluating
+from metaloom_metalearn.randomness import seeded
 from metaloom_metalearn.values import Ragged
 
 
@@ -123,12 +122,3 @@ def rmse(model: nn.Module, lists: Ragged, totals: Tensor) -> float:
     with torch.no_grad(), evaluating(model):
         found = model(lists)
     return float((found - totals.to(found)).square().mean().sqrt())
-
-
-@contextmanager
-def seeded(generator: torch.Generator) -> Iterator[None]:
-    """Fresh parameters, and all that torch draws by itself, come from `generator` for a while."""
-    seed = int(torch.randint(1 << 62, (), generator=generator))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -23,6 +22,7 @@ from metaloom_metalearn.learners.learner import (
 )
 from metaloom_metalearn.learners.optimisers import Optimiser, adam
 from metaloom_metalearn.learners.schedules import Schedule, cosine
+from metaloom_metalearn.randomness import seeded
 from metaloom_metalearn.sources.arrays import LabelledArrays
 from metaloom_metalearn.tasks import TaskSource
 
@@ -92,7 +92,7 @@ def meta_train(
             _accuracy(found.outputs, episodes.query_y),
         )
 
-    with _seeded(generator):
+    with seeded(generator):
         return training.run(step)
 
 
@@ -131,7 +131,7 @@ def train_classifier(
             _accuracy(output.detach(), y),
         )
 
-    with _seeded(generator):
+    with seeded(generator):
         return training.run(step)
 
 
@@ -233,11 +233,3 @@ def _batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tens
     """Batches of places below `count`, epoch after epoch; the last of an epoch may be smaller."""
     while True:
         yield from torch.split(torch.randperm(count, generator=generator), size)
-
-
-@contextmanager
-def _seeded(generator: torch.Generator) -> Iterator[None]:
-    """Torch's own randomness (dropout) follows `generator` inside, and is as it was after."""
-    with torch.random.fork_rng():
-        torch.manual_seed(int(torch.randint(1 << 62, (), generator=generator)))
-        yield

@@ -19,7 +19,7 @@ from torch import nn
 
 from metaloom_metalearn.columns import to_batch
 from metaloom_metalearn.features import Features, evaluating
-from metaloom_metalearn.recurrent import seeded
+from metaloom_metalearn.randomness import seeded
 from metaloom_metalearn.search.arm import Problem
 from metaloom_metalearn.search.candidate import Candidate, Part, Scored
 from metaloom_metalearn.search.contestants import (
