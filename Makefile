@@ -5,6 +5,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SOURCES := conftest.py docs hub metalearn plugins registry tests
 
 .DEFAULT_GOAL := help
@@ -52,11 +53,14 @@ check-dockerfile: $(INSTALLED)
 	$(BIN)/hadolint Dockerfile
 
 # `python -m venv` keeps a .venv that is there; pip then changes only what the pins ask for.
+# learn2learn compiles on Python 3.11 and newer only where Cython writes its C anew, and asks for
+# packages that the parts we use do without.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; old = sys.version_info < (3, 11); \
 	sys.exit("Metaloom needs Python 3.11 or newer, and %s is %s; choose another: make PYTHON=python3.12" \
 	% ("$(PYTHON)", sys.version.split()[0]) if old else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[dev]'
+	$(PIP) 'pip>=24'
+	$(PIP) --editable '.[dev]'
+	$(PIP) --no-build-isolation --no-deps learn2learn --config-settings='--global-option=build_ext'
 	@touch $(INSTALLED)
