@@ -24,6 +24,7 @@ PACKAGES = {
     "metaloom_lists": "plugins",
     "metaloom_metalearn": "metalearn",
     "metaloom_registry": "registry",
+    "metaloom_text": "plugins",
     "metaloom_vision": "plugins",
 }
 
