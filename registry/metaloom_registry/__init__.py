@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from metaloom_registry.deferred import Deferred as Deferred
     from metaloom_registry.digest import Digest as Digest
     from metaloom_registry.errors import AlreadyExists as AlreadyExists
+    from metaloom_registry.errors import BadSeal as BadSeal
     from metaloom_registry.errors import Corrupt as Corrupt
     from metaloom_registry.errors import EvaluationError as EvaluationError
     from metaloom_registry.errors import InvalidName as InvalidName
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from metaloom_registry.errors import Refused as Refused
     from metaloom_registry.errors import StorageError as StorageError
     from metaloom_registry.errors import TypeMismatch as TypeMismatch
+    from metaloom_registry.errors import WrongFact as WrongFact
     from metaloom_registry.graph import Budget as Budget
     from metaloom_registry.graph import ExportedGraph as ExportedGraph
     from metaloom_registry.graph import GraphModule as GraphModule
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     from metaloom_registry.graph import validate_graph as validate_graph
     from metaloom_registry.inference import check as check
     from metaloom_registry.inference import infer as infer
+    from metaloom_registry.keys import PublicKey as PublicKey
+    from metaloom_registry.keys import SecretKey as SecretKey
     from metaloom_registry.lazy import lazy_names as lazy_names
     from metaloom_registry.library import Entry as Entry
     from metaloom_registry.library import Library as Library
@@ -71,6 +75,9 @@ if TYPE_CHECKING:
     from metaloom_registry.plugins import load_primitives as load_primitives
     from metaloom_registry.primitives import Primitive as Primitive
     from metaloom_registry.primitives import PrimitiveTable as PrimitiveTable
+    from metaloom_registry.seals import Seal as Seal
+    from metaloom_registry.seals import read_seals as read_seals
+    from metaloom_registry.seals import write_seals as write_seals
     from metaloom_registry.sexpr import parse_term as parse_term
     from metaloom_registry.sexpr import print_term as print_term
     from metaloom_registry.sexpr import term_from_json as term_from_json
@@ -101,6 +108,9 @@ if TYPE_CHECKING:
     from metaloom_registry.terms import spine as spine
     from metaloom_registry.terms import substituted as substituted
     from metaloom_registry.terms import subterms as subterms
+    from metaloom_registry.trust import Standing as Standing
+    from metaloom_registry.trust import Trusted as Trusted
+    from metaloom_registry.trust import TrustList as TrustList
     from metaloom_registry.types import BOOL as BOOL
     from metaloom_registry.types import CONSTRUCTORS as CONSTRUCTORS
     from metaloom_registry.types import FLOAT as FLOAT
@@ -158,6 +168,7 @@ else:
             "digest": ("Digest",),
             "errors": (
                 "AlreadyExists",
+                "BadSeal",
                 "Corrupt",
                 "EvaluationError",
                 "InvalidName",
@@ -171,6 +182,7 @@ else:
                 "Refused",
                 "StorageError",
                 "TypeMismatch",
+                "WrongFact",
             ),
             "graph": (
                 "Budget",
@@ -185,6 +197,10 @@ else:
             "inference": (
                 "check",
                 "infer",
+            ),
+            "keys": (
+                "PublicKey",
+                "SecretKey",
             ),
             "lazy": ("lazy_names",),
             "library": (
@@ -220,6 +236,11 @@ else:
             "primitives": (
                 "Primitive",
                 "PrimitiveTable",
+            ),
+            "seals": (
+                "Seal",
+                "read_seals",
+                "write_seals",
             ),
             "sexpr": (
                 "parse_term",
@@ -258,6 +279,11 @@ else:
                 "spine",
                 "substituted",
                 "subterms",
+            ),
+            "trust": (
+                "Standing",
+                "TrustList",
+                "Trusted",
             ),
             "types": (
                 "Arrow",

@@ -39,6 +39,14 @@ class Refused(MetaloomError):
     """A block or a graph that breaks the rules of the format, and so is not loaded."""
 
 
+class BadSeal(MetaloomError):
+    """A signature by a key that does not hold for the block it stands beside."""
+
+
+class WrongFact(MetaloomError):
+    """A fact in a manifest that is not what the block's files give when it is measured again."""
+
+
 class EvaluationError(MetaloomError):
     """A program that has no value on this input: an overflow, an empty list, a spent budget."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from metaloom_registry.canonical import Json
-from metaloom_registry.catalogue import publishing, tables, versions
+from metaloom_registry.catalogue import publishing, sealing, tables, versions
 from metaloom_registry.catalogue.ancestry import Direction, Lineage, trace
 from metaloom_registry.catalogue.database import Database, sqlite_url
 from metaloom_registry.catalogue.finding import Hit, Query, search
@@ -26,6 +26,7 @@ from metaloom_registry.digest import Digest
 from metaloom_registry.errors import Corrupt, InvalidName, NotFound, Refused, StorageError
 from metaloom_registry.manifest import File, Manifest
 from metaloom_registry.names import BlockName, Reference
+from metaloom_registry.seals import Seal
 from metaloom_registry.storage.folder import FolderBlobs
 from metaloom_registry.storage.store import BlobStore
 from metaloom_registry.types import Type
@@ -37,10 +38,11 @@ MANIFESTS_KEPT = 4096
 
 @dataclass(frozen=True)
 class Draft:
-    """A block that is not published yet: its manifest and the bytes of its files."""
+    """A block that is not published yet: its manifest, the bytes of its files, who signed it."""
 
     manifest: Manifest
     files: Mapping[str, bytes] = field(default_factory=dict)
+    seals: tuple[Seal, ...] = ()
 
 
 class Registry:
@@ -105,21 +107,24 @@ class Registry:
         *,
         parts: Sequence[Draft] = (),
         run: Digest | None = None,
+        seals: Sequence[Seal] = (),
     ) -> Version:
         """Publish a block under a name: a new version, or the one it has there already.
 
         `parts` are blocks that come with it and need no name, such as the adapted modules of a
         solution; each before the ones that have it as a parent.  `run` is the recorded run that
-        made it.  All of it is published or nothing.  Raises InvalidName, NotFound where a parent
-        or the run is missing, and whatever validation raises.
+        made it, `seals` are signatures of it.  All of it is published or nothing.  Raises
+        InvalidName, NotFound where a parent or the run is missing, BadSeal where a signature does
+        not hold, and whatever validation raises.
         """
         name = _block_name(name)
-        drafts = [*parts, Draft(manifest, files)]
+        drafts = [*parts, Draft(manifest, files, tuple(seals))]
         with self.database.reading() as session:
             publishing.check_spelling(session, name)
             _check_parents(session, drafts, run)
         for draft in drafts:
             _check_files(draft)
+            sealing.check_seals(draft.manifest, draft.seals)
             self._validate(draft.manifest, draft.files)
         for draft in drafts:
             for data in draft.files.values():
@@ -155,6 +160,22 @@ class Registry:
             there = ", ".join(manifest.files) or "no files"
             raise NotFound(f"the block {digest} has no file {path[:80]!r}; it has {there}")
         return self._blob(digest, file.digest, f"file {path!r}")
+
+    def seals(self, digest: Digest) -> tuple[Seal, ...]:
+        """Who signed a block, the earliest first, not checked. Raises NotFound."""
+        with self.database.reading() as session:
+            block = versions.find(session, Reference(None, digest))[2]
+            return sealing.listed(session, block)
+
+    def add_seals(self, digest: Digest, seals: Sequence[Seal]) -> None:
+        """Keep signatures of a block. Raises NotFound, or BadSeal where one does not hold."""
+        sealing.check_seals(self.manifest(digest), seals)
+
+        def change(session: Session) -> None:
+            block = versions.find(session, Reference(None, digest))[2]
+            sealing.add_seals(session, block, seals)
+
+        self.database.write(change)
 
     def files(self, digest: Digest) -> dict[str, bytes]:
         """The bytes of every file of a block, verified."""
@@ -346,6 +367,8 @@ def _list(
     """The one transaction of a publish."""
     _check_parents(session, drafts, run)
     blocks = [publishing.add_block(session, draft.manifest, now) for draft in drafts]
+    for block, draft in zip(blocks, drafts, strict=True):
+        sealing.add_seals(session, block, draft.seals)
     if run is not None:
         publishing.add_edge(session, blocks[-1], run, "made-by")
     row = publishing.add_name(session, name, now)

@@ -1,7 +1,8 @@
 """The tables of the catalogue.
 
     namespace ── name ── version ── block ── signature ── signature_part      names and types
-                  │  └─ alias, alias_event     │  └─ tag, class_set ── class_set_member
+                  │  └─ alias, alias_event     │  ├─ tag, class_set ── class_set_member
+                  │                            │  └─ seal                     who signed what
                   └─ document (full text)      │
     node (block, primitive, task, run) ── edge (child, parent, role)          lineage
     outbox                                                                    what mirrors are told
@@ -142,6 +143,17 @@ class Tag(Row, table=True):
     __table_args__ = ({"sqlite_with_rowid": False},)
     tag: str = Field(sa_type=exact(64), primary_key=True)
     block_id: int = Field(foreign_key="block.id", primary_key=True, index=True)
+
+
+class Seal(Row, table=True):
+    """The signature of a block's manifest by a key, both hexadecimal; `signed` is in seconds."""
+
+    __tablename__ = "seal"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    block_id: int = Field(foreign_key="block.id", primary_key=True)
+    key: str = Field(sa_type=exact(64), primary_key=True)
+    signed: int = Field(sa_type=BigInteger)
+    signature: str = Field(sa_type=exact(128))
 
 
 class ClassSet(Row, table=True):
