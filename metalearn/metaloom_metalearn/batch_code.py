@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard, cast
 
 import torch
 from torch import nn
@@ -23,6 +23,7 @@ from metaloom_metalearn.values import (
     take,
 )
 from metaloom_registry import TypeMismatch
+from metaloom_registry.graph import Fused, GraphModule
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,26 @@ def block(place: int) -> Callable[..., BatchedValue]:
         return module(*arguments)
 
     return run
+
+
+def joined(fused: Fused, places: Sequence[int], inputs: list[Code], nested: Code) -> Code:
+    """Blocks that feed one another, run as one graph; one by one where they are no loaded graphs.
+
+    They are also called one by one on no rows, and where hooks want to see each call.
+    """
+
+    def run(env: Environment, frame: Frame) -> BatchedValue:
+        parts = [part for place in places if _bare(part := frame.blocks[place])]
+        if frame.rows == 0 or len(parts) < len(places):
+            return nested(env, frame)
+        return cast(BatchedValue, fused(parts, [code(env, frame) for code in inputs]))
+
+    return run
+
+
+def _bare(module: nn.Module) -> TypeGuard[GraphModule]:
+    hooks = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
+    return type(module) is GraphModule and not hooks
 
 
 def _one_row(value: Any) -> Any:

@@ -27,6 +27,7 @@ from metaloom_metalearn.batch_code import (
     call,
     choice,
     constant,
+    joined,
     variable,
 )
 from metaloom_metalearn.mode import Hard, Mode
@@ -50,6 +51,7 @@ from metaloom_registry import (
     spine,
     uncurried,
 )
+from metaloom_registry.graph import Argument, Call, Fused, GraphModule
 
 MAX_NODES = 100_000
 
@@ -176,6 +178,8 @@ class _Compiler:
 
     def application(self, term: Apply, scope: _Scope) -> Code:
         head, given = spine(term)
+        if (whole := self.composition(term, scope)) is not None:
+            return whole
         arguments = [self.code(argument, scope) for argument in given]
         called = self.callee(head.reference) if isinstance(head, Use) else None
         if isinstance(head, Use) and called is not None and 0 < called[1] <= len(arguments):
@@ -187,6 +191,38 @@ class _Compiler:
         for argument in rest:
             function = applied(function, argument)
         return function
+
+    def composition(self, term: Apply, scope: _Scope) -> Code | None:
+        """Loaded graphs that feed one another, as one graph; None where there is one at most."""
+        places: list[int] = []
+        inputs: list[Code] = []
+
+        def gather(term: Term) -> tuple[Argument, Code]:
+            found = self.graph_call(term)
+            if found is None:
+                inputs.append(self.code(term, scope))
+                return len(inputs) - 1, inputs[-1]
+            place, given = found
+            if place not in places:
+                places.append(place)
+            arguments, codes = zip(*map(gather, given), strict=True)
+            return Call(places.index(place), arguments), call(block(place), list(codes))
+
+        if (outer := self.graph_call(term)) is None or not any(map(self.graph_call, outer[1])):
+            return None
+        whole, nested = gather(term)
+        return joined(Fused(cast(Call, whole)), places, inputs, nested)
+
+    def graph_call(self, term: Term) -> tuple[int, tuple[Term, ...]] | None:
+        """The place of a loaded graph and all of its arguments, where a term is such a call."""
+        head, given = spine(term)
+        if not (given and isinstance(head, Use)):
+            return None
+        if not isinstance(self.load(head.reference), GraphModule):
+            return None
+        _, arity = cast("tuple[object, int]", self.callee(head.reference))
+        place = list(self.blocks).index(head.reference)
+        return (place, given) if arity == len(given) else None
 
     def use(self, reference: Reference) -> Code:
         loaded = self.load(reference)

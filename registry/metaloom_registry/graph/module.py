@@ -66,15 +66,13 @@ class GraphModule(nn.Module):
         if self._single and len(inputs) == 1:
             values = list(inputs)
         else:
-            values = _flatten(graph.inputs, inputs, "the inputs")
-        for leaf, value in zip(graph.leaves, values, strict=True):
-            _check_input(leaf, value)
-        values.extend([getattr(owner, name) for owner, name in self._places])
-        first = len(graph.leaves)
-        before = [values[first + position] for position, _ in program.updates]
-        program.run(values)
-        _write_back(before, [values[slot] for _, slot in program.updates])
-        return _unflatten(graph.outputs, values)
+            values = flatten(graph.inputs, inputs)
+        values.extend(self.state_values())
+        return evaluate(graph, program, values)
+
+    def state_values(self) -> list[Tensor]:
+        """The tensors of the state in the order of the graph, as they are now."""
+        return [getattr(owner, name) for owner, name in self._places]
 
     def tensors(self) -> dict[str, Tensor]:
         """Each tensor the graph owns, by name; with the graph, all that the module is."""
@@ -112,6 +110,17 @@ class _Frozen:
         return self
 
 
+def evaluate(graph: Graph, program: Program, values: list[Any]) -> Any:
+    """One pass of a graph: `values` are its inputs and its state, which it may update in place."""
+    first = len(graph.leaves)
+    for leaf, value in zip(graph.leaves, values, strict=False):
+        _check_input(leaf, value)
+    before = [values[first + position] for position, _ in program.updates]
+    program.run(values)
+    _write_back(before, [values[slot] for _, slot in program.updates])
+    return _unflatten(graph.outputs, values)
+
+
 def load_graph(graph: bytes, weights: bytes, budget: Budget | None = None) -> GraphModule:
     """An ordinary module from a graph document and its safetensors weights, in eval mode.
 
@@ -140,20 +149,23 @@ def _refuse_taken(owner: nn.Module, name: str, full: str) -> None:
         raise Refused(f"state: {full!r} would hide {name!r} of the module itself; rename it")
 
 
-def _flatten(trees: Sequence[Tree[Leaf]], given: Sequence[Any], what: str) -> list[Any]:
+def flatten(
+    trees: Sequence[Tree[Leaf]], given: Sequence[Any], what: str = "the inputs"
+) -> list[Any]:
+    """The tensors of arguments in the order of the leaves; TypeMismatch where they misfit."""
     if not isinstance(given, tuple | list) or len(given) != len(trees):
         count = len(given) if isinstance(given, tuple | list) else type(given).__name__
         raise TypeMismatch(f"{what}: {len(trees)} are wanted, {count} given")
     found: list[Any] = []
     for tree, value in zip(trees, given, strict=True):
         if isinstance(tree, tuple):
-            found += _flatten(tree, value, f"{what}, a tuple")
+            found += flatten(tree, value, f"{what}, a tuple")
         elif isinstance(tree, dict):
             if not isinstance(value, Mapping) or set(value) != set(tree):
                 keys = sorted(value) if isinstance(value, Mapping) else type(value).__name__
                 raise TypeMismatch(f"{what}: the keys {sorted(tree)} are wanted, {keys} given")
             order = sorted(tree)
-            found += _flatten([tree[k] for k in order], [value[k] for k in order], what)
+            found += flatten([tree[k] for k in order], [value[k] for k in order], what)
         else:
             found.append(value)
     return found
