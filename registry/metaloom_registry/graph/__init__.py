@@ -8,28 +8,31 @@ from typing import TYPE_CHECKING
 from metaloom_registry.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from graph.checking import Budget as Budget
-    from graph.checking import Cost as Cost
-    from graph.checking import check_graph as check_graph
-    from graph.checking import output_specs as output_specs
-    from graph.document import Graph as Graph
-    from graph.document import write_graph as write_graph
-    from graph.export import ExportedGraph as ExportedGraph
-    from graph.export import export_module as export_module
-    from graph.fusion import Argument as Argument
-    from graph.fusion import Call as Call
-    from graph.fusion import Fused as Fused
-    from graph.fusion import fuse as fuse
-    from graph.module import GraphModule as GraphModule
-    from graph.module import load_graph as load_graph
-    from graph.plain import exported_program as exported_program
-    from graph.plain import plain_module as plain_module
-    from graph.plain import traced_inputs as traced_inputs
-    from graph.plain import unlocked as unlocked
-    from graph.reading import read_graph as read_graph
-    from graph.validation import check_signature as check_signature
-    from graph.validation import validate_graph as validate_graph
-    from graph.weights import read_header as read_header
+    from metaloom_registry.graph.checking import Budget as Budget
+    from metaloom_registry.graph.checking import Cost as Cost
+    from metaloom_registry.graph.checking import check_graph as check_graph
+    from metaloom_registry.graph.checking import output_specs as output_specs
+    from metaloom_registry.graph.document import Graph as Graph
+    from metaloom_registry.graph.document import write_graph as write_graph
+    from metaloom_registry.graph.export import ExportedGraph as ExportedGraph
+    from metaloom_registry.graph.export import export_module as export_module
+    from metaloom_registry.graph.fusion import Argument as Argument
+    from metaloom_registry.graph.fusion import Call as Call
+    from metaloom_registry.graph.fusion import Fused as Fused
+    from metaloom_registry.graph.fusion import fuse as fuse
+    from metaloom_registry.graph.module import GraphModule as GraphModule
+    from metaloom_registry.graph.module import load_graph as load_graph
+    from metaloom_registry.graph.plain import exported_program as exported_program
+    from metaloom_registry.graph.plain import plain_module as plain_module
+    from metaloom_registry.graph.plain import traced_inputs as traced_inputs
+    from metaloom_registry.graph.plain import unlocked as unlocked
+    from metaloom_registry.graph.reading import read_graph as read_graph
+    from metaloom_registry.graph.rechecking import check_counts as check_counts
+    from metaloom_registry.graph.rechecking import check_facts as check_facts
+    from metaloom_registry.graph.statistics import input_statistics as input_statistics
+    from metaloom_registry.graph.validation import check_signature as check_signature
+    from metaloom_registry.graph.validation import validate_graph as validate_graph
+    from metaloom_registry.graph.weights import read_header as read_header
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
@@ -65,6 +68,11 @@ else:
                 "unlocked",
             ),
             "reading": ("read_graph",),
+            "rechecking": (
+                "check_counts",
+                "check_facts",
+            ),
+            "statistics": ("input_statistics",),
             "validation": (
                 "check_signature",
                 "validate_graph",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from metaloom_registry.canonical import Json
 from metaloom_registry.graph.checking import infer, sample_sizes
-from metaloom_registry.graph.document import BATCH, Graph, Tree
+from metaloom_registry.graph.document import BATCH, Graph, Tree, leaves
 from metaloom_registry.graph.examples import (
     DEFAULT_SIZE,
     InputKind,
@@ -19,6 +20,7 @@ from metaloom_registry.graph.examples import (
 )
 
 FINGERPRINT_LENGTH = 128
+PROBE = "metaloom-1"
 PROBES = 16
 PROBE_SEED = 2017
 
@@ -37,28 +39,51 @@ def measure(
     cost: {at: sizes of the open dimensions, flops, peak_bytes, activation_bytes} at batch 1.
     capabilities: as `compare` found them.
     dtypes: of the parameters.  ops: every op used, sorted.
-    fingerprint: {probe: name of the probe inputs, values: see `fingerprint`}; null where the
-      outputs are no floats or no class numbers.
+    fingerprint: {probe: name of the probe inputs, inputs: what kind each is, values: see
+      `fingerprint`}.
     exporter: {torch: version}.
     """
     sizes = sample_sizes(graph)[0]
     sizes = {name: 1 if name == BATCH else max(s, DEFAULT_SIZE) for name, s in sizes.items()}
-    cost = infer(graph, sizes, None)[1]
+    kinds = [kind for tree in trees for kind in leaves(tree)]
     return {
-        "parameters": sum(p.numel() for p in module.parameters()),
-        "weight_bytes": len(weights),
-        "cost": {
-            "at": dict(sizes),
-            "flops": cost.flops,
-            "peak_bytes": cost.peak_bytes,
-            "activation_bytes": cost.activation_bytes,
-        },
+        **counts(graph, weights),
+        "cost": cost_at(graph, sizes),
         "capabilities": dict(capabilities),
-        "dtypes": sorted({state.dtype for state in graph.state if state.kind == "parameter"}),
-        "ops": sorted({node.op for node in graph.nodes}),
-        "fingerprint": {"probe": "metaloom-1", "values": fingerprint(module, graph, trees)},
+        "fingerprint": {
+            "probe": PROBE,
+            "inputs": [{"kind": kind.kind, "classes": kind.classes} for kind in kinds],
+            "values": fingerprint(module, graph, trees),
+        },
         "exporter": {"torch": torch.__version__},
     }
+
+
+def counts(graph: Graph, weights: bytes) -> dict[str, Json]:
+    """The facts that counting gives: parameters, weight_bytes, dtypes and ops."""
+    parameters = [state for state in graph.state if state.kind == "parameter"]
+    return {
+        "parameters": sum(math.prod(state.shape) for state in parameters),
+        "weight_bytes": len(weights),
+        "dtypes": sorted({state.dtype for state in parameters}),
+        "ops": sorted({node.op for node in graph.nodes}),
+    }
+
+
+def cost_at(graph: Graph, sizes: Mapping[str, int]) -> dict[str, Json]:
+    """The fact `cost`: what one forward pass takes at these sizes of the open dimensions."""
+    cost = infer(graph, sizes, None)[1]
+    return {
+        "at": dict(sizes),
+        "flops": cost.flops,
+        "peak_bytes": cost.peak_bytes,
+        "activation_bytes": cost.activation_bytes,
+    }
+
+
+def probe_sizes(graph: Graph) -> dict[str, int]:
+    """The sizes of the open dimensions at which a fingerprint is taken."""
+    return {d.name: max(d.low, DEFAULT_SIZE) for d in graph.dimensions} | {BATCH: PROBES}
 
 
 def fingerprint(
@@ -70,10 +95,9 @@ def fingerprint(
     folded into 8 numbers with fixed signs, divided by the root of their count; rounded to float16.
     None where an output is not finite.
     """
-    sizes = {d.name: max(d.low, DEFAULT_SIZE) for d in graph.dimensions} | {BATCH: PROBES}
     module.eval()
     with torch.no_grad():
-        outputs = module(*example_inputs(trees, sizes, PROBE_SEED))
+        outputs = module(*example_inputs(trees, probe_sizes(graph), PROBE_SEED))
     rows = [_row(y) for y in tensors_of(outputs) if y is not None]
     table = torch.cat(rows, 1) if rows else torch.zeros(PROBES, 0)
     width = FINGERPRINT_LENGTH // PROBES
