@@ -217,7 +217,9 @@ class Hub:
         details = self._details(license, card, tags, seen, parents, facts)
         *parts, draft = self._drafts(what, _type(signature), details)
         run = self._origin(what).run
-        version = self.registry.publish(free, draft.manifest, draft.files, parts=parts, run=run)
+        version = self.registry.publish(
+            free, draft.manifest, draft.files, parts=parts, run=run, exported=draft.exported
+        )
         return self._block(version)
 
     def solve(

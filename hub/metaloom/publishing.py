@@ -42,6 +42,7 @@ class Details:
     """What a publisher says about a block beside what it is.
 
     `parents` are blocks it came from in ways that its term does not show, with their roles.
+    `files` are kept beside a graph, by their paths.
     """
 
     license: str | None = None
@@ -50,6 +51,7 @@ class Details:
     seen: frozenset[Digest] = frozenset()
     parents: tuple[Parent, ...] = ()
     facts: Mapping[str, Json] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     def fields(self, facts: Mapping[str, Json], parents: Sequence[Parent]) -> dict[str, Any]:
         """The fields of a manifest, with what was found besides."""
@@ -111,13 +113,13 @@ def program_draft(
 def graph_draft(module: nn.Module, signature: Type, details: Details) -> Draft:
     """A graph block: the module exported, with what was measured of it. Raises Refused."""
     exported = graph.export_module(module, signature)
-    contents = {GRAPH_FILE: exported.graph, WEIGHTS_FILE: exported.weights}
+    contents = {**details.files, GRAPH_FILE: exported.graph, WEIGHTS_FILE: exported.weights}
     manifest = Manifest.of("graph", signature, contents, **details.fields(exported.facts, ()))
-    return catalogue.Draft(manifest, contents)
+    return catalogue.Draft(manifest, contents, exported=True)
 
 
 def stored_graph_draft(stored: StoredGraph, signature: Type, details: Details) -> Draft:
-    """A graph block from its two files, which publishing checks; no code is run."""
+    """A graph block from its two files, which publishing tries in a process of its own."""
     contents = {GRAPH_FILE: stored.graph, WEIGHTS_FILE: stored.weights}
     manifest = Manifest.of("graph", signature, contents, **details.fields({}, ()))
     return catalogue.Draft(manifest, contents)

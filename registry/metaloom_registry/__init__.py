@@ -39,15 +39,25 @@ if TYPE_CHECKING:
     from metaloom_registry.errors import Refused as Refused
     from metaloom_registry.errors import StorageError as StorageError
     from metaloom_registry.errors import TypeMismatch as TypeMismatch
+    from metaloom_registry.errors import WorkerFailed as WorkerFailed
     from metaloom_registry.errors import WrongFact as WrongFact
     from metaloom_registry.graph import Budget as Budget
     from metaloom_registry.graph import ExportedGraph as ExportedGraph
     from metaloom_registry.graph import GraphModule as GraphModule
+    from metaloom_registry.graph import check_facts as check_facts
     from metaloom_registry.graph import check_signature as check_signature
     from metaloom_registry.graph import export_module as export_module
+    from metaloom_registry.graph import exported_program as exported_program
+    from metaloom_registry.graph import input_statistics as input_statistics
     from metaloom_registry.graph import load_graph as load_graph
+    from metaloom_registry.graph import plain_module as plain_module
     from metaloom_registry.graph import read_graph as read_graph
     from metaloom_registry.graph import validate_graph as validate_graph
+    from metaloom_registry.groups import parameter_groups as parameter_groups
+    from metaloom_registry.importing import Architecture as Architecture
+    from metaloom_registry.importing import Consent as Consent
+    from metaloom_registry.importing import Imported as Imported
+    from metaloom_registry.importing import Importer as Importer
     from metaloom_registry.inference import check as check
     from metaloom_registry.inference import infer as infer
     from metaloom_registry.keys import PublicKey as PublicKey
@@ -73,6 +83,10 @@ if TYPE_CHECKING:
     from metaloom_registry.plugins import Plugins as Plugins
     from metaloom_registry.plugins import discover as discover
     from metaloom_registry.plugins import load_primitives as load_primitives
+    from metaloom_registry.portable import Portable as Portable
+    from metaloom_registry.portable import load_block as load_block
+    from metaloom_registry.portable import read_portable as read_portable
+    from metaloom_registry.portable import write_portable as write_portable
     from metaloom_registry.primitives import Primitive as Primitive
     from metaloom_registry.primitives import PrimitiveTable as PrimitiveTable
     from metaloom_registry.seals import Seal as Seal
@@ -182,17 +196,29 @@ else:
                 "Refused",
                 "StorageError",
                 "TypeMismatch",
+                "WorkerFailed",
                 "WrongFact",
             ),
             "graph": (
                 "Budget",
                 "ExportedGraph",
                 "GraphModule",
+                "check_facts",
                 "check_signature",
                 "export_module",
+                "exported_program",
+                "input_statistics",
                 "load_graph",
+                "plain_module",
                 "read_graph",
                 "validate_graph",
+            ),
+            "groups": ("parameter_groups",),
+            "importing": (
+                "Architecture",
+                "Consent",
+                "Imported",
+                "Importer",
             ),
             "inference": (
                 "check",
@@ -232,6 +258,12 @@ else:
                 "Plugins",
                 "discover",
                 "load_primitives",
+            ),
+            "portable": (
+                "Portable",
+                "load_block",
+                "read_portable",
+                "write_portable",
             ),
             "primitives": (
                 "Primitive",

@@ -65,3 +65,7 @@ class MissingExtra(MetaloomError):
 
 class PluginError(MetaloomError):
     """A plugin that could not be loaded, or two that claim one name."""
+
+
+class WorkerFailed(MetaloomError):
+    """A process that checks blocks could not be started; the message says what it said last."""

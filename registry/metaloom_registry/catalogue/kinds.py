@@ -20,13 +20,18 @@ Validator: TypeAlias = Callable[[Manifest, Mapping[str, bytes]], None]
 
 
 def validate_block(manifest: Manifest, files: Mapping[str, bytes]) -> None:
-    """Check the files of a block by its kind. Raises Refused, ParseError or TypeMismatch."""
+    """Check the files of a block by its kind, and the facts that can be measured again.
+
+    Raises Refused, ParseError, TypeMismatch or WrongFact.
+    """
     if manifest.kind == "graph":
         # Graphs need torch, which listing and publishing programs does not load.
-        from metaloom_registry.graph import validate_graph  # noqa: PLC0415
+        from metaloom_registry.graph import check_facts, validate_graph  # noqa: PLC0415
 
-        graph, weights = _file(files, GRAPH_FILE), _file(files, WEIGHTS_FILE)
+        graph, weights = required_file(files, GRAPH_FILE), required_file(files, WEIGHTS_FILE)
         validate_graph(graph, weights, manifest.signature)
+        if manifest.facts:
+            check_facts(manifest.facts, graph, weights, manifest.signature)
     elif manifest.kind == "program":
         term_of(manifest, files)
 
@@ -35,7 +40,7 @@ def module_of(files: Mapping[str, bytes]) -> nn.Module:
     """The module of a graph block. Raises Refused."""
     from metaloom_registry.graph import load_graph  # noqa: PLC0415 - as above
 
-    return load_graph(_file(files, GRAPH_FILE), _file(files, WEIGHTS_FILE))
+    return load_graph(required_file(files, GRAPH_FILE), required_file(files, WEIGHTS_FILE))
 
 
 def term_of(manifest: Manifest, files: Mapping[str, bytes]) -> Term:
@@ -44,7 +49,7 @@ def term_of(manifest: Manifest, files: Mapping[str, bytes]) -> Term:
     Raises Refused where it is not in canonical form, has a free variable, or uses what the
     manifest does not list.
     """
-    data = _file(files, TERM_FILE)
+    data = required_file(files, TERM_FILE)
     term = term_from_json(load_strict(data, TERM_FILE))
     if dump_canonical(term_to_json(term)) != data:
         raise Refused(f"{TERM_FILE} is not in canonical form; write it with term_to_json")
@@ -69,7 +74,8 @@ def term_of(manifest: Manifest, files: Mapping[str, bytes]) -> Term:
     return term
 
 
-def _file(files: Mapping[str, bytes], path: str) -> bytes:
+def required_file(files: Mapping[str, bytes], path: str) -> bytes:
+    """The bytes of a file of a block. Raises Refused where it has none such."""
     try:
         return files[path]
     except KeyError:

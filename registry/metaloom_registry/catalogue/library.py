@@ -105,6 +105,7 @@ class CatalogueLibrary:
             return self.primitives[manifest.requires[0]]
         files = self.registry.files(digest)
         if manifest.kind == "graph":
+            self.registry.admission.require(manifest, files)
             return module_of(files)
         term = term_of(manifest, files)
         check(term, manifest.signature, self.type_of)

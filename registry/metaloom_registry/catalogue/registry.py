@@ -13,12 +13,13 @@ from sqlmodel import Session, col, select
 
 from metaloom_registry.canonical import Json
 from metaloom_registry.catalogue import publishing, sealing, tables, versions
+from metaloom_registry.catalogue.admission import Admission, keep
 from metaloom_registry.catalogue.ancestry import Direction, Lineage, trace
 from metaloom_registry.catalogue.database import Database, sqlite_url
 from metaloom_registry.catalogue.finding import Hit, Query, search
 from metaloom_registry.catalogue.fitting import TypeIndex, Wanted
 from metaloom_registry.catalogue.integrity import Report, examine
-from metaloom_registry.catalogue.kinds import Validator, validate_block
+from metaloom_registry.catalogue.kinds import Validator
 from metaloom_registry.catalogue.outbox import Outbox, announce
 from metaloom_registry.catalogue.runs import RunRecord, add_run
 from metaloom_registry.catalogue.versions import AliasMove, Page, Version, described
@@ -30,6 +31,7 @@ from metaloom_registry.seals import Seal
 from metaloom_registry.storage.folder import FolderBlobs
 from metaloom_registry.storage.store import BlobStore
 from metaloom_registry.types import Type
+from metaloom_registry.workers import Pool, Verdict
 
 CATALOGUE_FILE = "catalogue.db"
 BLOBS_FOLDER = "blobs"
@@ -38,18 +40,23 @@ MANIFESTS_KEPT = 4096
 
 @dataclass(frozen=True)
 class Draft:
-    """A block that is not published yet: its manifest, the bytes of its files, who signed it."""
+    """A block that is not published yet: its manifest, the bytes of its files, who signed it.
+
+    exported: a graph that this process exported from a live module; all others are of unknown
+      origin, and are tried in a process of their own before they are published.
+    """
 
     manifest: Manifest
     files: Mapping[str, bytes] = field(default_factory=dict)
     seals: tuple[Seal, ...] = ()
+    exported: bool = False
 
 
 class Registry:
     """Blocks, found by name, version, alias or digest, their bytes verified on every read.
 
-    `now` gives the time in seconds since 1970; `validate` checks a block by its kind before it is
-    published.
+    `now` gives the time in seconds since 1970.  Before a block is published it is checked by its
+    kind, a graph of unknown origin by the workers of `pool`; `validate` takes the place of that.
     """
 
     def __init__(
@@ -58,13 +65,17 @@ class Registry:
         database: Database,
         *,
         now: Callable[[], float] = time.time,
-        validate: Validator = validate_block,
+        validate: Validator | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self.blobs = blobs
         self.database = database
         self.types = TypeIndex()
         self._now = now
         self._validate = validate
+        self._pool = pool or Pool()
+        self._shares_pool = pool is not None
+        self.admission = Admission(database, self._pool.validate, self._microseconds)
         self._manifests: dict[Digest, Manifest] = {}
 
     @classmethod
@@ -73,7 +84,8 @@ class Registry:
         folder: str | os.PathLike[str],
         *,
         now: Callable[[], float] = time.time,
-        validate: Validator = validate_block,
+        validate: Validator | None = None,
+        pool: Pool | None = None,
     ) -> Registry:
         """Open the registry in a folder, which is made where it is missing.
 
@@ -88,11 +100,14 @@ class Registry:
                 "choose a folder that is writable"
             ) from error
         database = Database(sqlite_url(str(path / CATALOGUE_FILE)))
-        return cls(FolderBlobs(path / BLOBS_FOLDER), database, now=now, validate=validate)
+        blobs = FolderBlobs(path / BLOBS_FOLDER)
+        return cls(blobs, database, now=now, validate=validate, pool=pool)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database, and end the workers of this registry."""
         self.database.close()
+        if not self._shares_pool:
+            self._pool.close()
 
     @property
     def outbox(self) -> Outbox:
@@ -108,30 +123,38 @@ class Registry:
         parts: Sequence[Draft] = (),
         run: Digest | None = None,
         seals: Sequence[Seal] = (),
+        exported: bool = False,
     ) -> Version:
         """Publish a block under a name: a new version, or the one it has there already.
 
         `parts` are blocks that come with it and need no name, such as the adapted modules of a
         solution; each before the ones that have it as a parent.  `run` is the recorded run that
-        made it, `seals` are signatures of it.  All of it is published or nothing.  Raises
-        InvalidName, NotFound where a parent or the run is missing, BadSeal where a signature does
-        not hold, and whatever validation raises.
+        made it, `seals` are signatures of it, `exported` says what it says of a Draft.  All of it
+        is published or nothing.  Raises InvalidName, NotFound where a parent or the run is
+        missing, BadSeal where a signature does not hold, and whatever validation raises.
         """
         name = _block_name(name)
-        drafts = [*parts, Draft(manifest, files, tuple(seals))]
+        drafts = [*parts, Draft(manifest, files, tuple(seals), exported)]
         with self.database.reading() as session:
             publishing.check_spelling(session, name)
             _check_parents(session, drafts, run)
         for draft in drafts:
             _check_files(draft)
             sealing.check_seals(draft.manifest, draft.seals)
-            self._validate(draft.manifest, draft.files)
+        verdicts = {draft.manifest.digest: self._check(draft) for draft in drafts}
         for draft in drafts:
             for data in draft.files.values():
                 self.blobs.put(data)
             self.blobs.put(draft.manifest.to_bytes())
         now = self._microseconds()
-        return self.database.write(lambda session: _list(session, name, drafts, run, now))
+
+        def change(session: Session) -> Version:
+            for digest, verdict in verdicts.items():
+                if verdict is not None:
+                    keep(session, digest, verdict, now)
+            return _list(session, name, drafts, run, now)
+
+        return self.database.write(change)
 
     def resolve(self, reference: Reference | str) -> Version:
         """The version a reference means: newest that is not yanked, number, alias or digest.
@@ -300,6 +323,13 @@ class Registry:
         """Read every byte of one block again, or of all of them, and look for their parents."""
         blocks = self._digests() if reference is None else [self.resolve(reference).digest]
         return examine(blocks, self._read_manifest, self._reread, self._lists)
+
+    def _check(self, draft: Draft) -> Verdict | None:
+        """The verdict to be kept of a draft. Raises what validation raises."""
+        if self._validate is not None:
+            self._validate(draft.manifest, draft.files)
+            return None
+        return self.admission.check(draft.manifest, draft.files, exported=draft.exported)
 
     def _offer(self, reference: Reference, yanked: int | None, reason: str | None) -> Version:
         if reference.name is None:

@@ -6,6 +6,7 @@
                   └─ document (full text)      │
     node (block, primitive, task, run) ── edge (child, parent, role)          lineage
     outbox                                                                    what mirrors are told
+    verdict                                                                   what was validated
 
 Times are whole microseconds since 1970 in UTC.  Nothing is ever deleted here but aliases, so names
 and version numbers are never used again.  Order is by id, never by time: clocks jump.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, MetaData, String, Text
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Text
 from sqlalchemy import UniqueConstraint as Unique
 from sqlmodel import Field, SQLModel
 
@@ -267,3 +268,18 @@ class Outbox(Row, table=True):
     sent: int | None = Field(default=None, sa_type=BigInteger)
     attempts: int = 0
     error: str | None = Field(default=None, sa_type=Text)
+
+
+class Verdict(Row, table=True):
+    """What came of validating a graph block, by its digest, opset and version of the validator."""
+
+    __tablename__ = "verdict"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    digest: str = Field(sa_type=exact(64), primary_key=True)
+    opset: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    validator: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    outcome: str = Field(sa_type=exact(16))
+    reason: str = Field(sa_type=Text)
+    error: str = Field(sa_type=exact(40))
+    measured: dict[str, Any] = Field(sa_type=JSON)
+    created: int = Field(sa_type=BigInteger)

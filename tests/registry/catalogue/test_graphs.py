@@ -4,6 +4,8 @@ import json
 
 import pytest
 import torch
+from sqlalchemy import text
+from sqlmodel import select
 from torch import nn
 
 from metaloom_registry import (
@@ -17,7 +19,9 @@ from metaloom_registry import (
     dump_canonical,
     parse_type,
 )
+from metaloom_registry.catalogue import tables
 from metaloom_registry.graph import export_module
+from metaloom_registry.workers import Pool, Verdict
 
 SIGNATURE = parse_type("vec[3] -> vec[2]")
 
@@ -29,9 +33,15 @@ def files():
     return {"graph.json": exported.graph, "weights.safetensors": exported.weights}
 
 
+@pytest.fixture(scope="module")
+def pool():
+    with Pool() as shared:
+        yield shared
+
+
 @pytest.fixture
-def opened(tmp_path):
-    return Registry.open(tmp_path)
+def opened(tmp_path, pool):
+    return Registry.open(tmp_path, pool=pool)
 
 
 def test_a_published_module_computes_what_the_original_computed(opened, files):
@@ -81,3 +91,71 @@ def test_a_graph_without_weights_is_refused(opened, files):
 def test_a_graph_that_is_not_of_its_signature_is_refused(opened, files):
     with pytest.raises(TypeMismatch, match=r"vec\[5\]"):
         refused(opened, files, parse_type("vec[5] -> vec[2]"))
+
+
+@pytest.fixture
+def counting(tmp_path, files):
+    """A registry whose worker is a fake that accepts, and the trials it was given."""
+    trials = []
+
+    class Fake:
+        def validate(self, trial):
+            trials.append(trial)
+            return Verdict("accepted")
+
+        def close(self):
+            """Nothing to end."""
+
+    return Registry.open(tmp_path, pool=Fake()), trials
+
+
+def test_a_block_of_unknown_origin_is_tried_once(counting, files):
+    registry, trials = counting
+    manifest = Manifest.of("graph", SIGNATURE, files)
+    version = registry.publish("me/mlp", manifest, files)
+    registry.publish("me/again", manifest, files)
+    CatalogueLibrary(registry, PrimitiveTable([])).load(version.digest)
+    assert [trial.signature for trial in trials] == ["vec[3] -> vec[2]"]
+
+
+def test_a_block_that_was_exported_here_is_not_tried_again(counting, files):
+    registry, trials = counting
+    manifest = Manifest.of("graph", SIGNATURE, files)
+    version = registry.publish("me/mlp", manifest, files, exported=True)
+    CatalogueLibrary(registry, PrimitiveTable([])).load(version.digest)
+    assert trials == []
+
+
+def test_a_block_that_older_rules_accepted_is_tried_again_before_it_is_loaded(counting, files):
+    registry, trials = counting
+    version = registry.publish("me/mlp", Manifest.of("graph", SIGNATURE, files), files)
+    registry.database.write(lambda session: session.exec(text("UPDATE verdict SET validator = 0")))
+    for _ in range(2):
+        CatalogueLibrary(registry, PrimitiveTable([])).load(version.digest)
+    reopened = Registry(registry.blobs, registry.database, pool=registry._pool)
+    CatalogueLibrary(reopened, PrimitiveTable([])).load(version.digest)
+    assert len(trials) == 2
+
+
+def test_a_refusal_is_remembered_too(opened, files, pool):
+    spoilt = {**files, "graph.json": b"{}"}
+    for _ in range(2):
+        with pytest.raises(Refused, match="lacks"):
+            refused(opened, spoilt)
+    with opened.database.reading() as session:
+        assert [row.outcome for row in session.exec(select(tables.Verdict))] == ["refused"]
+
+
+def test_what_may_be_the_fault_of_the_machine_is_not_remembered(tmp_path, files):
+    class Slow:
+        def validate(self, trial):
+            return Verdict("silent", "did not end within 1 s")
+
+        def close(self):
+            """Nothing to end."""
+
+    registry = Registry.open(tmp_path, pool=Slow())
+    with pytest.raises(Refused, match="did not end"):
+        refused(registry, files)
+    with registry.database.reading() as session:
+        assert session.exec(select(tables.Verdict)).all() == []

@@ -1,0 +1,103 @@
+"""Which graph blocks may be loaded: each is validated once by the rules in force, and remembered.
+
+A block that was exported from a live module in this process is checked here; one of unknown origin
+is tried in a worker process.  What came of it is kept by (digest, opset, version of the validator),
+so that later loads need to check digests only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from sqlmodel import Session
+
+from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.database import Database
+from metaloom_registry.catalogue.kinds import required_file, validate_block
+from metaloom_registry.digest import Digest
+from metaloom_registry.graph.opset import OPSET
+from metaloom_registry.manifest import GRAPH_FILE, WEIGHTS_FILE, Manifest
+from metaloom_registry.workers import VALIDATOR, Trial, Verdict
+
+Examiner: TypeAlias = Callable[[Trial], Verdict]
+"""Finds out what a block is; by default the `validate` of a `workers.Pool`."""
+
+KEPT = 10_000
+
+
+class Admission:
+    """The verdicts on the graph blocks of a catalogue."""
+
+    def __init__(self, database: Database, examine: Examiner, now: Callable[[], int]) -> None:
+        self._database = database
+        self._examine = examine
+        self._now = now
+        self._admitted: set[Digest] = set()
+
+    def check(
+        self, manifest: Manifest, files: Mapping[str, bytes], *, exported: bool
+    ) -> Verdict | None:
+        """Check a block that is to be published; the verdict to be kept, where one is needed.
+
+        Raises Refused, ParseError, TypeMismatch or WrongFact.
+        """
+        if manifest.kind == "graph" and not exported:
+            return self._verdict(manifest, files)
+        validate_block(manifest, files)
+        return Verdict("accepted") if exported else None
+
+    def require(self, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+        """Raise what a graph block was refused with; it is validated first where it never was."""
+        if manifest.digest in self._admitted:
+            return
+        self._verdict(manifest, files)
+        if len(self._admitted) >= KEPT:
+            self._admitted.clear()
+        self._admitted.add(manifest.digest)
+
+    def _verdict(self, manifest: Manifest, files: Mapping[str, bytes]) -> Verdict:
+        """The verdict of a block that is accepted. Raises the error of one that is not."""
+        with self._database.reading() as session:
+            found = known(session, manifest.digest)
+        if found is None:
+            found = self._examine(trial_of(manifest, files))
+            if found.lasting:
+                verdict, now = found, self._now()
+                self._database.write(lambda session: keep(session, manifest.digest, verdict, now))
+        found.require()
+        return found
+
+
+def trial_of(manifest: Manifest, files: Mapping[str, bytes]) -> Trial:
+    """What is to be tried of a graph block. Raises Refused where a file is missing."""
+    return Trial(
+        required_file(files, GRAPH_FILE),
+        required_file(files, WEIGHTS_FILE),
+        str(manifest.signature),
+        manifest.facts,
+    )
+
+
+def known(session: Session, digest: Digest) -> Verdict | None:
+    """What came of a block by the rules in force, if it was validated by them."""
+    row = session.get(tables.Verdict, (digest.hex, OPSET, VALIDATOR))
+    return row and Verdict(row.outcome, row.reason, row.error, row.measured)
+
+
+def keep(session: Session, digest: Digest, verdict: Verdict, now: int) -> None:
+    """Remember what came of a block by the rules in force."""
+    if session.get(tables.Verdict, (digest.hex, OPSET, VALIDATOR)) is None:
+        session.add(
+            tables.Verdict(
+                digest=digest.hex,
+                opset=OPSET,
+                validator=VALIDATOR,
+                outcome=verdict.outcome,
+                reason=verdict.reason,
+                error=verdict.error,
+                measured=dict(verdict.measured),
+                created=now,
+            )
+        )
+        session.flush()
