@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from metaloom_registry.errors import MetaloomError, Refused
@@ -106,7 +107,7 @@ def exported(
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _Symbolic():
             warnings.simplefilter("ignore")
             return torch.export.export(module, inputs, dynamic_shapes=dynamic, strict=False)
     except MetaloomError:
@@ -115,6 +116,21 @@ def exported(
         raise _export_failure(module, error) from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+
+
+class _Symbolic(TorchFunctionMode):
+    """Calls the few functions whose kernel is chosen by the batch size so that it is not."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is torch.cdist:
+            return _distances(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def _distances(x1: Any, x2: Any, p: float = 2.0, compute_mode: Any = None) -> Any:
+    return torch.cdist(x1, x2, p, "donot_use_mm_for_euclid_dist")
 
 
 def _dynamic(shape: Any, dims: Mapping[str, Any]) -> Any:

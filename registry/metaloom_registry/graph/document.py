@@ -78,6 +78,19 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Body:
+    """The steps that a loop repeats: a closed list of nodes.
+
+    inputs: how many values come in.  They are counted first, then the outputs of each node in
+    order; nothing outside can be named.  outputs: the values that go out.
+    """
+
+    inputs: int
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """A buffer that takes a new value after a forward pass (in training only, or always)."""
 
@@ -199,6 +212,12 @@ def _write_node(node: Node) -> Json:
 def _write_argument(value: Any) -> Json:
     if isinstance(value, Ref):
         return {"value": value.index}
+    if isinstance(value, Body):
+        return {
+            "inputs": value.inputs,
+            "nodes": [_write_node(node) for node in value.nodes],
+            "outputs": list(value.outputs),
+        }
     if isinstance(value, tuple | list):
         return [_write_argument(item) for item in value]
     if isinstance(value, float) and value in (float("inf"), float("-inf")):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
 from metaloom_registry.errors import Refused
+from metaloom_registry.graph.document import Body, Node
 from metaloom_registry.graph.ops import TABLE
+from metaloom_registry.graph.rules import Ref
 
 
 @dataclass(eq=False, slots=True)
@@ -69,9 +71,13 @@ class Draft:
         written = {name: _plain(value) for name, value in arguments.items()}
         if set(written) != set(TABLE[op].arguments):
             raise AssertionError(f"{op} takes {set(TABLE[op].arguments)}, given {set(written)}")
-        outputs = tuple(Handle() for _ in TABLE[op].outputs)
+        outputs = tuple(Handle() for _ in range(TABLE[op].gives(written)))
         self.nodes.append(DraftNode(op, tuple(inputs), written, outputs))
         return outputs[0] if len(outputs) == 1 else outputs
+
+    def maker(self, handle: Handle) -> DraftNode | None:
+        """The node that gives a value; None for inputs and state."""
+        return next((n for n in reversed(self.nodes) if handle in n.outputs), None)
 
     def current(self, handle: Handle) -> Handle:
         """What a handle stands for after all changes in place."""
@@ -97,6 +103,41 @@ class Draft:
             if new is not handle:
                 found[name] = new
         return found
+
+    def floating(self) -> Handle | None:
+        """A tensor whose dtype is the one the module computes in: an input, else a parameter."""
+        known = (*self.inputs, *self.state.values())
+        found = (h for h in known if isinstance(h.fake, Tensor) and h.fake.is_floating_point())
+        return next(found, None)
+
+
+def numbered(value: Any, numbers: Mapping[Handle, int]) -> Any:
+    """An argument with each handle replaced by a reference to its number."""
+    if isinstance(value, Handle):
+        return Ref(numbers[value])
+    if isinstance(value, tuple):
+        return tuple(numbered(item, numbers) for item in value)
+    return value
+
+
+def body_of(count: int, build: Callable[..., Sequence[Handle]]) -> Body:
+    """The body of a loop: `build(draft, *handles)` writes what becomes of `count` values."""
+    draft, handles = Draft(), [Handle() for _ in range(count)]
+    return closed(draft, handles, build(draft, *handles))
+
+
+def closed(draft: Draft, inputs: Sequence[Handle], outputs: Sequence[Handle]) -> Body:
+    """A draft as the body of a loop, its values counted from the inputs."""
+    numbers = {handle: i for i, handle in enumerate(inputs)}
+    nodes, known = [], len(inputs)
+    for node in draft.nodes:
+        arguments = {name: numbered(value, numbers) for name, value in node.arguments.items()}
+        taken = tuple(None if handle is None else numbers[handle] for handle in node.inputs)
+        nodes.append(Node(node.op, taken, arguments))
+        for handle in node.outputs:
+            numbers[handle] = known
+            known += 1
+    return Body(len(inputs), tuple(nodes), tuple(numbers[handle] for handle in outputs))
 
 
 def dtype_name(dtype: Any) -> str:

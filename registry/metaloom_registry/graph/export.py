@@ -30,7 +30,7 @@ from metaloom_registry.graph.examples import DEFAULT_SIZE, InputKind, example_in
 from metaloom_registry.graph.facts import measure
 from metaloom_registry.graph.merging import merge
 from metaloom_registry.graph.module import GraphModule, load_graph
-from metaloom_registry.graph.values import BYTES
+from metaloom_registry.graph.values import STORED
 from metaloom_registry.graph.weights import write_weights
 from metaloom_registry.types import Type, parse_type
 
@@ -173,8 +173,8 @@ def _owned(module: nn.Module) -> tuple[list[State], dict[str, Tensor]]:
                 continue
             first[id(value)] = name
             dtype = dtype_name(value.dtype)
-            if dtype not in BYTES:
-                raise Refused(f"{name} has the dtype {dtype}; these can be stored: {list(BYTES)}")
+            if dtype not in STORED:
+                raise Refused(f"{name} has the dtype {dtype}; these can be stored: {list(STORED)}")
             shape = tuple(value.shape)
             if kind == "parameter":
                 state.append(State(name, kind, dtype, shape, requires_grad=value.requires_grad))

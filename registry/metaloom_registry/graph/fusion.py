@@ -230,7 +230,7 @@ class _Draft:
                     "what its first one gives in training only; settle the mode first"
                 )
             self.nodes.append(moved)
-            count = len(TABLE[node.op].outputs)
+            count = TABLE[node.op].gives(node.arguments)
             made = range(self.values, self.values + count)
             if node.only_in_training:
                 self.training.update(made)

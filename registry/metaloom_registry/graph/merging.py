@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from metaloom_registry.errors import Refused
-from metaloom_registry.graph.document import Dimension, Graph, Leaf, Node, State, Tree, Update
-from metaloom_registry.graph.draft import Draft, DraftNode, Handle
+from metaloom_registry.graph.document import (
+    Body,
+    Dimension,
+    Graph,
+    Leaf,
+    Node,
+    State,
+    Tree,
+    Update,
+)
+from metaloom_registry.graph.draft import Draft, DraftNode, Handle, numbered
 from metaloom_registry.graph.ops import TABLE
-from metaloom_registry.graph.rules import Mode, Ref
+from metaloom_registry.graph.rules import Mode
 
 
 def merge(
@@ -141,7 +150,7 @@ def _numbered(
         if id(node) not in kept:
             continue
         arguments = {
-            name: pairs.modes.get((id(node), name), _argument(value, numbers))
+            name: pairs.modes.get((id(node), name), numbered(value, numbers))
             for name, value in node.arguments.items()
         }
         nodes.append(
@@ -162,16 +171,17 @@ def _numbered(
     )
     return Graph(
         tuple(dimensions), inputs, tuple(state), tuple(nodes), _output(draft.outputs, numbers),
-        updates,
+        updates, least_opset(nodes),
     )  # fmt: skip
 
 
-def _argument(value: Any, numbers: dict[Handle, int]) -> Any:
-    if isinstance(value, Handle):
-        return Ref(numbers[value])
-    if isinstance(value, tuple):
-        return tuple(_argument(item, numbers) for item in value)
-    return value
+def least_opset(nodes: Iterable[Node]) -> int:
+    """The first opset that has every operation of the nodes, those in loops included."""
+    found = 1
+    for node in nodes:
+        inner = [value for value in node.arguments.values() if isinstance(value, Body)]
+        found = max(found, TABLE[node.op].since, *(least_opset(body.nodes) for body in inner))
+    return found
 
 
 def _output(tree: Any, numbers: dict[Handle, int]) -> Any:

@@ -13,12 +13,32 @@ Flops = Callable[[Sequence[Any], Sequence[Value], Mapping[str, Any]], int]
 """`(input values, output values, arguments) -> floating point operations`, 2 per multiply-add."""
 
 
+Examine = Callable[[Sequence[Any], Mapping[str, Any]], "tuple[tuple[Value, ...], Work]"]
+"""`(input values, arguments) -> (values it gives, work)`, in one go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one call costs.
+
+    flops: floating point operations.  scratch: bytes it takes while it runs beside inputs and
+    outputs.  inside: bytes of activations that it computes, keeps for gradients and does not give.
+    calls: of operations.
+    """
+
+    flops: int
+    scratch: int = 0
+    inside: int = 0
+    calls: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Op:
     """A versioned operation; a row of the table.
 
     inputs: the names of its tensors in order; `name?` may be absent, a last `name*` stands for one
       or more.
+    outputs: their names; a last `name*` stands for as many as `count_outputs` says.
     arguments: name -> rule; every argument is always written.
     infer: `(*input specs, **arguments) -> value`, or a tuple of one value per output; it raises
       Refused where they do not fit, and touches no memory.
@@ -38,6 +58,9 @@ class Op:
     """Bytes that running it takes beside its inputs and outputs; none where no rule is given."""
     since: int = 1
     """The first opset that has it."""
+    examine: Examine | None = None
+    """Values and work together, for an operation that finds out both at once."""
+    count_outputs: Callable[[Mapping[str, Any]], int] | None = None
 
     @property
     def key(self) -> str:
@@ -60,6 +83,20 @@ class Op:
         """The values it gives. Raises Refused where inputs and arguments do not fit."""
         found = self.infer(*inputs, **arguments)
         return found if isinstance(found, tuple) else (found,)
+
+    def gives(self, arguments: Mapping[str, Any]) -> int:
+        """How many values it gives."""
+        return self.count_outputs(arguments) if self.count_outputs else len(self.outputs)
+
+    def examined(
+        self, inputs: Sequence[Any], arguments: Mapping[str, Any]
+    ) -> tuple[tuple[Value, ...], Work]:
+        """The values it gives, and what it costs. Raises Refused where they do not fit."""
+        if self.examine is not None:
+            return self.examine(inputs, arguments)
+        found = self.specs(inputs, arguments)
+        scratch = self.scratch(inputs, found, arguments) if self.scratch else 0
+        return found, Work(self.count(inputs, found, arguments), scratch)
 
     def count(
         self, inputs: Sequence[Any], outputs: Sequence[Value], arguments: Mapping[str, Any]

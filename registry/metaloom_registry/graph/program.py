@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from metaloom_registry.graph.document import Graph, Node, leaves
+from metaloom_registry.graph.document import Body, Graph, Node, leaves
 from metaloom_registry.graph.ops import TABLE
-from metaloom_registry.graph.rules import Mode, Ref
+from metaloom_registry.graph.rules import Mode, Ref, Rule
 
 Step: TypeAlias = tuple[Callable[..., Any], tuple[int | None, ...], int, int, tuple[int, ...]]
 """function, input slots, first output slot, count of outputs, slots to empty afterwards."""
@@ -29,36 +29,14 @@ class Program:
             for update in graph.updates
             if training or not update.only_in_training
         )
+        first = len(graph.leaves) + len(graph.state)
         kept = {*self.outputs, *(value for _, value in self.updates)}
-        nodes = _needed(graph, kept, training=training)
-        last: dict[int, int] = {}
-        for position, (node, _) in enumerate(nodes):
-            for index in _uses(node):
-                last[index] = position
-        spent: dict[int, list[int]] = {}
-        for index, position in last.items():
-            if index not in kept:
-                spent.setdefault(position, []).append(index)
-        self.steps: tuple[Step, ...] = tuple(
-            _step(node, start, tuple(spent.get(position, ())), training=training)
-            for position, (node, start) in enumerate(nodes)
-        )
-        self.slots = max(
-            (start + count for _, _, start, count, _ in self.steps),
-            default=len(graph.leaves) + len(graph.state),
-        )
+        self.steps, self.slots = _steps(graph.nodes, first, kept, training=training)
 
     def run(self, values: list[Any]) -> None:
         """values: inputs, then state; the list is filled with what outputs and updates name."""
         values.extend([None] * (self.slots - len(values)))
-        for function, inputs, start, count, spent in self.steps:
-            result = function(*[None if i is None else values[i] for i in inputs])
-            if count == 1:
-                values[start] = result
-            else:
-                values[start : start + count] = result
-            for index in spent:
-                values[index] = None
+        _execute(self.steps, values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         graph, training = self.made_of
@@ -72,17 +50,50 @@ def _uses(node: Node) -> list[int]:
     return [i for i in node.inputs if i is not None] + list(node.sizes)
 
 
-def _needed(graph: Graph, kept: set[int], *, training: bool) -> list[tuple[Node, int]]:
-    """The nodes that outputs and updates depend on, each with its first slot."""
+def _execute(steps: tuple[Step, ...], values: list[Any]) -> None:
+    for function, inputs, start, count, spent in steps:
+        result = function(*[None if i is None else values[i] for i in inputs])
+        if count == 1:
+            values[start] = result
+        else:
+            values[start : start + count] = result
+        for index in spent:
+            values[index] = None
+
+
+def _steps(
+    nodes: Sequence[Node], first: int, kept: set[int], *, training: bool
+) -> tuple[tuple[Step, ...], int]:
+    """The steps that the kept values depend on, and the count of slots; `first` is a node's."""
+    needed = _needed(nodes, first, kept, training=training)
+    last: dict[int, int] = {}
+    for position, (node, _) in enumerate(needed):
+        for index in _uses(node):
+            last[index] = position
+    spent: dict[int, list[int]] = {}
+    for index, position in last.items():
+        if index not in kept:
+            spent.setdefault(position, []).append(index)
+    steps = tuple(
+        _step(node, start, tuple(spent.get(position, ())), training=training)
+        for position, (node, start) in enumerate(needed)
+    )
+    return steps, max((start + count for _, _, start, count, _ in steps), default=first)
+
+
+def _needed(
+    nodes: Sequence[Node], first: int, kept: set[int], *, training: bool
+) -> list[tuple[Node, int]]:
+    """The nodes that the kept values depend on, each with its first slot."""
     placed: list[tuple[Node, int]] = []
-    start = len(graph.leaves) + len(graph.state)
-    for node in graph.nodes:
+    start = first
+    for node in nodes:
         placed.append((node, start))
-        start += len(TABLE[node.op].outputs)
+        start += TABLE[node.op].gives(node.arguments)
     wanted = set(kept)
     found = []
     for node, start in reversed(placed):
-        slots = range(start, start + len(TABLE[node.op].outputs))
+        slots = range(start, start + TABLE[node.op].gives(node.arguments))
         if (training or not node.only_in_training) and not wanted.isdisjoint(slots):
             wanted.update(_uses(node))
             found.append((node, start))
@@ -92,14 +103,36 @@ def _needed(graph: Graph, kept: set[int], *, training: bool) -> list[tuple[Node,
 def _step(node: Node, start: int, spent: tuple[int, ...], *, training: bool) -> Step:
     op = TABLE[node.op]
     arguments = {
-        name: training if value == "mode" and isinstance(op.arguments[name], Mode) else value
+        name: _bound(value, op.arguments[name], training=training)
         for name, value in node.arguments.items()
     }
     if node.sizes:
         function: Callable[..., Any] = Late(op.run, len(node.inputs), arguments)
     else:
         function = partial(op.run, **arguments) if arguments else op.run
-    return function, (*node.inputs, *node.sizes), start, len(op.outputs), spent
+    return function, (*node.inputs, *node.sizes), start, op.gives(node.arguments), spent
+
+
+def _bound(value: Any, rule: Rule, *, training: bool) -> Any:
+    """An argument as its operation takes it: the mode told, the body of a loop made ready."""
+    if value == "mode" and isinstance(rule, Mode):
+        return training
+    return Loop(value, training=training) if isinstance(value, Body) else value
+
+
+class Loop:
+    """The body of a loop made ready to run: what comes into a step -> what goes out of it."""
+
+    def __init__(self, body: Body, *, training: bool) -> None:
+        self.outputs = body.outputs
+        self.steps, self.slots = _steps(
+            body.nodes, body.inputs, {*range(body.inputs), *body.outputs}, training=training
+        )
+
+    def __call__(self, values: list[Any]) -> list[Any]:
+        values.extend([None] * (self.slots - len(values)))
+        _execute(self.steps, values)
+        return [values[index] for index in self.outputs]
 
 
 class Late:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from metaloom_registry.canonical import load_strict
@@ -13,6 +13,7 @@ from metaloom_registry.graph.document import (
     BATCH,
     FORMAT,
     VERSION,
+    Body,
     Dimension,
     Graph,
     Leaf,
@@ -24,7 +25,8 @@ from metaloom_registry.graph.document import (
 )
 from metaloom_registry.graph.op import Op
 from metaloom_registry.graph.ops import OPSET, TABLE
-from metaloom_registry.graph.values import BYTES, MAX_RANK
+from metaloom_registry.graph.rules import Nested
+from metaloom_registry.graph.values import MAX_RANK, STORED
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_STATE = 16_384
@@ -32,6 +34,8 @@ MAX_NODES = 20_000
 MAX_INPUTS = 256
 MAX_NAME = 200
 MAX_SIZE = 1 << 31
+MAX_LOOPS = 3
+"""How deep loops may stand in loops."""
 
 _DIMENSION = re.compile(r"[a-z][a-z0-9_]{0,30}", re.ASCII)
 _PART = re.compile(r"[A-Za-z0-9_]{1,80}", re.ASCII)
@@ -178,8 +182,8 @@ def _read_leaf(value: Any, what: str, dimensions: set[str]) -> Leaf:
 
 
 def _dtype(value: Any, what: str) -> str:
-    if not isinstance(value, str) or value not in BYTES:
-        raise Refused(f"{what}: {str(value)[:40]!r} is not a dtype; these are: {', '.join(BYTES)}")
+    if not isinstance(value, str) or value not in STORED:
+        raise Refused(f"{what}: {str(value)[:40]!r} is not a dtype; these are: {', '.join(STORED)}")
     return value
 
 
@@ -247,14 +251,47 @@ def _read_nodes(value: Any, known: int, opset: int) -> tuple[tuple[Node, ...], i
     for i, item in enumerate(_list(value, "nodes", MAX_NODES)):
         node = _read_node(item, f"nodes[{i}]", known, opset, in_training)
         found.append(node)
-        count = len(TABLE[node.op].outputs)
+        count = TABLE[node.op].gives(node.arguments)
         if node.only_in_training:
             in_training.update(range(known, known + count))
         known += count
+    if (total := _count(found)) > MAX_NODES:
+        raise Refused(f"nodes and those of loops are {total}; at most {MAX_NODES} are allowed")
     return tuple(found), known, in_training
 
 
-def _read_node(item: Any, what: str, known: int, opset: int, in_training: set[int]) -> Node:
+def _count(nodes: Iterable[Node]) -> int:
+    """How many nodes there are, those in the bodies of loops included."""
+    bodies = (v for node in nodes for v in (node, *node.arguments.values()))
+    return sum(_count(v.nodes) if isinstance(v, Body) else isinstance(v, Node) for v in bodies)
+
+
+def _read_body(value: Any, what: str, opset: int, depth: int) -> Body:
+    if depth > MAX_LOOPS:
+        raise Refused(f"{what[:60]}... nests loops deeper than {MAX_LOOPS} levels")
+    _keys(value, what, {"inputs", "nodes", "outputs"})
+    inputs = known = _integer(value["inputs"], f"{what}.inputs", 1, MAX_INPUTS)
+    found = []
+    for i, item in enumerate(_list(value["nodes"], f"{what}.nodes", MAX_NODES)):
+        node = _read_node(item, f"{what}.nodes[{i}]", known, opset, set(), depth)
+        if node.only_in_training:
+            raise Refused(f"{what}.nodes[{i}] runs in training only, which a loop has none of")
+        if "mode" in node.arguments.values():
+            raise Refused(f"{what}.nodes[{i}] depends on the mode, which a loop cannot")
+        found.append(node)
+        known += TABLE[node.op].gives(node.arguments)
+    outputs = _list(value["outputs"], f"{what}.outputs", MAX_INPUTS)
+    if not outputs:
+        raise Refused(f"{what}.outputs: a loop gives at least one value")
+    for i, index in enumerate(outputs):
+        at = f"{what}.outputs[{i}]"
+        _check_reference(_integer(index, at, 0, 1 << 31), at, known, ())
+    return Body(inputs, tuple(found), tuple(outputs))
+
+
+def _read_node(
+    item: Any, what: str, known: int, opset: int, in_training: set[int], depth: int = 0
+) -> Node:
     keys = {"op", "inputs", "arguments"}
     if isinstance(item, dict) and "when" in item:
         keys = keys | {"when"}
@@ -272,9 +309,13 @@ def _read_node(item: Any, what: str, known: int, opset: int, in_training: set[in
     arguments = {}
     for name, rule in op.arguments.items():
         try:
-            arguments[name] = rule.read(given[name])
+            if isinstance(rule, Nested):
+                arguments[name] = _read_body(given[name], f"{what}.{name}", opset, depth + 1)
+            else:
+                arguments[name] = rule.read(given[name])
         except Refused as error:
-            raise Refused(f"{what}.{name}: {error}") from None
+            at = "" if isinstance(rule, Nested) else f"{what}.{name}: "
+            raise Refused(f"{at}{error}") from None
     node = Node(op.key, inputs, arguments, "when" in item)
     for index in (*(i for i in inputs if i is not None), *node.sizes):
         _check_reference(index, what, known, () if node.only_in_training else in_training)

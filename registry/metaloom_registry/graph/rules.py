@@ -214,6 +214,17 @@ class Maybe:
         return f"{self.rule}, or null"
 
 
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """The body of a loop; `read_graph`, which knows the operations, reads what is in it."""
+
+    def read(self, value: Json) -> Any:
+        raise _misfit(value, self)
+
+    def __str__(self) -> str:
+        return "body"
+
+
 def _reference(value: dict[str, Any], rule: Rule) -> Ref:
     index = value.get("value")
     if set(value) != {"value"} or isinstance(index, bool) or not isinstance(index, int):

@@ -12,15 +12,21 @@ from metaloom_registry.errors import Refused
 BYTES = {
     "bool": 1, "uint8": 1, "int8": 1, "int16": 2, "int32": 4, "int64": 8,
     "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8,
+    "complex64": 8, "complex128": 16,
 }  # fmt: skip
 """Every dtype of the format and the bytes of one element."""
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
+COMPLEX = {"float32": "complex64", "float64": "complex128"}
+"""Real dtype -> the complex dtype whose parts are of it."""
+STORED = tuple(name for name in BYTES if name != "complex128")
+"""The dtypes that safetensors can hold."""
+REAL = {"complex64": "float32", "complex128": "float64"}
 MAX_RANK = 8
 MAX_INTEGER = 1 << 40
 """The largest size an integer value of a graph may have; beyond it nothing fits into memory."""
 
-_ORDER = ("bool", "uint8", "int8", "int16", "int32", "int64", *FLOATS)
+_ORDER = ("bool", "uint8", "int8", "int16", "int32", "int64", *FLOATS, *REAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,15 @@ class Spec:
     @property
     def floating(self) -> bool:
         return self.dtype in FLOATS
+
+    @property
+    def complex(self) -> bool:
+        return self.dtype in REAL
+
+    @property
+    def inexact(self) -> bool:
+        """Whether its elements are floats or complex numbers."""
+        return self.floating or self.complex
 
     def like(self, shape: Sequence[int], dtype: str | None = None) -> Spec:
         """A tensor of this dtype (or the one given) and that shape."""
@@ -90,8 +105,8 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
 def promoted(*specs: Spec) -> str:
     """The dtype of an elementwise result: the widest of the highest category.
 
-    Tensors without dimensions count only where their category (bool, integer, float) is above
-    that of all the others.
+    Tensors without dimensions count only where their category (bool, integer, float, complex) is
+    above that of all the others.  A complex result has parts as wide as the widest float's.
     """
     shaped = [s.dtype for s in specs if s.shape]
     scalar = [s.dtype for s in specs if not s.shape]
@@ -99,12 +114,12 @@ def promoted(*specs: Spec) -> str:
         return _widest(scalar)
     best = _widest(shaped)
     if scalar and _category(_widest(scalar)) > _category(best):
-        return _widest(scalar)
+        return COMPLEX.get(best, "complex64") if _widest(scalar) in REAL else _widest(scalar)
     return best
 
 
 def _category(dtype: str) -> int:
-    return 2 if dtype in FLOATS else 0 if dtype == "bool" else 1
+    return 3 if dtype in REAL else 2 if dtype in FLOATS else 0 if dtype == "bool" else 1
 
 
 def _widest(dtypes: Sequence[str]) -> str:
@@ -115,6 +130,8 @@ def _widest(dtypes: Sequence[str]) -> str:
             best = "float32"
         elif pair == {"uint8", "int8"}:
             best = "int16"
+        elif pair == {"float64", "complex64"}:
+            best = "complex128"
         else:
             best = max(best, dtype, key=_ORDER.index)
     return best

@@ -13,7 +13,7 @@ from metaloom_registry.canonical import load_strict
 from metaloom_registry.errors import ParseError, Refused
 from metaloom_registry.graph.document import Graph
 from metaloom_registry.graph.reading import MAX_STATE, check_state_name
-from metaloom_registry.graph.values import FLOATS, MAX_RANK, Spec
+from metaloom_registry.graph.values import FLOATS, MAX_RANK, REAL, Spec
 
 MAX_HEADER = 4 * 1024 * 1024
 MAX_BYTES = 16 << 30
@@ -21,6 +21,7 @@ MAX_BYTES = 16 << 30
 _DTYPES = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64",
     "F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64",
+    "C64": "complex64",
 }  # fmt: skip
 _MAX_SIZE = 1 << 31
 
@@ -109,7 +110,7 @@ def read_weights(graph: Graph, weights: bytes) -> dict[str, Tensor]:
     if not _all_finite(view, entries):
         kinds = {state.name: state.kind for state in graph.state}
         for name, tensor in found.items():
-            if tensor.is_floating_point():
+            if tensor.is_floating_point() or tensor.is_complex():
                 _check_finite(tensor, name, infinities=kinds[name] != "parameter")
     return found
 
@@ -124,8 +125,8 @@ def _all_finite(view: bytearray, entries: Mapping[str, Entry]) -> bool:
         else:
             runs.append((name, start, stop))
     for name, start, stop in runs:
-        if name in FLOATS and stop > start:
-            dtype = getattr(torch, name)
+        if (name in FLOATS or name in REAL) and stop > start:
+            dtype = getattr(torch, REAL.get(name, name))
             flat = torch.frombuffer(
                 view, dtype=dtype, count=(stop - start) // dtype.itemsize, offset=start
             )

@@ -7,9 +7,18 @@ from collections.abc import Mapping
 from metaloom_registry.graph.aten.blocks import BLOCKS
 from metaloom_registry.graph.aten.elementwise import ELEMENTWISE
 from metaloom_registry.graph.aten.layers import LAYERS, Translation
+from metaloom_registry.graph.aten.recurrence import RECURRENCE
 from metaloom_registry.graph.aten.shapes import SHAPES, integer_call
+from metaloom_registry.graph.aten.spectral import SPECTRAL
 
-_SINCE_2_11: dict[str, Translation] = {**LAYERS, **BLOCKS, **ELEMENTWISE, **SHAPES}
+_SINCE_2_11: dict[str, Translation] = {
+    **LAYERS,
+    **BLOCKS,
+    **RECURRENCE,
+    **ELEMENTWISE,
+    **SHAPES,
+    **SPECTRAL,
+}
 
 _BY_MINOR: dict[tuple[int, int], dict[str, Translation]] = {
     (2, 11): _SINCE_2_11,

@@ -75,6 +75,61 @@ def _baddbmm(g: Draft, a: Arguments) -> Any:
     return g.node("add/1", [added, product])
 
 
+def _distance(g: Draft, a: Arguments) -> Any:
+    return g.node("distance/1", [a["x1"], a["x2"]], order=float(a["p"]))
+
+
+def _pairwise_distance(g: Draft, a: Arguments) -> Any:
+    gap = g.node("subtract/1", [a["x1"], a["x2"]])
+    if a["eps"]:
+        gap = g.node("add_scalar/1", [gap], value=float(a["eps"]))
+    return g.node("norm/1", [gap], dims=[-1], keep=a["keepdim"], order=float(a["p"]))
+
+
+def _cosine_similarity(g: Draft, a: Arguments) -> Any:
+    """torch divides each by its norm, which is at least eps."""
+
+    def unit(x: Handle) -> Any:
+        length = g.node("norm/1", [x], dims=[a["dim"]], keep=True, order=2.0)
+        length = g.node("clamp/1", [length], low=float(a["eps"]), high=None)
+        return g.node("divide/1", [x, length])
+
+    product = g.node("multiply/1", [unit(a["x1"]), unit(a["x2"])])
+    return g.node("sum/1", [product], dims=[a["dim"]], keep=False)
+
+
+def _embedding_bag(g: Draft, a: Arguments) -> Any:
+    """torch flattens bags [B, L] and names where each begins; the bags are what was flattened."""
+    if a["scale_grad_by_freq"] or a["sparse"] or a["include_last_offset"]:
+        raise Refused(
+            "an embedding bag with scale_grad_by_freq, sparse or include_last_offset; turn it off"
+        )
+    offsets = g.maker(a["offsets"])
+    if offsets is None or offsets.op != "range/1":
+        raise Refused("an embedding bag with offsets; give it the bags as a matrix [B, L]")
+    padding = a.get("padding_idx", -1)
+    bags = g.node(
+        "embedding_bag/1",
+        [
+            _before_flattening(g, a["indices"]),
+            a["weight"],
+            None if a["per_sample_weights"] is None
+            else _before_flattening(g, a["per_sample_weights"]),
+        ],
+        mode=("sum", "mean", "max")[a["mode"]],
+        padding=None if padding is None or padding < 0 else padding,
+    )  # fmt: skip
+    return (bags, None, None, None)
+
+
+def _before_flattening(g: Draft, handle: Handle) -> Handle:
+    node = g.maker(handle)
+    whole = node is not None and node.op == "reshape/1" and node.arguments["sizes"] == (-1,)
+    if node is None or not whole or node.inputs[0] is None or node.inputs[0].rank != 2:
+        raise Refused("an embedding bag with offsets; give it the bags as a matrix [B, L]")
+    return node.inputs[0]
+
+
 BLOCKS: dict[str, Translation] = {
     "aten.scaled_dot_product_attention.default": _attention,
     "aten.einsum.default": _einsum,
@@ -91,4 +146,9 @@ BLOCKS: dict[str, Translation] = {
     "aten.tril.default": _triangle("lower_triangle/1"),
     "aten.triu.default": _triangle("upper_triangle/1"),
     "aten.baddbmm.default": _baddbmm,
+    "aten.cdist.default": _distance,
+    "aten.pairwise_distance.default": _pairwise_distance,
+    "aten.cosine_similarity.default": _cosine_similarity,
+    "aten.embedding_bag.padding_idx": _embedding_bag,
+    "aten.embedding_bag.default": _embedding_bag,
 }

@@ -127,6 +127,11 @@ def _cast(g: Draft, a: Arguments) -> Any:
     x = a["self"]
     if dtype is None or dtype == x.fake.dtype:
         return x
+    if "other" in a:
+        return g.node("cast_like/1", [x, a["other"]])
+    like = g.floating()
+    if like is not None and like.fake.dtype == dtype:
+        return g.node("cast_like/1", [x, like])
     return g.node("cast/1", [x], dtype=dtype_name(dtype))
 
 

@@ -188,9 +188,13 @@ def _filled(value: float | None) -> Translation:
             sizes = [_size(g, x, d) for d in range(x.rank)]
             if "size" in a:
                 sizes = a["size"]
-            dtype = a["dtype"] or x.fake.dtype
+            if a["dtype"] is None or a["dtype"] == x.fake.dtype:
+                return g.node("full_like/1", [x], sizes=sizes, value=number)
+            dtype = a["dtype"]
             return g.node("full/1", [x], sizes=sizes, value=number, dtype=dtype_name(dtype))
-        dtype = a["dtype"] or torch.get_default_dtype()
+        dtype, like = a["dtype"] or torch.get_default_dtype(), g.floating()
+        if like is not None and like.fake.dtype == a["dtype"]:
+            return g.node("full_like/1", [like], sizes=a["size"], value=number)
         return g.node(
             "full/1", [g.inputs[0]], sizes=a["size"], value=number, dtype=dtype_name(dtype)
         )
@@ -209,6 +213,14 @@ def _range(g: Draft, a: Arguments) -> Any:
 
 def _sym_size(g: Draft, a: Arguments) -> Any:
     return g.node("size/1", [a["self"]], dim=a["dim"])
+
+
+def _sym_numel(g: Draft, a: Arguments) -> Any:
+    sizes = [_size(g, a["self"], d) for d in range(a["self"].rank)]
+    count: Any = 1
+    for size in sizes:
+        count = integer_call(g, operator.mul, (count, size)) if count != 1 else size
+    return count
 
 
 def _repeat(g: Draft, a: Arguments) -> Any:
@@ -315,6 +327,7 @@ SHAPES: dict[str, Translation] = {
     "aten.arange.start": _range,
     "aten.arange.start_step": _range,
     "aten.sym_size.int": _sym_size,
+    "aten.sym_numel.default": _sym_numel,
     "aten._assert_tensor_metadata.default": _nothing,
     "aten._assert_scalar.default": _nothing,
     "aten._assert_async.msg": _nothing,

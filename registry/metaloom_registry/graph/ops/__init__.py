@@ -10,32 +10,36 @@ from metaloom_registry.graph.ops import (
     activation,
     arithmetic,
     attention,
+    bags,
     contraction,
     convolution,
     creation,
+    distance,
     indexing,
     linear,
     normalisation,
     pooling,
+    recurrence,
     reduction,
     resizing,
     shape,
     sizes,
+    spectral,
 )
-
-OPSET = 1
-"""The newest opset: a document of opset n uses operations whose `since` is at most n."""
+from metaloom_registry.graph.opset import OPSET
 
 FAMILIES: Mapping[str, tuple[Op, ...]] = MappingProxyType(
     {
-        "Linear": linear.OPS,
+        "Linear": (*linear.OPS, *bags.OPS, *distance.OPS),
         "Contraction": contraction.OPS,
+        "Recurrence": (recurrence.scan(lambda: TABLE),),
         "Attention": attention.OPS,
         "Convolution": convolution.OPS,
         "Normalisation": normalisation.OPS,
         "Pooling": pooling.OPS,
         "Activation": activation.OPS,
         "Arithmetic": arithmetic.OPS,
+        "Complex numbers": spectral.OPS,
         "Reduction": reduction.OPS,
         "Shape": shape.OPS,
         "Indexing": indexing.OPS,

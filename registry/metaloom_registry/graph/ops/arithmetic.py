@@ -11,13 +11,13 @@ from torch import Tensor
 
 from metaloom_registry.graph.op import Op
 from metaloom_registry.graph.rules import Choice, DType, Extended, Float, Maybe, Scalar
-from metaloom_registry.graph.values import Spec, broadcast, promoted, wanted
+from metaloom_registry.graph.values import FLOATS, REAL, Spec, broadcast, promoted, wanted
 
 _DTYPES = {
     name: getattr(torch, name)
     for name in (
         "bool", "uint8", "int8", "int16", "int32", "int64",
-        "float16", "bfloat16", "float32", "float64",
+        "float16", "bfloat16", "float32", "float64", "complex64", "complex128",
     )
 }  # fmt: skip
 
@@ -35,11 +35,18 @@ def _both(a: Spec, b: Spec) -> Spec:
 
 def _floats(a: Spec, b: Spec) -> Spec:
     dtype = promoted(a, b)
-    floating = dtype.startswith(("float", "bfloat"))
-    return Spec(dtype if floating else "float32", broadcast(a.shape, b.shape))
+    return Spec(
+        dtype if dtype in FLOATS or dtype in REAL else "float32", broadcast(a.shape, b.shape)
+    )
+
+
+def _ordered(a: Spec, b: Spec) -> Spec:
+    wanted(not (a.complex or b.complex), f"{a} and {b}; complex numbers have no order")
+    return _both(a, b)
 
 
 def _relation(a: Spec, b: Spec, *, relation: str) -> Spec:
+    _comparable(relation, a, b)
     return Spec("bool", broadcast(a.shape, b.shape))
 
 
@@ -47,7 +54,15 @@ def _run_relation(a: Tensor, b: Tensor, *, relation: str) -> Tensor:
     return _RELATIONS[relation](a, b)  # type: ignore[no-any-return]
 
 
+def _comparable(relation: str, *specs: Spec) -> None:
+    wanted(
+        relation in ("eq", "ne") or not any(x.complex for x in specs),
+        f"{relation} of complex numbers, which have no order",
+    )
+
+
 def _relation_scalar(x: Spec, *, relation: str, value: int | float) -> Spec:
+    _comparable(relation, x)
     return x.like(x.shape, "bool")
 
 
@@ -57,15 +72,15 @@ def _run_relation_scalar(x: Tensor, *, relation: str, value: int | float) -> Ten
 
 def _with_scalar(x: Spec, *, value: int | float) -> Spec:
     wanted(x.dtype != "bool", "a boolean tensor; cast it to a number")
-    return x if x.floating or isinstance(value, int) else x.like(x.shape, "float32")
+    return x if x.inexact or isinstance(value, int) else x.like(x.shape, "float32")
 
 
 def _div_scalar(x: Spec, *, value: int | float) -> Spec:
-    return x if x.floating else x.like(x.shape, "float32")
+    return x if x.inexact else x.like(x.shape, "float32")
 
 
 def _pow_scalar(x: Spec, *, value: int | float) -> Spec:
-    wanted(x.floating or (isinstance(value, int) and value >= 0), f"{x} to the power {value}")
+    wanted(x.inexact or (isinstance(value, int) and value >= 0), f"{x} to the power {value}")
     return _with_scalar(x, value=value)
 
 
@@ -92,6 +107,15 @@ def _float(x: Spec) -> Spec:
     return x
 
 
+def _inexact(x: Spec) -> Spec:
+    wanted(x.inexact, f"{x} where a float dtype is wanted; put a cast before it")
+    return x
+
+
+def _absolute(x: Spec) -> Spec:
+    return x.like(x.shape, REAL[x.dtype]) if x.complex else _one(x)
+
+
 def _clamp(x: Spec, *, low: float | None, high: float | None) -> Spec:
     wanted(x.floating, f"{x} where a float dtype is wanted")
     wanted(low is not None or high is not None, "neither a low nor a high bound")
@@ -103,11 +127,20 @@ def _run_clamp(x: Tensor, *, low: float | None, high: float | None) -> Tensor:
 
 
 def _cast(x: Spec, *, dtype: str) -> Spec:
+    wanted(not x.complex or dtype in REAL, f"{x} as {dtype}; take its real part first")
     return x.like(x.shape, dtype)
 
 
 def _run_cast(x: Tensor, *, dtype: str) -> Tensor:
     return x.to(_DTYPES[dtype])
+
+
+def _cast_like(x: Spec, like: Spec) -> Spec:
+    return _cast(x, dtype=like.dtype)
+
+
+def _run_cast_like(x: Tensor, like: Tensor) -> Tensor:
+    return x.to(like.dtype)
 
 
 def _where(condition: Spec, a: Spec, b: Spec) -> Spec:
@@ -159,8 +192,8 @@ OPS = (
     _binary("multiply", "a * b.", torch.mul),
     _binary("divide", "a / b, in floats.", torch.div, _floats),
     _binary("power", "a to the power b, in floats.", torch.pow, _floats),
-    _binary("maximum", "The larger of a and b.", torch.maximum),
-    _binary("minimum", "The smaller of a and b.", torch.minimum),
+    _binary("maximum", "The larger of a and b.", torch.maximum, _ordered),
+    _binary("minimum", "The smaller of a and b.", torch.minimum, _ordered),
     Op(
         "compare",
         1,
@@ -193,16 +226,16 @@ OPS = (
         {"value": Float(0.0)},
     ),
     _unary("negative", "-x.", operator.neg, _one),
-    _unary("absolute", "The absolute value.", torch.abs, _one),
-    _unary("exp", "e to the power x.", torch.exp),
-    _unary("log", "The natural logarithm.", torch.log),
+    _unary("absolute", "The absolute value; of complex numbers a float.", torch.abs, _absolute),
+    _unary("exp", "e to the power x.", torch.exp, _inexact),
+    _unary("log", "The natural logarithm.", torch.log, _inexact),
     _unary("log1p", "log(1 + x).", torch.log1p),
     _unary("stop_gradient", "x, through which no gradient flows.", torch.detach, _any),
-    _unary("sqrt", "The square root.", torch.sqrt),
+    _unary("sqrt", "The square root.", torch.sqrt, _inexact),
     _unary("rsqrt", "1 / sqrt(x).", torch.rsqrt),
-    _unary("reciprocal", "1 / x.", torch.reciprocal),
-    _unary("sin", "The sine.", torch.sin),
-    _unary("cos", "The cosine.", torch.cos),
+    _unary("reciprocal", "1 / x.", torch.reciprocal, _inexact),
+    _unary("sin", "The sine.", torch.sin, _inexact),
+    _unary("cos", "The cosine.", torch.cos, _inexact),
     _unary("erf", "The error function.", torch.erf),
     Op(
         "clamp",
@@ -214,6 +247,15 @@ OPS = (
         {"low": Maybe(Float()), "high": Maybe(Float())},
     ),
     Op("cast", 1, "x in another dtype.", ("x",), _cast, _run_cast, {"dtype": DType()}),
+    Op(
+        "cast_like",
+        1,
+        "x in the dtype of like; so it follows a module that is moved to another dtype.",
+        ("x", "like"),
+        _cast_like,
+        _run_cast_like,
+        since=2,
+    ),
     Op(
         "where",
         1,

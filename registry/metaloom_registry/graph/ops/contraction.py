@@ -31,7 +31,7 @@ def _sizes(xs: Sequence[Spec], equation: str) -> tuple[list[str], str, dict[str,
 
 
 def _einsum(*xs: Spec, equation: str) -> Spec:
-    wanted(all(x.floating and x.dtype == xs[0].dtype for x in xs), "tensors of one float dtype")
+    wanted(all(x.inexact and x.dtype == xs[0].dtype for x in xs), "tensors of one float dtype")
     _, result, sizes = _sizes(xs, equation)
     return xs[0].like([sizes[index] for index in result])
 

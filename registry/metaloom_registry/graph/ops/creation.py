@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metaloom_registry.graph.op import Op
 from metaloom_registry.graph.rules import DType, Extended, Many, Scalar, Size
-from metaloom_registry.graph.values import FLOATS, MAX_INTEGER, MAX_RANK, Spec, wanted
+from metaloom_registry.graph.values import FLOATS, MAX_INTEGER, MAX_RANK, REAL, Spec, wanted
 
 
 def _full(like: Spec, *, sizes: Sequence[int], value: float, dtype: str) -> Spec:
@@ -22,7 +22,16 @@ def _run_full(like: Tensor, *, sizes: Sequence[int], value: float, dtype: str) -
     return torch.full(sizes, value, dtype=getattr(torch, dtype), device=like.device)
 
 
+def _full_like(like: Spec, *, sizes: Sequence[int], value: float) -> Spec:
+    return _full(like, sizes=sizes, value=value, dtype=like.dtype)
+
+
+def _run_full_like(like: Tensor, *, sizes: Sequence[int], value: float) -> Tensor:
+    return torch.full(sizes, value, dtype=like.dtype, device=like.device)
+
+
 def _range(like: Spec, *, start: Any, stop: Any, step: Any, dtype: str) -> Spec:
+    wanted(dtype not in REAL, f"{dtype} numbers in order")
     wanted(step != 0 and (stop - start) * step >= 0, f"from {start} to {stop} by {step}")
     floats = any(isinstance(number, float) for number in (start, stop, step))
     wanted(not floats or dtype in FLOATS, f"{dtype} numbers from {start} to {stop} by {step}")
@@ -51,6 +60,18 @@ OPS = (
         _run_full,
         {"sizes": Many(Size(0), 0, MAX_RANK), "value": Extended(), "dtype": DType()},
         flops=_none,
+    ),
+    Op(
+        "full_like",
+        1,
+        "A tensor of the given sizes with value everywhere, of the dtype and on the device of "
+        "like; so it follows a module that is moved to another dtype.",
+        ("like",),
+        _full_like,
+        _run_full_like,
+        {"sizes": Many(Size(0), 0, MAX_RANK), "value": Extended()},
+        flops=_none,
+        since=2,
     ),
     Op(
         "range",

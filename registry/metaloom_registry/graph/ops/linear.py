@@ -17,7 +17,7 @@ from metaloom_registry.graph.values import Spec, broadcast, wanted
 def _linear(x: Spec, weight: Spec, bias: Spec | None) -> Spec:
     wanted(weight.rank == 2, f"the weight is {weight} where a matrix is wanted")
     wanted(x.rank >= 1 and x.shape[-1] == weight.shape[1], f"{x} times the weight {weight}")
-    wanted(x.floating and x.dtype == weight.dtype, f"x is {x.dtype}, the weight {weight.dtype}")
+    wanted(x.inexact and x.dtype == weight.dtype, f"x is {x.dtype}, the weight {weight.dtype}")
     if bias is not None:
         wanted(
             bias == Spec(x.dtype, weight.shape[:1]),
@@ -62,7 +62,7 @@ def _bilinear_flops(inputs: Sequence[Any], outputs: Sequence[Any], _: Mapping[st
 
 def _matmul(a: Spec, b: Spec) -> Spec:
     wanted(a.rank >= 1 and b.rank >= 1, f"{a} times {b}")
-    wanted(a.floating and a.dtype == b.dtype, f"{a.dtype} times {b.dtype}")
+    wanted(a.inexact and a.dtype == b.dtype, f"{a.dtype} times {b.dtype}")
     left = a.shape if a.rank > 1 else (1, *a.shape)
     right = b.shape if b.rank > 1 else (*b.shape, 1)
     wanted(left[-1] == right[-2], f"{a} times {b}")

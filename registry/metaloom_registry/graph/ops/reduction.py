@@ -21,7 +21,7 @@ def _reduced(x: Spec, dims: Sequence[int], keep: bool, dtype: str | None = None)
 
 
 def _sum(x: Spec, *, dims: Sequence[int], keep: bool) -> Spec:
-    return _reduced(x, dims, keep, None if x.floating else "int64")
+    return _reduced(x, dims, keep, None if x.inexact else "int64")
 
 
 def _floats(x: Spec, *, dims: Sequence[int], keep: bool, **_: Any) -> Spec:
@@ -29,20 +29,27 @@ def _floats(x: Spec, *, dims: Sequence[int], keep: bool, **_: Any) -> Spec:
     return _reduced(x, dims, keep)
 
 
+def _mean(x: Spec, *, dims: Sequence[int], keep: bool) -> Spec:
+    wanted(x.inexact, f"{x} where a float dtype is wanted; put a cast before it")
+    return _reduced(x, dims, keep)
+
+
 def _extreme(x: Spec, *, dims: Sequence[int], keep: bool) -> Spec:
     gone = axes(dims, x.rank)
+    wanted(not x.complex, f"{x}; complex numbers have no order")
     wanted(all(x.shape[d] > 0 for d in gone), f"{x} has no extreme along {list(dims)}")
     return _reduced(x, dims, keep)
 
 
 def _index(x: Spec, *, dim: int, keep: bool) -> Spec:
+    wanted(not x.complex, f"{x}; complex numbers have no order")
     wanted(x.shape[axis(dim, x.rank)] > 0, f"{x} has no extreme along {dim}")
     return _reduced(x, (dim,), keep, "int64")
 
 
 def _along(x: Spec, *, dim: int) -> Spec:
     axis(dim, x.rank)
-    return x if x.floating else x.like(x.shape, "int64")
+    return x if x.inexact else x.like(x.shape, "int64")
 
 
 def _run_sum(x: Tensor, *, dims: tuple[int, ...], keep: bool) -> Tensor:
@@ -111,7 +118,7 @@ def _op(name: str, doc: str, infer: Any, run: Any, **more: Any) -> Op:
 
 OPS = (
     _op("sum", "The sum over dimensions; of integers and booleans in int64.", _sum, _run_sum),
-    _op("mean", "The mean over dimensions.", _floats, _run_mean),
+    _op("mean", "The mean over dimensions.", _mean, _run_mean),
     _op(
         "amax", "The maximum over dimensions; equal maxima share the gradient.", _extreme, _run_amax
     ),
