@@ -13,6 +13,7 @@ from metaloom_metalearn.journal import Event, Journal, Silence
 from metaloom_metalearn.scores import Score, measure_of, rmse_of_integers, scored, share
 from metaloom_metalearn.search.arm import Arm, Problem
 from metaloom_metalearn.search.candidate import Scored
+from metaloom_metalearn.search.divide import Divide
 from metaloom_metalearn.search.enumerate import Enumerate
 from metaloom_metalearn.search.examples import check_task, holds_tensors
 from metaloom_metalearn.search.misfits import nearest_misfits
@@ -22,6 +23,7 @@ from metaloom_metalearn.search.trace import Improvement, Trace
 from metaloom_metalearn.solution import Solution
 from metaloom_metalearn.tasks import Task
 from metaloom_registry import Entry, Library, NoSolution, print_term
+from metaloom_registry.types import TEXT, parts
 
 if TYPE_CHECKING:
     import torch
@@ -79,9 +81,14 @@ def solve(
 
 
 def default_searches(task: Task) -> Sequence[Arm]:
-    """Enumeration; for tasks with tensors also few-shot heads before and training after it."""
+    """Enumeration, and for tasks with text division before it, else after it.
+
+    For tasks with tensors few-shot heads come before enumeration, and training after it.
+    """
     if not holds_tensors(task.type):
-        return (Enumerate(),)
+        if TEXT in parts(task.type):
+            return (Divide(), Enumerate())
+        return (Enumerate(), Divide())
     return (metaloom_metalearn.FewShot(), Enumerate(), metaloom_metalearn.Halving())
 
 
@@ -123,9 +130,13 @@ class _Run:
         return Clock(max(self.clock.left() * of, 1e-9), self.clock.now)
 
     def settled(self, arm: Arm) -> bool:
-        """Whether there is no use in running this arm: the time is up, or nothing can be better."""
+        """Whether there is no use in running this arm: the time is up, or nothing can be better.
+
+        Without tensors, an arm that found an exact program has looked for shorter ones itself.
+        """
         best = self.best()
-        return self.clock.expired() or (arm.gradients and best is not None and best[0].exact)
+        enough = arm.gradients or not holds_tensors(self.task.type)
+        return self.clock.expired() or (enough and best is not None and best[0].exact)
 
     def pull(self, arm: Arm, problem: Problem) -> None:
         """Take all that an arm finds."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from metaloom_metalearn.search.mining import common_pieces
 from metaloom_registry import Constructed, Literal, Type
 from metaloom_registry.types import BOOL, FLOAT, INT, TEXT
 
@@ -22,13 +23,15 @@ class Constants:
     `small` are integers of the language itself with their weights.  At most `mined` more of each
     type come from the examples, of magnitude `largest` at most: one more than the largest integer
     (what a modulus would be), and then the most frequent; the i-th weighs 1 / (2 + i).  Without
-    `strict`, small integers may equal a whole input or output.
+    `strict`, small integers may equal a whole input or output.  Texts are mined as pieces, `pieces`
+    of them (`mining`).
     """
 
     small: tuple[tuple[int, float], ...] = (
         (0, 1.0), (1, 1.0), (2, 1.0), (3, 1.0), (4, 0.5), (5, 0.5),
     )  # fmt: skip
     mined: int = 5
+    pieces: int = 8
     largest: int = 1000
     strict: bool = True
 
@@ -51,9 +54,14 @@ class Constants:
                 found[BOOL][Literal(value)] = 1.0
         for type_ in (INT, FLOAT, TEXT):
             mined = 0
-            counted = _counted(examples, given, want, type_)
-            for literal in _beyond(counted, type_) + [lit for lit, _ in counted.most_common()]:
-                if mined == self.mined:
+            most = self.mined
+            if type_ == TEXT:
+                most, offered = self.pieces, [*map(Literal, _pieces(examples, given, want))]
+            else:
+                counted = _counted(examples, given, want, type_)
+                offered = _beyond(counted, type_) + [lit for lit, _ in counted.most_common()]
+            for literal in offered:
+                if mined == most:
                     break
                 if literal in found.get(type_, {}) or not self._permitted(literal):
                     continue
@@ -109,6 +117,25 @@ def _counted(
             for item in {Literal(part) for part in values_within(value, held, type_)}:
                 counter[item] += weight
     return counter
+
+
+def _pieces(
+    examples: Sequence[tuple[Sequence[Any], Any]], given: Sequence[Type], want: Type
+) -> list[str]:
+    """The pieces of all texts of the examples."""
+    return common_pieces(
+        [
+            (
+                [t for v, held in zip(inputs, given, strict=True) for t in _texts(v, held)],
+                list(_texts(output, want)),
+            )
+            for inputs, output in examples
+        ]
+    )
+
+
+def _texts(value: Any, held: Type) -> Iterator[str]:
+    return values_within(value, held, TEXT)
 
 
 def _beyond(counted: Counter[Literal], type_: Type) -> list[Literal]:

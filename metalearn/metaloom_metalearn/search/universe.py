@@ -2,7 +2,8 @@
 
 Library types are polymorphic; a search enumerates terms of closed types alone.  Its universe holds
 the parts of the task's own types, `int` and `bool`, the lists of all these (one level deeper than
-the task nests them), and the tensors and plain values that blocks make out of what is there.
+the task nests them), the tensors that blocks make out of what is there, and the plain values that
+they make out of tensors.  Text made out of numbers alone is of no use to a task on numbers.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ def universe_of(given: Iterable[Type], want: Type, signatures: Iterable[Type]) -
                 result = uncurried(instance)[1]
                 if result in weights or not is_closed(result) or _nesting(result) > deepest:
                     continue
+                if _is_foreign(result, instance):
+                    continue
                 if len(weights) >= MAX_TYPES:
                     left_out[result] = None
                 else:
@@ -134,6 +137,13 @@ def _makes_something_new(signature: Type) -> bool:
     if not arguments or any(_is_opaque(part) for part in parts(signature)):
         return False
     return isinstance(result, Tensor) or (isinstance(result, Constructed) and not result.arguments)
+
+
+def _is_foreign(result: Type, instance: Type) -> bool:
+    """Whether plain values of a type the task does not speak of are made of plain values alone."""
+    return not isinstance(result, Tensor) and not any(
+        isinstance(part, Tensor) for part in parts(instance)
+    )
 
 
 def _nesting(type_: Type) -> int:
