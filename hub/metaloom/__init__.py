@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from metaloom.blocks import Composition as Composition
     from metaloom.family import Family as Family
     from metaloom.hub import Hub as Hub
+    from metaloom.keyring import Keyring as Keyring
     from metaloom.publishing import StoredGraph as StoredGraph
     from metaloom.task_files import read_task as read_task
+    from metaloom.verification import Verification as Verification
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
@@ -26,7 +28,9 @@ else:
             ),
             "family": ("Family",),
             "hub": ("Hub",),
+            "keyring": ("Keyring",),
             "publishing": ("StoredGraph",),
             "task_files": ("read_task",),
+            "verification": ("Verification",),
         },
     )

@@ -14,16 +14,13 @@ from typing import TYPE_CHECKING, Any
 import metaloom_metalearn
 from metaloom import solving
 from metaloom.blocks import Block, Composition, is_term_text
+from metaloom.drafting import drafts_of
 from metaloom.family import Family
 from metaloom.home import library_folder
+from metaloom.keyring import Keyring
 from metaloom.lineage import Sender, Sent, tracking_uri
-from metaloom.publishing import (
-    Details,
-    StoredGraph,
-    graph_draft,
-    program_draft,
-    stored_graph_draft,
-)
+from metaloom.publishing import Details, StoredGraph, sampled, signed
+from metaloom.verification import Verification, all_verified, signers_of, verified
 from metaloom.vocabulary import Vocabulary, function_name, matching
 from metaloom_metalearn import Clock, Silence, Uniform, parse_budget
 from metaloom_registry import (
@@ -38,7 +35,11 @@ from metaloom_registry import (
     Parent,
     ParseError,
     PrimitiveTable,
+    PublicKey,
     Reference,
+    Seal,
+    SecretKey,
+    Standing,
     Term,
     Type,
     TypeMismatch,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 
     from metaloom.solving import Origin
     from metaloom_metalearn import Arm, Examples, Journal, Learner, Prior, Solution, Task
-    from metaloom_registry.catalogue import CatalogueLibrary, Draft, Registry, Report, Version
+    from metaloom_registry.catalogue import CatalogueLibrary, Registry, Version
 
 EMBED = Reference.parse("heads/embed@1")
 """The primitive by which `encoder >> head` encodes the examples that the head learns from."""
@@ -75,6 +76,7 @@ class Hub:
         self.registry = registry
         self.vocabulary = Vocabulary(registry)
         self.sender = Sender(home, registry.outbox, mirror)
+        self.keys = Keyring.of(home)
         self._origins: dict[int, tuple[Any, Origin]] = {}
 
     @classmethod
@@ -204,21 +206,45 @@ class Hub:
         seen: Iterable[Digest] = (),
         parents: Iterable[str | Block | tuple[str | Block, str]] = (),
         facts: Mapping[str, Json] | None = None,
+        trained_on: Any = None,
+        groups: Mapping[str, Iterable[str] | str] | None = None,
+        sign: SecretKey | str | None = None,
     ) -> Block:
         """Publish a block: all of it is visible afterwards, or nothing.
 
         `what` is a trained module or a StoredGraph (then `signature` is needed), a program as a
         Term or its text, a composition, or a Solution.  `seen` are the classes it was trained on,
-        `parents` blocks it came from, each by itself (`trained-on`) or with a role.  The same
+        `parents` blocks it came from, each by itself (`trained-on`) or with a role.  Of a module,
+        `trained_on` is a sample of its training data (tensors, Examples, a Task, LabelledArrays)
+        whose statistics and classes are noted, and `groups` the patterns of parameters to be
+        `frozen`, `slow` and `fast`.  `sign` is a key, or the name of one of `keys`.  The same
         content published again under the same name is the same version.  Raises InvalidName,
         AlreadyExists, TypeMismatch, Refused or NotFound.
         """
         free = self.require_free(name)
-        details = self._details(license, card, tags, seen, parents, facts)
-        *parts, draft = self._drafts(what, _type(signature), details)
+        sample, classes = sampled(trained_on)
+        details = Details(
+            license=license,
+            card=card or "",
+            tags=tuple(tags),
+            seen=frozenset((*seen, *classes)),
+            parents=tuple(map(self._parent, parents)),
+            facts=facts or {},
+            sample=sample,
+            groups=groups or {},
+        )
+        key = self.keys.secret(sign) if isinstance(sign, str) else sign
+        drafts = drafts_of(self, what, _type(signature), details, self._origin(what))
+        *parts, draft = drafts if key is None else [signed(one, key, time.time()) for one in drafts]
         run = self._origin(what).run
         version = self.registry.publish(
-            free, draft.manifest, draft.files, parts=parts, run=run, exported=draft.exported
+            free,
+            draft.manifest,
+            draft.files,
+            parts=parts,
+            run=run,
+            seals=draft.seals,
+            exported=draft.exported,
         )
         return self._block(version)
 
@@ -321,16 +347,38 @@ class Hub:
         block = reference if isinstance(reference, Block) else self[reference]
         return Family.of(self.registry, block, depth)
 
-    def verify(self, reference: str | Block | None = None) -> Report:
-        """Read every byte of one block, or of all, and check it against its digest."""
+    def verify(
+        self,
+        reference: str | Block | None = None,
+        *,
+        key: PublicKey | str | None = None,
+        thorough: bool = False,
+    ) -> Verification:
+        """Check every byte and signature of one block, or of all, and of one its facts.
+
+        Raises BadSeal where a key is given, itself or by name or file, that did not sign it.
+        """
         if reference is None:
-            return self.registry.verify()
+            if key is not None:
+                raise NotFound("name the block that the key should have signed")
+            return all_verified(self.registry, self.keys.trust)
+        block = self._stored(reference)
+        wanted = self.keys.public(key) if isinstance(key, str) else key
+        return verified(self.registry, self.keys.trust, block, wanted, thorough)
+
+    def sign(self, reference: str | Block, key: SecretKey | str | None = None) -> Block:
+        """Sign a published block with a key, or with one of `keys` by its name."""
+        block = self._stored(reference)
+        secret = key if isinstance(key, SecretKey) else self.keys.secret(key)
+        assert block.manifest is not None
+        seal = Seal.make(block.manifest.to_bytes(), secret, int(time.time()))
+        self.registry.add_seals(block.digest, [seal])
+        return block
+
+    def signers(self, reference: str | Block) -> tuple[Standing, ...]:
+        """Who signed a block, and what each signature is worth by the keys that are trusted."""
         block = reference if isinstance(reference, Block) else self[reference]
-        if block.primitive is not None:
-            raise NotFound(
-                f"{block.reference} is a primitive; its plugin holds it, not the library"
-            )
-        return self.registry.verify(block.exactly)
+        return signers_of(self.registry, self.keys.trust, block)
 
     def sync(self) -> Sent:
         """Send to MLflow what waits in the outbox; what fails stays there and raises nothing."""
@@ -377,54 +425,12 @@ class Hub:
             raise AlreadyExists(f"{parsed} is a primitive's name; choose another")
         return parsed
 
-    def _details(
-        self,
-        license: str | None,  # noqa: A002
-        card: str | None,
-        tags: Iterable[str],
-        seen: Iterable[Digest],
-        parents: Iterable[str | Block | tuple[str | Block, str]],
-        facts: Mapping[str, Json] | None,
-    ) -> Details:
-        return Details(
-            license=license,
-            card=card or "",
-            tags=tuple(tags),
-            seen=frozenset(seen),
-            parents=tuple(map(self._parent, parents)),
-            facts=facts or {},
-        )
-
     def _parent(self, given: str | Block | tuple[str | Block, str]) -> Parent:
         block, role = given if isinstance(given, tuple) else (given, "trained-on")
         found = self[block] if isinstance(block, str) else block
         if found.primitive is not None:
             raise NotFound(f"{found.reference} is a primitive, which is no parent; leave it out")
         return Parent(found.digest, role)
-
-    def _drafts(self, what: Any, signature: Type | None, details: Details) -> Sequence[Draft]:
-        """What is to be published: the parts it needs, then the block itself."""
-        if isinstance(what, str):
-            what = self.read(what)
-        if isinstance(what, Term | Block | Composition):
-            return [program_draft(self.term(what), signature, self.vocabulary, details)]
-        if isinstance(what, metaloom_metalearn.Solution):
-            if signature is not None:
-                raise TypeMismatch("a solution has a type of its own; leave the signature out")
-            return solving.solution_drafts(what, self.vocabulary, details, self._origin(what))
-        if not isinstance(what, StoredGraph) and not hasattr(what, "state_dict"):
-            raise TypeMismatch(
-                f"{what!r:.80} cannot be published; give a trained nn.Module with its signature, a "
-                "program or its text, a composition, or a solution"
-            )
-        if signature is None:
-            raise TypeMismatch(
-                f"the module {type(what).__name__} needs a signature to be published, for example "
-                '"image[1,28,28] -> vec[64]"'
-            )
-        if isinstance(what, StoredGraph):
-            return [stored_graph_draft(what, signature, details)]
-        return [graph_draft(what, signature, details)]
 
     def _origin(self, what: object) -> Origin:
         """How a solution of this hub came about, as far as this process knows."""
@@ -435,6 +441,15 @@ class Hub:
         key = id(solution)
         self._origins[key] = (weakref.ref(solution, lambda _: self._origins.pop(key, None)), origin)
         return solution
+
+    def _stored(self, reference: str | Block) -> Block:
+        """A block that the library holds. Raises NotFound."""
+        block = reference if isinstance(reference, Block) else self[reference]
+        if block.primitive is not None:
+            raise NotFound(
+                f"{block.reference} is a primitive; its plugin holds it, not the library"
+            )
+        return block
 
     def _block(self, version: Version) -> Block:
         return Block(

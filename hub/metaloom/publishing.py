@@ -8,8 +8,8 @@ a Solution                           a program block with the support it was sol
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from metaloom.vocabulary import Vocabulary
@@ -19,6 +19,8 @@ from metaloom_registry import (
     Manifest,
     Parent,
     Reference,
+    Seal,
+    SecretKey,
     Term,
     Type,
     catalogue,
@@ -26,6 +28,7 @@ from metaloom_registry import (
     dump_canonical,
     graph,
     infer,
+    parameter_groups,
     references,
     term_to_json,
 )
@@ -42,7 +45,8 @@ class Details:
     """What a publisher says about a block beside what it is.
 
     `parents` are blocks it came from in ways that its term does not show, with their roles.
-    `files` are kept beside a graph, by their paths.
+    `files` are kept beside a graph, by their paths.  `sample` are some of the inputs that a module
+    was trained on, `groups` patterns of its parameters by group.
     """
 
     license: str | None = None
@@ -52,6 +56,8 @@ class Details:
     parents: tuple[Parent, ...] = ()
     facts: Mapping[str, Json] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    sample: Any = None
+    groups: Mapping[str, Iterable[str] | str] = field(default_factory=dict)
 
     def fields(self, facts: Mapping[str, Json], parents: Sequence[Parent]) -> dict[str, Any]:
         """The fields of a manifest, with what was found besides."""
@@ -114,12 +120,41 @@ def graph_draft(module: nn.Module, signature: Type, details: Details) -> Draft:
     """A graph block: the module exported, with what was measured of it. Raises Refused."""
     exported = graph.export_module(module, signature)
     contents = {**details.files, GRAPH_FILE: exported.graph, WEIGHTS_FILE: exported.weights}
-    manifest = Manifest.of("graph", signature, contents, **details.fields(exported.facts, ()))
+    facts = {**exported.facts, **described(exported.graph, details)}
+    manifest = Manifest.of("graph", signature, contents, **details.fields(facts, ()))
     return catalogue.Draft(manifest, contents, exported=True)
 
 
 def stored_graph_draft(stored: StoredGraph, signature: Type, details: Details) -> Draft:
     """A graph block from its two files, which publishing tries in a process of its own."""
     contents = {GRAPH_FILE: stored.graph, WEIGHTS_FILE: stored.weights}
-    manifest = Manifest.of("graph", signature, contents, **details.fields({}, ()))
+    facts = described(stored.graph, details)
+    manifest = Manifest.of("graph", signature, contents, **details.fields(facts, ()))
     return catalogue.Draft(manifest, contents)
+
+
+def described(written: bytes, details: Details) -> dict[str, Json]:
+    """The facts that only a publisher knows: what the inputs are like, groups of parameters."""
+    facts: dict[str, Json] = {}
+    if details.sample is None and not details.groups:
+        return facts
+    document = graph.read_graph(written)
+    if details.sample is not None:
+        facts["input_statistics"] = graph.input_statistics(document, details.sample)
+    if details.groups:
+        names = [state.name for state in document.state if state.kind == "parameter"]
+        facts["groups"] = parameter_groups(names, details.groups)
+    return facts
+
+
+def sampled(data: Any) -> tuple[Any, Iterable[Digest]]:
+    """Inputs, and the classes they show: of tensors, Examples, a Task or labelled arrays."""
+    classes: Iterable[Digest] = getattr(data, "classes", ())
+    inputs = getattr(getattr(data, "support", data), "inputs", data)
+    return inputs, classes
+
+
+def signed(draft: Draft, key: SecretKey, now: float) -> Draft:
+    """A draft with a key's signature of its manifest."""
+    seal = Seal.make(draft.manifest.to_bytes(), key, int(now))
+    return replace(draft, seals=(*draft.seals, seal))

@@ -10,7 +10,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from metaloom.cli import blocks, find, lineage, listing, models, plugins, publish, show
+from metaloom.cli import (
+    blocks,
+    exchange,
+    find,
+    key,
+    lineage,
+    listing,
+    models,
+    plugins,
+    publish,
+    show,
+)
 from metaloom.cli.output import complain
 from metaloom_registry.errors import MetaloomError
 
@@ -92,8 +103,11 @@ app.command("solve", rich_help_panel=_USE)(models.solve)
 app.command("run", rich_help_panel=_USE)(models.run)
 app.command("adapt", rich_help_panel=_USE)(models.adapt)
 app.command("publish", rich_help_panel=_KEEP)(publish.publish)
+app.command("import", rich_help_panel=_KEEP)(exchange.import_)
+app.command("export", rich_help_panel=_KEEP)(exchange.export)
 app.command("alias", rich_help_panel=_KEEP)(blocks.alias)
 app.command("verify", rich_help_panel=_KEEP)(blocks.verify)
+app.add_typer(key.app, rich_help_panel=_KEEP)
 app.command("plugins", rich_help_panel=_ABOUT)(plugins.plugins)
 app.command("demo", rich_help_panel=_ABOUT)(plugins.demo)
 

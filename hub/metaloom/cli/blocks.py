@@ -1,7 +1,8 @@
-"""`metaloom alias` and `metaloom verify`: names that move, and bytes that must not."""
+"""`metaloom alias` and `metaloom verify`: names that move, and blocks that must not."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ import metaloom
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import show, show_json
 from metaloom.cli.progress import waiting
-from metaloom_registry import Reference
+from metaloom_registry import Reference, Standing
 
 
 def alias(
@@ -39,40 +40,75 @@ def verify(
     reference: Annotated[
         str | None, typer.Argument(help="One block; all of them without.", metavar="[REFERENCE]")
     ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            help="Who must have signed it: a key's file, name or ed25519:...",
+            metavar="KEY",
+        ),
+    ] = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Try the capabilities it claims, too.")
+    ] = False,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read every byte of the library and check it against its digest.
+    """Check every byte of the library against its digest, and signatures against their keys.
 
-    The exit code is 1 where a block is damaged.
+    Of one block the facts that can be measured again are. The exit code is 1 where a block is
+    damaged, a signature does not hold, or a fact is wrong.
 
     [bold]Examples[/bold]
 
       metaloom verify
-      metaloom verify vision/conv4@3
+      metaloom verify vision/conv4@3 --key alice.pub
     """
     with metaloom.Hub.open(home) as hub, waiting("reading every byte"):
-        report = hub.verify(reference)
+        found = hub.verify(reference, key=key, thorough=thorough)
         called = {
-            p.block: str(hub.vocabulary.label(Reference(None, p.block))) for p in report.problems
+            p.block: str(hub.vocabulary.label(Reference(None, p.block))) for p in found.problems
         }
     if as_json:
         show_json(
             {
-                "blocks": report.blocks,
-                "files": report.files,
-                "bytes": report.size,
+                "blocks": found.blocks,
+                "files": found.files,
+                "bytes": found.size,
+                "facts": found.facts,
+                "signers": [signer_json(signer) for signer in found.signers],
                 "problems": [
                     {"block": str(p.block), "name": called[p.block], "problem": p.message}
-                    for p in report.problems
+                    for p in found.problems
                 ],
             }
         )
     else:
-        show(f"read {report.size:,} bytes: blocks {report.blocks}, files {report.files}")
-        for problem in report.problems:
+        show(f"read {found.size:,} bytes: blocks {found.blocks}, files {found.files}")
+        if reference is not None:
+            for line in signed_lines(found.signers):
+                show(line)
+        if found.facts:
+            show(f"measured again and the same: {', '.join(found.facts)}")
+        for problem in found.problems:
             show(f"damaged {called[problem.block]}: {problem.message}")
-        if report.sound:
+        if found.sound:
             show("all as published")
-    if not report.sound:
+    if not found.sound:
         raise typer.Exit(1)
+
+
+def signed_lines(signers: Sequence[Standing]) -> list[str]:
+    """Who signed, in words; that nobody did, where nobody did."""
+    return [str(signer) for signer in signers] or ["NOT signed"]
+
+
+def signer_json(signer: Standing) -> dict[str, object]:
+    """A signature and what it is worth."""
+    return {
+        "key": str(signer.seal.key),
+        "name": signer.name,
+        "state": signer.state,
+        "signed": signer.seal.when.isoformat(),
+        "problem": signer.problem,
+    }

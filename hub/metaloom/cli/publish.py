@@ -10,6 +10,7 @@ import typer
 import metaloom
 import metaloom_metalearn
 from metaloom.cli.files import read_bytes, read_program, read_text
+from metaloom.cli.key import unlock
 from metaloom.cli.listing import describe
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import show, show_json
@@ -51,6 +52,13 @@ def publish(
         list[str] | None,
         typer.Option("--parent", help="A block it came from; may be repeated.", metavar="BLOCK"),
     ] = None,
+    sign: Annotated[
+        bool, typer.Option("--sign", help="Sign it with your key: see `metaloom key`.")
+    ] = False,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="The name of the key to sign with.", metavar="NAME"),
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -62,10 +70,13 @@ def publish(
     [bold]Examples[/bold]
 
       metaloom publish me/add3 '(lam (map (lam (add 3 $0)) $0))' --license MIT
-      metaloom publish me/evens evens.sexpr --card evens.md --tag lists
+      metaloom publish me/evens evens.sexpr --card evens.md --tag lists --sign
       metaloom publish vision/conv4 conv4/ --signature "image[1,28,28] -> vec[64]"
     """
     with metaloom.Hub.open(home) as hub:
+        signs = sign or key is not None
+        if signs:
+            unlock(hub, key)
         block = hub.publish(
             name,
             _given(what, hub),
@@ -74,6 +85,7 @@ def publish(
             card=None if card is None else read_text(card),
             tags=tag or (),
             parents=parent or (),
+            sign=hub.keys.secret(key) if signs else None,
         )
         if as_json:
             show_json(describe(block))

@@ -12,26 +12,25 @@ from rich.padding import Padding
 from rich.text import Text
 
 import metaloom
+from metaloom.cli.blocks import signer_json
+from metaloom.cli.facts import in_bytes, measured, others, said, training
 from metaloom.cli.listing import describe
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import console, show_json, table, visible
 from metaloom_metalearn import Score
-from metaloom_registry import taught, uncurried
+from metaloom_registry import BadSeal, taught, uncurried
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from metaloom.blocks import Block
-    from metaloom_registry import Json, Type
+    from metaloom_registry import Standing, Type
 
 FACT = "solution"
 """The fact of a program that was found for a task."""
 
 TOLD = ("name", "type", "search", "seed")
 """What of that fact is shown as it is; its scores follow."""
-
-UNREADABLE = {"fingerprint", FACT}
-"""Facts that are for machines, or shown in a section of their own."""
 
 SHOWN = 12
 """Relatives listed on the page; `metaloom lineage` draws them all."""
@@ -42,7 +41,9 @@ def show(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a block: what it takes and gives, its card, its program, its family, how to use it.
+    """Show a block: its type, who signed it, card, facts, program, family, and how to use it.
+
+    The exit code is 1 where a signature does not hold.
 
     [bold]Examples[/bold]
 
@@ -52,6 +53,7 @@ def show(
     """
     with metaloom.Hub.open(home) as hub:
         block = hub[reference]
+        signers = hub.signers(block)
         family = hub.lineage(block, depth=1)
         parents = [(role, node.label) for role, node in family.parents.next(family.root.key)]
         users = [(role, node.label) for role, node in family.children.next(family.root.key)]
@@ -62,33 +64,46 @@ def show(
                     "card": block.card,
                     "tags": block.tags,
                     "facts": block.facts,
+                    "seen": len(block.seen),
+                    "signers": [signer_json(signer) for signer in signers],
                     "term": hub.show(block.body) if block.body is not None else None,
                     "source": block.source,
                     "parents": [{"role": role, "label": label} for role, label in parents],
                     "users": [{"role": role, "label": label} for role, label in users],
                 }
             )
-            return
-        out = console()
-        for part in _page(block, parents, users):
-            out.print(part)
+        else:
+            out = console()
+            for part in _page(block, signers, parents, users):
+                out.print(part)
+    for signer in signers:
+        if signer.state == "bad":
+            raise BadSeal(signer.problem)
 
 
 def _page(
-    block: Block, parents: Sequence[tuple[str, str]], users: Sequence[tuple[str, str]]
+    block: Block,
+    signers: Sequence[Standing],
+    parents: Sequence[tuple[str, str]],
+    users: Sequence[tuple[str, str]],
 ) -> list[RenderableType]:
     page: list[RenderableType] = [
         Text.assemble((visible(block.reference), "bold"), f"   {block.kind}"),
         Text(visible(block.signature), style="cyan"),
         Text(_facts_line(block), style="dim"),
+        *(Text(visible(line), style=style) for line, style in _signed(signers, block)),
     ]
     if block.card:
         page += [Text(), Text(visible(block.card.strip()))]
     if FACT in block.facts:
         page += _section("Found for a task", table(("", ""), _task_rows(block.facts[FACT])))
-    if set(block.facts) - UNREADABLE:
-        rows = [(n, _said(v)) for n, v in sorted(block.facts.items()) if n not in UNREADABLE]
-        page += _section("Measured", table(("fact", "value"), rows))
+    for title, rows in (
+        ("Measured", measured(block.facts)),
+        ("Trained on", training(block.facts, len(block.seen))),
+        ("Also said", others(block.facts, frozenset({FACT}))),
+    ):
+        if rows:
+            page += _section(title, table(("", ""), rows))
     if block.body is not None:
         page += _section("Term", block.hub.show(block.body))
     if block.source:
@@ -111,12 +126,21 @@ def _section(title: str, body: str | Table) -> list[RenderableType]:
     return [Text(), Text(title, style="bold"), indented]
 
 
+def _signed(signers: Sequence[Standing], block: Block) -> list[tuple[str, str]]:
+    """Who signed a block, a line each, and how each is to look."""
+    if block.primitive is not None:
+        return []
+    styles = {"trusted": "green", "bad": "bold red", "unchecked": "yellow"}
+    found = [(str(signer), styles.get(signer.state, "")) for signer in signers]
+    return found or [("NOT signed", "dim")]
+
+
 def _facts_line(block: Block) -> str:
     version = block.version
     parts = [str(block.digest)[: len("sha256:") + 12]]
     if version is not None:
         parts.append(f"licence {version.licence or 'not stated'}")
-        parts.append(_bytes(version.size))
+        parts.append(in_bytes(version.size))
         parts.append(f"published {version.created:%Y-%m-%d}")
         parts.append(f"used by {version.uses}")
         if version.aliases:
@@ -128,43 +152,17 @@ def _facts_line(block: Block) -> str:
     return visible("   ".join(parts))
 
 
-def _bytes(count: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"
-
-
 def _task_rows(told: Any) -> list[tuple[str, str]]:
     """What is told of the task a program was found for, as far as it is told."""
     told = told if isinstance(told, Mapping) else {}
-    rows = [
-        (name, _said(told[name])) for name in ("name", "type", "search", "seed") if name in told
-    ]
+    rows = [(name, said(told[name])) for name in ("name", "type", "search", "seed") if name in told]
     scores = told.get("scores")
     for name, score in scores.items() if isinstance(scores, Mapping) else ():
         try:
             rows.append((name, str(Score.from_json(score))))
         except (KeyError, TypeError, ValueError):
-            rows.append((name, _said(score)))
+            rows.append((name, said(score)))
     return rows
-
-
-def _said(value: Json) -> str:
-    """A fact in a line: what holds of truth values, items of lists, names with their values."""
-    if isinstance(value, Mapping):
-        words = [
-            name if held is True else f"{name} {_said(held)}"
-            for name, held in value.items()
-            if held is not False
-        ]
-        text = ", ".join(words)
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        text = ", ".join(map(_said, value))
-    else:
-        text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 110 else text[:107] + "..."
 
 
 def example_of_use(block: Block) -> str:

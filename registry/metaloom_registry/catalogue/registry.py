@@ -190,6 +190,11 @@ class Registry:
             block = versions.find(session, Reference(None, digest))[2]
             return sealing.listed(session, block)
 
+    def sealed(self) -> tuple[Digest, ...]:
+        """Every block that somebody signed."""
+        with self.database.reading() as session:
+            return sealing.sealed(session)
+
     def add_seals(self, digest: Digest, seals: Sequence[Seal]) -> None:
         """Keep signatures of a block. Raises NotFound, or BadSeal where one does not hold."""
         sealing.check_seals(self.manifest(digest), seals)

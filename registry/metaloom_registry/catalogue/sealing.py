@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import tables
+from metaloom_registry.digest import Digest
 from metaloom_registry.errors import Refused
 from metaloom_registry.keys import PublicKey
 from metaloom_registry.manifest import Manifest
@@ -42,3 +43,11 @@ def listed(session: Session, block: int) -> tuple[Seal, ...]:
         .order_by(col(tables.Seal.signed), col(tables.Seal.key))
     )
     return tuple(Seal(PublicKey(row.key), row.signed, row.signature) for row in rows)
+
+
+def sealed(session: Session) -> tuple[Digest, ...]:
+    """Every block that has a seal."""
+    query = select(tables.Node.key).where(
+        col(tables.Node.id).in_(select(tables.Seal.block_id).distinct())
+    )
+    return tuple(Digest(key) for key in session.exec(query.order_by(col(tables.Node.id))))

@@ -72,12 +72,12 @@ def check_facts(
     """The names of the facts that were measured again and hold.
 
     capabilities: whether to try those too that are claimed, which takes seconds.  A fingerprint
-    that costs more than the budget is left out.  Raises WrongFact, naming the fact, what is
+    whose 16 probes cost more than the budget is left out.  Raises WrongFact, naming the fact, what is
     claimed and what was found.
     """
     document = read_graph(graph)
     found = list(check_counts(facts, document, weights))
-    module = load_graph(graph, weights, budget)
+    module = load_graph(graph, weights)
     if "fingerprint" in facts and _affordable(document, budget or Budget()):
         _check_fingerprint(facts["fingerprint"], module, document, signature)
         found.append("fingerprint")

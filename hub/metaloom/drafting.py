@@ -1,0 +1,59 @@
+"""From whatever is to be published to the blocks that it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import metaloom_metalearn
+from metaloom import solving
+from metaloom.blocks import Block, Composition
+from metaloom.publishing import (
+    Details,
+    StoredGraph,
+    graph_draft,
+    program_draft,
+    stored_graph_draft,
+)
+from metaloom_registry import Term, Type, TypeMismatch
+
+if TYPE_CHECKING:
+    from metaloom.hub import Hub
+    from metaloom.solving import Origin
+    from metaloom_registry.catalogue import Draft
+
+
+def drafts_of(
+    hub: Hub, what: Any, signature: Type | None, details: Details, origin: Origin
+) -> Sequence[Draft]:
+    """What is to be published: the parts it needs, then the block itself.
+
+    Raises TypeMismatch where it is nothing that can be published, or lacks its signature.
+    """
+    if isinstance(what, str):
+        what = hub.read(what)
+    trained = isinstance(what, StoredGraph) or hasattr(what, "state_dict")
+    if not trained and (details.sample is not None or details.groups):
+        raise TypeMismatch(
+            "a sample of training data and groups of parameters are of trained modules; "
+            "leave out trained_on and groups"
+        )
+    if isinstance(what, Term | Block | Composition):
+        return [program_draft(hub.term(what), signature, hub.vocabulary, details)]
+    if isinstance(what, metaloom_metalearn.Solution):
+        if signature is not None:
+            raise TypeMismatch("a solution has a type of its own; leave the signature out")
+        return solving.solution_drafts(what, hub.vocabulary, details, origin)
+    if not trained:
+        raise TypeMismatch(
+            f"{what!r:.80} cannot be published; give a trained nn.Module with its signature, a "
+            "program or its text, a composition, or a solution"
+        )
+    if signature is None:
+        raise TypeMismatch(
+            f"the module {type(what).__name__} needs a signature to be published, for example "
+            '"image[1,28,28] -> vec[64]"'
+        )
+    if isinstance(what, StoredGraph):
+        return [stored_graph_draft(what, signature, details)]
+    return [graph_draft(what, signature, details)]
