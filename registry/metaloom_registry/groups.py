@@ -44,6 +44,6 @@ def parameter_groups(
 
 
 def _nothing(pattern: str, group: str, parameters: Sequence[str]) -> str:
-    near = get_close_matches(pattern, parameters, n=3) or list(parameters[:3])
+    near = get_close_matches(pattern, parameters, n=3, cutoff=0.3) or list(parameters[:3])
     hint = f"there are {', '.join(near)}" if near else "the module has no parameters"
     return f"the pattern {pattern[:80]!r} of the group {group} names no parameter; {hint}"
