@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metaloom import exchange
 from metaloom_registry import (
     Digest,
     Json,
@@ -106,6 +109,13 @@ class Block:
         """An `nn.Module` of your own, a Term or a Primitive. Raises Corrupt or Refused."""
         loaded = self.hub.library.load(self.digest)
         return copy.deepcopy(loaded) if self.kind == "graph" else loaded
+
+    def export(self, to: str | os.PathLike[str], form: str | None = None) -> Path:
+        """Write it in a form that others read, which the suffix tells: see `metaloom.exchange`.
+
+        Without a suffix it is a folder that any Metaloom imports, and `load_block` loads.
+        """
+        return exchange.export_block(self, to, form)
 
     def __rshift__(self, right: Block | Composition | Term | str) -> Composition:
         """Give what comes out to another. Raises TypeMismatch where it does not fit."""

@@ -21,6 +21,7 @@ PACKAGES = {
     "metaloom": "hub",
     "metaloom_demo": "demo",
     "metaloom_heads": "plugins",
+    "metaloom_learn2learn": "plugins",
     "metaloom_lists": "plugins",
     "metaloom_metalearn": "metalearn",
     "metaloom_registry": "registry",

@@ -118,12 +118,13 @@ def stored_solution(block: Block) -> tuple[Solution, Origin]:
     if facts is None:
         return plain, Origin()
     try:
-        return _told(plain, facts, hub.registry.files(block.digest) if len(files) > 1 else {})
+        return told(plain, facts, hub.registry.files(block.digest) if len(files) > 1 else {})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(f"the facts of {block.reference} tell of no solution: {error!r}") from None
 
 
-def _told(plain: Solution, facts: Any, files: dict[str, bytes]) -> tuple[Solution, Origin]:
+def told(plain: Solution, facts: Any, files: dict[str, bytes]) -> tuple[Solution, Origin]:
+    """A program as the solution that its facts and its support's files tell of."""
     task = facts["task"]
     scores = {name: Score.from_json(value) for name, value in facts["scores"].items()}
     type_, term_type = parse_type(facts["type"]), parse_type(facts["term_type"])

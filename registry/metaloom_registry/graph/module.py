@@ -188,7 +188,7 @@ def _check_input(leaf: Leaf, value: Any) -> None:
 
 def _write_back(buffers: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     """Give buffers their new values, unless one lives in a transform its buffer is outside of."""
-    if transforming() and not all(map(reaches, values, buffers)):
+    if not buffers or (transforming() and not all(map(reaches, values, buffers))):
         return
     with torch.no_grad():
         for buffer, value in zip(buffers, values, strict=True):

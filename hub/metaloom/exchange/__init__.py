@@ -1,0 +1,28 @@
+"""Ways in from other formats, and out to them.
+
+Public names are listed here once, by the module that defines them, and imported on first use.
+"""
+
+from typing import TYPE_CHECKING
+
+from metaloom_registry.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from metaloom.exchange.exporting import FORMATS as FORMATS
+    from metaloom.exchange.exporting import export_block as export_block
+    from metaloom.exchange.huggingface import HUGGINGFACE as HUGGINGFACE
+    from metaloom.exchange.importing import import_block as import_block
+    from metaloom.exchange.programs import load_program as load_program
+    from metaloom.exchange.programs import portable_of as portable_of
+    from metaloom.exchange.pt2 import PT2 as PT2
+else:
+    __getattr__, __dir__, __all__ = lazy_names(
+        __name__,
+        {
+            "exporting": ("FORMATS", "export_block"),
+            "huggingface": ("HUGGINGFACE",),
+            "importing": ("import_block",),
+            "programs": ("load_program", "portable_of"),
+            "pt2": ("PT2",),
+        },
+    )

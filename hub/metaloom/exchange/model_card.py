@@ -1,0 +1,82 @@
+"""A model card as the Hugging Face Hub has it: Markdown after a YAML head."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from metaloom.exchange.extras import optional
+from metaloom_registry import ParseError
+
+MAX_HEAD = 64 * 1024
+MAX_CARD = 200_000
+MAX_TAGS = 32
+_HEAD = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*\r?$\n?", re.DOTALL | re.MULTILINE)
+_TAG = re.compile(r"[a-z0-9][a-z0-9._:-]{0,63}", re.ASCII)
+_ALIAS = re.compile(r"(?:^|[\s,\[{:-])[&*][A-Za-z0-9_]", re.MULTILINE)
+
+SPDX = {
+    "apache-2.0": "Apache-2.0", "mit": "MIT", "bsd": "BSD-3-Clause",
+    "bsd-2-clause": "BSD-2-Clause", "bsd-3-clause": "BSD-3-Clause",
+    "bsl-1.0": "BSL-1.0", "isc": "ISC", "unlicense": "Unlicense", "zlib": "Zlib",
+    "gpl-2.0": "GPL-2.0-only", "gpl-3.0": "GPL-3.0-only", "lgpl-2.1": "LGPL-2.1-only",
+    "lgpl-3.0": "LGPL-3.0-only", "agpl-3.0": "AGPL-3.0-only", "mpl-2.0": "MPL-2.0",
+    "cc0-1.0": "CC0-1.0", "cc-by-4.0": "CC-BY-4.0", "cc-by-sa-4.0": "CC-BY-SA-4.0",
+    "cc-by-nc-4.0": "CC-BY-NC-4.0", "cc-by-nc-sa-4.0": "CC-BY-NC-SA-4.0",
+}  # fmt: skip
+"""The licences of the Hub that SPDX lists, by their identifier on the Hub."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a card tells: an SPDX licence or None, the text without its head, tags as ours are."""
+
+    license: str | None
+    text: str
+    tags: tuple[str, ...]
+
+
+def read_card(text: str) -> Card:
+    """Read a card.
+
+    A licence that SPDX does not list becomes a `LicenseRef-` of the same name.  Raises ParseError
+    where the head is not plain YAML: too long, with aliases, or no mapping.
+    """
+    match = _HEAD.match(text)
+    if match is None:
+        return Card(None, text[:MAX_CARD].strip(), ())
+    head = _head(match.group(1))
+    body = text[match.end() :][:MAX_CARD].strip()
+    listed = head.get("tags")
+    words = listed if isinstance(listed, list) else []
+    tags = [str(word).lower().replace(" ", "-") for word in words]
+    fitting = [tag for tag in dict.fromkeys(tags) if _TAG.fullmatch(tag)]
+    return Card(_licence(head), body, tuple(fitting[:MAX_TAGS]))
+
+
+def _head(text: str) -> dict[str, Any]:
+    if len(text) > MAX_HEAD:
+        raise ParseError(f"the head of README.md has {len(text)} characters; at most {MAX_HEAD}")
+    if _ALIAS.search(text):
+        raise ParseError("the head of README.md has YAML aliases, which are not read; write it out")
+    yaml = optional("yaml", "huggingface", "the head of a model card")
+    try:
+        head = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ParseError(f"the head of README.md is no YAML: {str(error)[:200]}") from error
+    if head is None:
+        return {}
+    if not isinstance(head, dict):
+        raise ParseError(f"the head of README.md is a {type(head).__name__}, not a mapping")
+    return head
+
+
+def _licence(head: dict[str, Any]) -> str | None:
+    given = head.get("license")
+    if not isinstance(given, str) or not given.strip():
+        return None
+    name = given.strip().lower()
+    if name == "other" and isinstance(head.get("license_name"), str):
+        name = str(head["license_name"]).strip().lower()
+    return SPDX.get(name) or f"LicenseRef-{re.sub(r'[^A-Za-z0-9.-]+', '-', name)[:80]}"
