@@ -15,7 +15,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -34,12 +34,14 @@ class Options:
 
     data: the folder that is measured on.  train_data: the folder to train on, where it is another.
     quick: a small version that takes seconds, for continuous integration.
+    numbers: what a benchmark lets one choose besides, by name; None where it was not given.
     """
 
     data: Path = DATA
     train_data: Path | None = None
     seed: int = 0
     quick: bool = False
+    numbers: Mapping[str, int | None] = field(default_factory=dict)
 
     def file(self, name: str) -> Path:
         """A file of the data; NotFound where it is not there."""
@@ -68,10 +70,12 @@ def run(
     measure: Callable[[Options], Metrics],
     argv: Sequence[str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    numbers: Mapping[str, str] | None = None,
 ) -> None:
     """Read the command line, measure, and print the metrics: as text, or as JSON.
 
     settings: what else was fixed, for the reader of `config`.
+    numbers: further options that take an integer, `--name`, each with its help.
     """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--data", type=Path, default=DATA, help="a folder of data to measure on")
@@ -80,8 +84,11 @@ def run(
     parser.add_argument("--quick", action="store_true", help="a small version, in seconds")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--save", action="store_true", help="keep the result in benchmarks/results")
+    for option, meaning in (numbers or {}).items():
+        parser.add_argument(f"--{option}", type=int, help=meaning)
     given = parser.parse_args(argv)
-    options = Options(given.data, given.train_data, given.seed, given.quick)
+    chosen = {option: getattr(given, option) for option in numbers or {}}
+    options = Options(given.data, given.train_data, given.seed, given.quick, chosen)
     try:
         metrics = measure(options)
     except NotFound as error:
@@ -103,6 +110,7 @@ def _config(options: Options) -> dict[str, Any]:
         "train_data": None if options.train_data is None else options.train_data.name,
         "seed": options.seed,
         "quick": options.quick,
+        **options.numbers,
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from typing import TypeAlias
 
 from metaloom_registry.errors import Refused
@@ -45,6 +45,11 @@ class Spec:
         return prod(self.shape)
 
     @property
+    def extent(self) -> int:
+        """The product of its sizes, those of 0 left out: what strides are computed from."""
+        return prod(size or 1 for size in self.shape)
+
+    @property
     def bytes(self) -> int:
         return self.elements * BYTES[self.dtype]
 
@@ -71,6 +76,24 @@ class Spec:
 
 Value: TypeAlias = Spec | int
 """What a graph computes with: tensors, and integers that are sizes."""
+
+
+_HIGHEST = {
+    "uint8": 255, "int8": 127, "int16": 32767, "int32": (1 << 31) - 1, "int64": (1 << 63) - 1,
+    "float16": 65504.0, "bfloat16": 3.3895313892515355e38,
+    "float32": 3.4028234663852886e38, "complex64": 3.4028234663852886e38,
+}  # fmt: skip
+
+
+def holds(dtype: str, *numbers: float | None) -> None:
+    """Raise Refused where a number is beyond what a dtype holds; floats hold infinities."""
+    highest = _HIGHEST.get(dtype)
+    for number in numbers:
+        if number is None or highest is None:
+            continue
+        lowest = 0 if dtype == "uint8" else -highest - (isinstance(highest, int))
+        infinite = number in (inf, -inf) and not isinstance(highest, int)
+        wanted(infinite or lowest <= number <= highest, f"{number:g} is no number of {dtype}")
 
 
 def wanted(condition: bool, message: str) -> None:
@@ -114,7 +137,11 @@ def promoted(*specs: Spec) -> str:
         return _widest(scalar)
     best = _widest(shaped)
     if scalar and _category(_widest(scalar)) > _category(best):
-        return COMPLEX.get(best, "complex64") if _widest(scalar) in REAL else _widest(scalar)
+        widest = _widest(scalar)
+        if widest not in REAL or best not in FLOATS:
+            return widest
+        wanted(best != "float16", "complex numbers and float16; cast one of them")
+        return COMPLEX.get(best, "complex64")
     return best
 
 

@@ -8,8 +8,10 @@ answers one message after another: bytes of a block in, a verdict out.  It is st
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import time
+from dataclasses import replace
 
 import torch
 
@@ -37,8 +39,12 @@ def main(argument: str) -> None:
         except wire.Gone:
             return
         confinement.renew()
+        most, now = _most(), confinement.resident()
         verdict = _verdict(Trial(graph, weights, message["signature"], message["facts"]))
         del graph, weights
+        if _most() > most:  # a new maximum is this block's; a lower peak is not told
+            measured = {**verdict.measured, "grown": _most() - now}
+            verdict = replace(verdict, measured=measured)
         worn = confinement.resident() - before > confinement.limits.growth
         wire.send(answers, wire.pack({**verdict.to_json(), "worn": worn}))
 
@@ -73,6 +79,12 @@ def _beyond_memory(start: float) -> Verdict:
 def _unforeseen(outcome: str, error: Exception, start: float) -> Verdict:
     reason = f"a pass through the block fails with {type(error).__name__}: {error}"
     return Verdict(outcome, reason[:2000], measured=_seconds(start))
+
+
+def _most() -> int:
+    """The most bytes of memory this process ever had in use."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _seconds(start: float) -> dict[str, Json]:

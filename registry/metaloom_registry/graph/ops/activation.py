@@ -11,12 +11,25 @@ from torch.nn import functional
 
 from metaloom_registry.graph.op import Op
 from metaloom_registry.graph.rules import Choice, Float, Int, Mode, Rule
-from metaloom_registry.graph.values import Spec, axis, wanted
+from metaloom_registry.graph.values import Spec, axis, holds, wanted
 
 
 def _same(x: Spec, **_: Any) -> Spec:
     wanted(x.floating, f"{x} where a float dtype is wanted; put a cast before it")
     return x
+
+
+def _same_within(x: Spec, **numbers: float) -> Spec:
+    """Numbers are used in float32, but for elements of float64."""
+    if x.dtype != "float64":
+        holds("float32", *numbers.values())
+    return _same(x)
+
+
+def _hardtanh(x: Spec, *, min_val: float, max_val: float) -> Spec:
+    wanted(min_val <= max_val, f"from {min_val} to {max_val}")
+    holds(x.dtype, min_val, max_val)
+    return _same(x)
 
 
 def _along(x: Spec, *, dim: int) -> Spec:
@@ -54,9 +67,14 @@ def _times(factor: int) -> Callable[[Sequence[Any], Sequence[Any], Mapping[str, 
 
 
 def _elementwise(
-    name: str, doc: str, run: Callable[..., Any], flops: int = 4, **arguments: Rule
+    name: str,
+    doc: str,
+    run: Callable[..., Any],
+    flops: int = 4,
+    infer: Callable[..., Spec] = _same_within,
+    **arguments: Rule,
 ) -> Op:
-    return Op(name, 1, doc, ("x",), _same, run, arguments, flops=_times(flops))
+    return Op(name, 1, doc, ("x",), infer, run, arguments, flops=_times(flops))
 
 
 _DIM = Int(-8, 7)
@@ -86,6 +104,7 @@ OPS = (
         functional.gelu,
         8,
         approximate=Choice(("none", "tanh")),
+        infer=_same,
     ),
     _elementwise("silu", "x * sigmoid(x).", functional.silu),
     _elementwise("mish", "x * tanh(log(1 + exp(x))).", functional.mish, 8),
@@ -99,6 +118,7 @@ OPS = (
         "min(max(x, low), high).",
         functional.hardtanh,
         2,
+        _hardtanh,
         min_val=Float(),
         max_val=Float(),
     ),

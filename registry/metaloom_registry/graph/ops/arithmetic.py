@@ -11,7 +11,7 @@ from torch import Tensor
 
 from metaloom_registry.graph.op import Op
 from metaloom_registry.graph.rules import Choice, DType, Extended, Float, Maybe, Scalar
-from metaloom_registry.graph.values import FLOATS, REAL, Spec, broadcast, promoted, wanted
+from metaloom_registry.graph.values import FLOATS, REAL, Spec, broadcast, holds, promoted, wanted
 
 _DTYPES = {
     name: getattr(torch, name)
@@ -31,6 +31,17 @@ def _both(a: Spec, b: Spec) -> Spec:
     dtype = promoted(a, b)
     wanted(dtype != "bool", "two boolean tensors; cast one of them to a number")
     return Spec(dtype, broadcast(a.shape, b.shape))
+
+
+def _difference(a: Spec, b: Spec) -> Spec:
+    wanted("bool" not in (a.dtype, b.dtype), f"{a} minus {b}; cast booleans to numbers")
+    return _both(a, b)
+
+
+def _power(a: Spec, b: Spec) -> Spec:
+    found = _both(a, b)
+    wanted(found.inexact, f"{a} to the power {b}; cast one of them to a float")
+    return found
 
 
 def _floats(a: Spec, b: Spec) -> Spec:
@@ -81,6 +92,7 @@ def _div_scalar(x: Spec, *, value: int | float) -> Spec:
 
 def _pow_scalar(x: Spec, *, value: int | float) -> Spec:
     wanted(x.inexact or (isinstance(value, int) and value >= 0), f"{x} to the power {value}")
+    holds(x.dtype, value)
     return _with_scalar(x, value=value)
 
 
@@ -119,6 +131,7 @@ def _absolute(x: Spec) -> Spec:
 def _clamp(x: Spec, *, low: float | None, high: float | None) -> Spec:
     wanted(x.floating, f"{x} where a float dtype is wanted")
     wanted(low is not None or high is not None, "neither a low nor a high bound")
+    holds(x.dtype, low, high)
     return x
 
 
@@ -152,6 +165,7 @@ def _where(condition: Spec, a: Spec, b: Spec) -> Spec:
 def _fill(x: Spec, mask: Spec, *, value: float) -> Spec:
     wanted(mask.dtype == "bool", f"the mask is {mask}")
     wanted(x.floating, f"{x} where a float dtype is wanted")
+    holds(x.dtype, value)
     return x.like(broadcast(x.shape, mask.shape))
 
 
@@ -188,10 +202,10 @@ _RELATION = Choice(tuple(_RELATIONS))
 
 OPS = (
     _binary("add", "a + b.", torch.add),
-    _binary("subtract", "a - b.", torch.sub),
+    _binary("subtract", "a - b.", torch.sub, _difference),
     _binary("multiply", "a * b.", torch.mul),
     _binary("divide", "a / b, in floats.", torch.div, _floats),
-    _binary("power", "a to the power b, in floats.", torch.pow, _floats),
+    _binary("power", "a to the power b, in floats.", torch.pow, _power),
     _binary("maximum", "The larger of a and b.", torch.maximum, _ordered),
     _binary("minimum", "The smaller of a and b.", torch.minimum, _ordered),
     Op(

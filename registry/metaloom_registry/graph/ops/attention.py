@@ -31,6 +31,7 @@ def _attention(query: Spec, key: Spec, value: Spec, mask: Spec | None, **argumen
     lead = broadcast(query.shape[:-2], key.shape[:-2], value.shape[:-2])
     if mask is not None:
         scores = (*lead, query.shape[-2], key.shape[-2])
+        wanted(mask.rank >= 2, f"a mask {mask} where rank 2 or more is wanted")
         wanted(mask.dtype in ("bool", query.dtype), f"a mask {mask} for {query.dtype}")
         wanted(broadcast(mask.shape, scores) == scores, f"a mask {mask} for scores {list(scores)}")
     return query.like((*lead, query.shape[-2], value.shape[-1]))

@@ -17,6 +17,7 @@ from metaloom_registry.graph.values import Spec, wanted
 def _bag(index: Spec, weight: Spec, scale: Spec | None, *, mode: str, padding: int | None) -> Spec:
     wanted(weight.rank == 2 and weight.floating, f"the weight is {weight}")
     wanted(index.dtype in ("int32", "int64") and index.rank == 2, f"the index is {index}")
+    wanted(weight.shape[0] > 0, f"the weight {weight} has no rows")
     wanted(padding is None or padding < weight.shape[0], f"the padding {padding} of {weight}")
     wanted(
         scale is None or (scale == Spec(weight.dtype, index.shape) and mode == "sum"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 import torch
@@ -10,11 +11,12 @@ from torch import Tensor
 
 from metaloom_registry.graph.op import Op
 from metaloom_registry.graph.rules import DType, Extended, Many, Scalar, Size
-from metaloom_registry.graph.values import FLOATS, MAX_INTEGER, MAX_RANK, REAL, Spec, wanted
+from metaloom_registry.graph.values import FLOATS, MAX_INTEGER, MAX_RANK, REAL, Spec, holds, wanted
 
 
 def _full(like: Spec, *, sizes: Sequence[int], value: float, dtype: str) -> Spec:
     wanted(all(0 <= s <= MAX_INTEGER for s in sizes), f"a size out of range in {list(sizes)}")
+    holds(dtype, value)
     return Spec(dtype, tuple(sizes))
 
 
@@ -31,14 +33,14 @@ def _run_full_like(like: Tensor, *, sizes: Sequence[int], value: float) -> Tenso
 
 
 def _range(like: Spec, *, start: Any, stop: Any, step: Any, dtype: str) -> Spec:
-    wanted(dtype not in REAL, f"{dtype} numbers in order")
+    wanted(dtype not in REAL and dtype != "bool", f"{dtype} numbers in order")
     wanted(step != 0 and (stop - start) * step >= 0, f"from {start} to {stop} by {step}")
     floats = any(isinstance(number, float) for number in (start, stop, step))
     wanted(not floats or dtype in FLOATS, f"{dtype} numbers from {start} to {stop} by {step}")
-    steps = (start - stop) // step
-    wanted(abs(steps) <= MAX_INTEGER, f"{steps} numbers from {start} to {stop} by {step}")
-    count = -int(steps)
-    wanted(0 <= count <= MAX_INTEGER, f"{count} numbers from {start} to {stop} by {step}")
+    holds("float64" if dtype == "float64" else "float32", start, stop, step)
+    steps = (stop - start) / step if floats else -((start - stop) // step)
+    wanted(0 <= steps <= MAX_INTEGER, f"{steps} numbers from {start} to {stop} by {step}")
+    count = ceil(steps)
     return Spec(dtype, (count,))
 
 

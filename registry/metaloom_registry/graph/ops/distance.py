@@ -17,7 +17,10 @@ from metaloom_registry.graph.values import Spec, broadcast, wanted
 
 def _distance(a: Spec, b: Spec, *, order: float) -> Spec:
     wanted(min(a.rank, b.rank) >= 2 and a.shape[-1] == b.shape[-1], f"rows of {a} and {b}")
-    wanted(a.floating and a.dtype == b.dtype, f"{a} and {b} of one float dtype")
+    wanted(
+        a.dtype in ("float32", "float64") and a.dtype == b.dtype,
+        f"{a} and {b} where both are float32, or both float64",
+    )
     wanted(order > 0, f"the order {order}; it is positive")
     return a.like((*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-2]))
 

@@ -20,6 +20,7 @@ def _gather(x: Spec, index: Spec, *, dim: int) -> Spec:
         all(i <= s for d, (i, s) in enumerate(zip(index.shape, x.shape, strict=True)) if d != at),
         f"an index {index} larger than {x}",
     )
+    wanted(x.shape[at] > 0 or not index.elements, f"{x} has nothing along {dim}")
     return x.like(index.shape)
 
 
@@ -30,6 +31,7 @@ def _run_gather(x: Tensor, index: Tensor, *, dim: int) -> Tensor:
 def _index_select(x: Spec, index: Spec, *, dim: int) -> Spec:
     at = axis(dim, x.rank)
     wanted(index.dtype in ("int32", "int64") and index.rank == 1, f"an index {index}")
+    wanted(x.shape[at] > 0, f"{x} has nothing along {dim}")
     return x.like((*x.shape[:at], index.shape[0], *x.shape[at + 1 :]))
 
 

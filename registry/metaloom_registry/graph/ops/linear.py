@@ -39,6 +39,7 @@ def _bilinear(a: Spec, b: Spec, weight: Spec, bias: Spec | None) -> Spec:
         f"{a} and {b} with the weight {weight}",
     )
     wanted(a.floating and a.dtype == b.dtype == weight.dtype, "a, b and weight of one dtype")
+    wanted(0 not in weight.shape, f"the weight {weight} is empty")
     if bias is not None:
         wanted(bias == Spec(a.dtype, weight.shape[:1]), f"the bias is {bias}")
     return a.like((*a.shape[:-1], weight.shape[0]))
@@ -79,6 +80,7 @@ def _matmul_flops(inputs: Sequence[Any], outputs: Sequence[Any], _: Mapping[str,
 def _embedding(index: Spec, weight: Spec) -> Spec:
     wanted(weight.rank == 2, f"the weight is {weight} where a matrix is wanted")
     wanted(index.dtype in ("int32", "int64"), f"the index is {index.dtype}")
+    wanted(weight.shape[0] > 0, f"the weight {weight} has no rows")
     return weight.like((*index.shape, weight.shape[1]))
 
 

@@ -7,6 +7,7 @@ batching rules of the fused kernels give wrong second derivatives of scale and s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -34,9 +35,20 @@ def _per_channel(x: Spec, specs: Sequence[Spec | None]) -> None:
     wanted(0 not in x.shape[1:], f"the empty {x} has no mean")
     for spec in specs:
         wanted(
-            spec is None or (spec.shape == (x.shape[1],) and spec.floating),
+            spec is None or spec.shape == (x.shape[1],),
             f"{spec} where {x.dtype}[{x.shape[1]}] is wanted",
         )
+    _one_dtype(x, specs)
+
+
+def _one_dtype(x: Spec, specs: Sequence[Spec | None]) -> None:
+    """Scales, shifts and statistics are all of the dtype of x, or all float32 beside a half x."""
+    dtypes = {spec.dtype for spec in specs if spec is not None}
+    half = x.dtype in ("float16", "bfloat16")
+    wanted(
+        dtypes <= {x.dtype} or (half and dtypes == {"float32"}),
+        f"scales and statistics of {', '.join(sorted(dtypes))} for {x}",
+    )
 
 
 def _batch_norm(
@@ -51,6 +63,7 @@ def _batch_norm(
     train: bool,
 ) -> tuple[Spec, Spec, Spec]:
     _per_channel(x, (weight, bias, mean, variance))
+    wanted(eps > 0 or train is False, "an eps of 0 in training")
     return (x, mean, variance)
 
 
@@ -83,6 +96,7 @@ def _run_batch_norm(
 
 def _alone(x: Spec, weight: Spec | None, bias: Spec | None, *, eps: float) -> Spec:
     _per_channel(x, (weight, bias))
+    wanted(eps > 0, "an eps of 0")
     return x
 
 
@@ -90,14 +104,19 @@ def _run_batch_norm_alone(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, *, eps: float
 ) -> Tensor:
     if not transforming():
-        return functional.batch_norm(x, None, None, weight, bias, True, 0.0, eps)
-    return _affine(
-        functional.batch_norm(x, None, None, None, None, True, 0.0, eps), weight, bias, 1
-    )
+        return _from_batch(x, weight, bias, eps)
+    return _affine(_from_batch(x, None, None, eps), weight, bias, 1)
+
+
+def _from_batch(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """Normalised by its own statistics; unlike torch's function, also where one value has none."""
+    flags = torch.backends.cudnn.enabled
+    return torch.batch_norm(x, weight, bias, None, None, True, 0.0, eps, flags)
 
 
 def _instance_norm(x: Spec, weight: Spec | None, bias: Spec | None, *, eps: float) -> Spec:
-    wanted(x.rank >= 3, f"{x} where rank 3 or more is wanted")
+    wanted(x.rank >= 3 and x.shape[0] > 0, f"{x} where rank 3 or more is wanted")
+    wanted(prod(x.shape[2:]) > 1, f"{x}, whose single elements have no variance")
     return _alone(x, weight, bias, eps=eps)
 
 
@@ -121,8 +140,8 @@ def _run_group_norm(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, *, groups: int, eps: float
 ) -> Tensor:
     if not transforming():
-        return functional.group_norm(x, groups, weight, bias, eps)
-    return _affine(functional.group_norm(x, groups, None, None, eps), weight, bias, 1)
+        return torch.group_norm(x, groups, weight, bias, eps)
+    return _affine(torch.group_norm(x, groups, None, None, eps), weight, bias, 1)
 
 
 def _trailing(x: Spec, shape: Sequence[int], specs: Sequence[Spec | None]) -> None:
@@ -132,9 +151,10 @@ def _trailing(x: Spec, shape: Sequence[int], specs: Sequence[Spec | None]) -> No
     )
     for spec in specs:
         wanted(
-            spec is None or (spec.shape == tuple(shape) and spec.floating),
+            spec is None or spec.shape == tuple(shape),
             f"{spec} where {x.dtype}{list(shape)} is wanted",
         )
+    _one_dtype(x, specs)
 
 
 def _layer_norm(

@@ -7,6 +7,7 @@ from math import ceil, prod
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from metaloom_registry.graph.op import Op
@@ -59,6 +60,9 @@ def _mean(
     ceil_mode: bool,
     count_include_pad: bool,
 ) -> Spec:
+    if len(kernel_size) == 3:  # torch wants each window of these to fit without the padding
+        fits = all(k <= s for k, s in zip(kernel_size, x.shape[2:], strict=False))
+        wanted(fits, f"windows of {list(kernel_size)} in {x}")
     return _pooled(x, kernel_size, stride, padding, (1,) * len(kernel_size), ceil_mode)
 
 
@@ -67,6 +71,15 @@ def _adaptive(x: Spec, *, output_size: Sequence[int | None]) -> Spec:
     wanted(x.floating and 0 not in x.shape[1:], f"{x} cannot be pooled")
     sizes = (s if o is None else o for s, o in zip(x.shape[2:], output_size, strict=True))
     return x.like((*x.shape[:2], *sizes))
+
+
+def _keeping(pool: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with sizes of null kept; torch's own in one dimension takes none."""
+
+    def run(x: Tensor, *, output_size: Sequence[int | None]) -> Any:
+        return pool(x, [x.shape[2 + i] if o is None else o for i, o in enumerate(output_size)])
+
+    return run
 
 
 def _window_flops(inputs: Sequence[Any], outputs: Sequence[Any], a: Mapping[str, Any]) -> int:
@@ -86,6 +99,7 @@ def _ops(spatial: int) -> tuple[Op, ...]:
     average: Callable[..., Any] = getattr(functional, f"avg_pool{spatial}d")
     adaptive_average: Callable[..., Any] = getattr(functional, f"adaptive_avg_pool{spatial}d")
     adaptive_maximum: Callable[..., Any] = getattr(functional, f"adaptive_max_pool{spatial}d")
+    adaptive_average, adaptive_maximum = _keeping(adaptive_average), _keeping(adaptive_maximum)
     windows = {"kernel_size": window, "stride": window, "padding": margin}
     return (
         Op(

@@ -47,6 +47,11 @@ def _index(x: Spec, *, dim: int, keep: bool) -> Spec:
     return _reduced(x, (dim,), keep, "int64")
 
 
+def _position(x: Spec, *, dim: int, keep: bool) -> Spec:
+    wanted(x.dtype != "bool", f"the extreme of {x}; cast it to a number")
+    return _index(x, dim=dim, keep=keep)
+
+
 def _along(x: Spec, *, dim: int) -> Spec:
     axis(dim, x.rank)
     return x if x.inexact else x.like(x.shape, "int64")
@@ -145,7 +150,7 @@ OPS = (
         1,
         "The position of the maximum along a dimension, int64.",
         ("x",),
-        _index,
+        _position,
         _run_argmax,
         {"dim": _DIM, "keep": Flag()},
         flops=_flops,
@@ -155,7 +160,7 @@ OPS = (
         1,
         "The position of the minimum along a dimension, int64.",
         ("x",),
-        _index,
+        _position,
         _run_argmin,
         {"dim": _DIM, "keep": Flag()},
         flops=_flops,

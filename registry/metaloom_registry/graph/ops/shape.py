@@ -18,6 +18,7 @@ from metaloom_registry.graph.values import (
     Spec,
     axes,
     axis,
+    holds,
     promoted,
     wanted,
 )
@@ -139,7 +140,10 @@ def _run_stack(*xs: Tensor, dim: int) -> Tensor:
 
 def _pad(x: Spec, *, amounts: Sequence[int], mode: str, value: float) -> Spec:
     wanted(len(amounts) % 2 == 0 and len(amounts) // 2 <= x.rank, f"{list(amounts)} for {x}")
-    if mode != "constant":
+    if mode == "constant":
+        holds(x.dtype, value)
+    else:
+        wanted(0 not in x.shape[1:], f"nothing to repeat in {x}")
         wanted(
             x.floating and len(amounts) // 2 == x.rank - 2 and x.rank <= 5 and min(amounts) >= 0,
             f"mode {mode} pads all dimensions after the channel of floats, not {x}",
@@ -152,8 +156,9 @@ def _pad(x: Spec, *, amounts: Sequence[int], mode: str, value: float) -> Spec:
             wanted(max(before, after) < sizes[at], f"a reflection of {max(before, after)} in {x}")
         if mode == "circular":
             wanted(max(before, after) <= sizes[at], f"a wrap of {max(before, after)} in {x}")
+        cut = min(before, 0) + min(after, 0)
+        wanted(sizes[at] + cut >= 0, f"a padding of {before} and {after} leaves nothing of {x}")
         sizes[at] += before + after
-        wanted(sizes[at] >= 0, f"a padding of {before} and {after} leaves nothing of {x}")
         wanted(mode == "constant" or sizes[at] > 0, f"nothing to repeat in {x}")
     return x.like(sizes)
 
@@ -180,14 +185,17 @@ def _flip(x: Spec, *, dims: Sequence[int]) -> Spec:
 
 
 def _pixel_shuffle(x: Spec, *, factor: int) -> Spec:
-    wanted(x.rank >= 3 and x.shape[-3] % factor**2 == 0, f"{x} with the factor {factor}")
+    wanted(
+        x.rank >= 3 and x.shape[-3] % factor**2 == 0 and x.elements > 0,
+        f"{x} with the factor {factor}",
+    )
     *lead, channels, height, width = x.shape
     return x.like((*lead, channels // factor**2, height * factor, width * factor))
 
 
 def _pixel_unshuffle(x: Spec, *, factor: int) -> Spec:
     wanted(
-        x.rank >= 3 and x.shape[-1] % factor == 0 and x.shape[-2] % factor == 0,
+        x.rank >= 3 and x.shape[-1] % factor == 0 and x.shape[-2] % factor == 0 and x.elements > 0,
         f"{x} with the factor {factor}",
     )
     *lead, channels, height, width = x.shape

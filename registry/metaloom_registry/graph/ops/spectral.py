@@ -58,6 +58,7 @@ def _resized(x: Spec, sizes: Sequence[int] | None, dims: Sequence[int]) -> list[
         for place, size in zip(places, sizes, strict=True):
             shape[place] = size
     wanted(all(0 < shape[place] <= 1 << 31 for place in places), f"{x} along {list(dims)}")
+    wanted(x.elements > 0, f"{x} is empty")
     return shape
 
 
