@@ -42,7 +42,8 @@ def test_facts_are_json(block):
 def test_a_plain_net_can_do_everything(block):
     assert all(block.facts["capabilities"].values())
     assert list(block.facts["capabilities"]) == [
-        "second_gradient", "vmap", "train_mode", "batch_independent", "deterministic",
+        "second_gradient", "vmap", "vmap_gradient", "train_mode", "functional_train",
+        "batch_independent", "deterministic", "float16", "bfloat16", "float32", "float64",
     ]  # fmt: skip
 
 

@@ -37,6 +37,7 @@ def agrees_with_differences(module: nn.Module, inputs: tuple[Any, ...], step: fl
     One direction is tried: fixed numbers for every parameter.
     """
     module = copy.deepcopy(module).double()
+    module._apply(lambda x: x.to(torch.complex128) if x.is_complex() else x)  # type: ignore[no-untyped-call]
     doubled = pytree.tree_map_only(
         Tensor, lambda x: x.double() if x.is_floating_point() else x, inputs
     )
@@ -47,7 +48,7 @@ def agrees_with_differences(module: nn.Module, inputs: tuple[Any, ...], step: fl
     torch.manual_seed(0)
     second = second_gradients(module, doubled)[: len(parameters)]
     exact = sum(
-        float((g * d).sum()) for g, d in zip(second, directions, strict=True) if g is not None
+        float((g * d).real.sum()) for g, d in zip(second, directions, strict=True) if g is not None
     )
     ends = []
     for sign in (1.0, -1.0):
@@ -68,7 +69,7 @@ def _slope(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor | None, l
     if loss is None:
         raise ValueError("no output has a gradient")
     first = torch.autograd.grad(loss, into, create_graph=True, allow_unused=True)
-    return _weighted([g for g in first if g is not None]), into
+    return weighted([g for g in first if g is not None]), into
 
 
 def _loss(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor | None, list[Tensor]]:
@@ -79,14 +80,22 @@ def _loss(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor | None, li
         inputs,
     )
     flat = [x for x in tensors_of(given) if x.is_floating_point()]
-    into = [p for p in module.parameters() if p.requires_grad and p.is_floating_point()] + flat
-    return _weighted(module(*given)), into
+    into = [p for p in module.parameters() if p.requires_grad] + flat
+    return weighted(module(*given)), into
 
 
-def _weighted(outputs: Any) -> Tensor | None:
+def weighted(outputs: Any, *, every: bool = False) -> Tensor | None:
+    """The sum of the floats of some tensors, each times a number of its own; None where none are.
+
+    Tensors without gradient count with `every` only.
+    """
     total: Tensor | None = None
     for i, y in enumerate(tensors_of(outputs)):
-        if y is not None and y.is_floating_point() and y.requires_grad:
+        if y is None or not (every or y.requires_grad):
+            continue
+        if y.is_complex():
+            y = torch.view_as_real(y.resolve_conj())
+        if y.is_floating_point():
             weight = (uniform(y.numel(), 1000 + i) - 0.5).reshape(y.shape).to(y.dtype)
             part = (y * weight).sum()
             total = part if total is None else total + part

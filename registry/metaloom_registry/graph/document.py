@@ -6,7 +6,7 @@ stranger and accepts only the canonical bytes of a well-formed graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -128,6 +128,15 @@ def _references(arguments: Mapping[str, Any]) -> tuple[int, ...]:
             if isinstance(item, Ref):
                 found.append(item.index)
     return tuple(found)
+
+
+def every_node(nodes: Iterable[Node]) -> Iterator[Node]:
+    """The nodes, and after each those of the bodies it repeats."""
+    for node in nodes:
+        yield node
+        for value in node.arguments.values():
+            if isinstance(value, Body):
+                yield from every_node(value.nodes)
 
 
 def leaves(tree: Tree[T]) -> Iterator[T]:

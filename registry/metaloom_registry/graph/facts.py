@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from metaloom_registry.canonical import Json
 from metaloom_registry.graph.checking import infer, sample_sizes
-from metaloom_registry.graph.document import BATCH, Graph, Tree, leaves
+from metaloom_registry.graph.document import BATCH, Graph, Tree, every_node, leaves
 from metaloom_registry.graph.examples import (
     DEFAULT_SIZE,
     InputKind,
@@ -66,7 +66,7 @@ def counts(graph: Graph, weights: bytes) -> dict[str, Json]:
         "parameters": sum(math.prod(state.shape) for state in parameters),
         "weight_bytes": len(weights),
         "dtypes": sorted({state.dtype for state in parameters}),
-        "ops": sorted({node.op for node in graph.nodes}),
+        "ops": sorted({node.op for node in every_node(graph.nodes)}),
     }
 
 
@@ -118,6 +118,8 @@ def fingerprint(
 
 def _row(y: Tensor) -> Tensor:
     """One output as [probes, anything]; an output without batch axis counts for every probe."""
+    if y.is_complex():
+        y = torch.view_as_real(y.resolve_conj())
     if y.dim() == 0 or y.shape[0] != PROBES:
         y = y.reshape(1, -1).expand(PROBES, -1)
     return y.reshape(PROBES, -1).to(torch.float64)

@@ -117,7 +117,7 @@ def _examined(
         found, work = table[node.op].examined(inputs, resolved(node, values))
         for value in found:
             if isinstance(value, Spec) and not (
-                value.rank <= MAX_RANK and value.elements <= MAX_INTEGER
+                value.rank <= MAX_RANK and value.extent <= MAX_INTEGER
             ):
                 raise Refused(f"{value} is beyond rank {MAX_RANK} or 2^40 elements")
         return found, work

@@ -7,7 +7,6 @@ from typing import Any
 
 from metaloom_registry.errors import Refused
 from metaloom_registry.graph.document import (
-    Body,
     Dimension,
     Graph,
     Leaf,
@@ -15,6 +14,7 @@ from metaloom_registry.graph.document import (
     State,
     Tree,
     Update,
+    every_node,
 )
 from metaloom_registry.graph.draft import Draft, DraftNode, Handle, numbered
 from metaloom_registry.graph.ops import TABLE
@@ -177,11 +177,7 @@ def _numbered(
 
 def least_opset(nodes: Iterable[Node]) -> int:
     """The first opset that has every operation of the nodes, those in loops included."""
-    found = 1
-    for node in nodes:
-        inner = [value for value in node.arguments.values() if isinstance(value, Body)]
-        found = max(found, TABLE[node.op].since, *(least_opset(body.nodes) for body in inner))
-    return found
+    return max((TABLE[node.op].since for node in every_node(nodes)), default=1)
 
 
 def _output(tree: Any, numbers: dict[Handle, int]) -> Any:

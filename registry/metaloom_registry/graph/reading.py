@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from metaloom_registry.canonical import load_strict
@@ -21,6 +21,7 @@ from metaloom_registry.graph.document import (
     State,
     Tree,
     Update,
+    every_node,
     leaves,
 )
 from metaloom_registry.graph.op import Op
@@ -255,15 +256,9 @@ def _read_nodes(value: Any, known: int, opset: int) -> tuple[tuple[Node, ...], i
         if node.only_in_training:
             in_training.update(range(known, known + count))
         known += count
-    if (total := _count(found)) > MAX_NODES:
+    if (total := sum(1 for _ in every_node(found))) > MAX_NODES:
         raise Refused(f"nodes and those of loops are {total}; at most {MAX_NODES} are allowed")
     return tuple(found), known, in_training
-
-
-def _count(nodes: Iterable[Node]) -> int:
-    """How many nodes there are, those in the bodies of loops included."""
-    bodies = (v for node in nodes for v in (node, *node.arguments.values()))
-    return sum(_count(v.nodes) if isinstance(v, Body) else isinstance(v, Node) for v in bodies)
 
 
 def _read_body(value: Any, what: str, opset: int, depth: int) -> Body:

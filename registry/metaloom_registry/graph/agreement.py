@@ -1,0 +1,83 @@
+"""Whether two computations agree: the same tensors up to rounding, or the same failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from metaloom_registry.errors import MetaloomError, Refused
+from metaloom_registry.graph.examples import tensors_of
+
+Result: TypeAlias = "list[Tensor | None] | Exception"
+"""What a computation gave, or how it failed."""
+
+
+def attempt(compute: Callable[[], Any], seed: int = 0) -> Result:
+    """The tensors a computation gives, with torch's generator at a seed; or its exception."""
+    torch.manual_seed(seed)
+    try:
+        found = compute()
+    except MetaloomError as error:
+        return error
+    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+        return error
+    return tensors_of(found)
+
+
+def disagreement(ours: Result, theirs: Result, looseness: float = 1.0) -> str:
+    """In which way what the graph gave differs from what the module gave; empty where it does not.
+
+    Two failures agree.  looseness: 1 allows 300 machine epsilons of the largest number.
+    """
+    if isinstance(theirs, Exception) and isinstance(ours, Exception):
+        return ""
+    if isinstance(theirs, Exception) or isinstance(ours, Exception):
+        failed = "the graph" if isinstance(ours, Exception) else "the module"
+        error = ours if isinstance(ours, Exception) else theirs
+        return f"only {failed} fails ({type(error).__name__}: {error})"
+    if len(ours) != len(theirs):
+        return f"{len(ours)} tensors instead of {len(theirs)}"
+    for one, other in zip(ours, theirs, strict=True):
+        difference = apart(one, other, looseness)
+        if difference:
+            return f"the graph and the module differ ({difference})"
+    return ""
+
+
+def require_agreement(
+    ours: Result, theirs: Result, what: str, remedy: str, looseness: float = 1.0
+) -> None:
+    """Raise Refused, with the difference and the remedy, unless the two agree."""
+    difference = disagreement(ours, theirs, looseness)
+    if difference:
+        raise Refused(f"{what}: {difference}; {remedy}")
+
+
+def apart(one: Tensor | None, other: Tensor | None, looseness: float) -> str:
+    """In which way two tensors differ beyond rounding; empty where they do not."""
+    if one is None or other is None:
+        present = one if other is None else other
+        return "" if present is None or not present.any() else "one has no value"
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return f"{one.dtype}{list(one.shape)} and {other.dtype}{list(other.shape)}"
+    if one.is_complex():
+        one, other = _parts(one), _parts(other)
+    if not one.is_floating_point():
+        return "" if torch.equal(one, other) else f"integers of {list(one.shape)}"
+    if one.numel() == 0:
+        return ""
+    tolerance = looseness * 300 * torch.finfo(one.dtype).eps
+    one, other = one.detach().double(), other.detach().double()
+    if not torch.equal(one.isfinite(), other.isfinite()):
+        return "NaN or infinity in one of them"
+    one, other = one.nan_to_num(), other.nan_to_num()
+    scale = float(other.abs().max())
+    gap = float((one - other).abs().max())
+    return "" if gap <= tolerance * (scale + 1e-3) else f"by {gap:.3g} where values are {scale:.3g}"
+
+
+def _parts(x: Tensor) -> Tensor:
+    return torch.view_as_real(x.detach().resolve_conj())
