@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from benchmarks.contract import Options, run
-from benchmarks.module_format import load_times
+from benchmarks.kinds import conv4
+from benchmarks.loading import Subject, images, load_times
 
 
 def test_the_last_line_is_one_json_object(capsys):
@@ -35,6 +36,8 @@ def test_an_unknown_option_is_an_error():
 
 
 def test_a_conv4_loads_many_times_faster_than_torch_export_loads_it():
-    times = load_times(rounds=3, channels=8)
-    assert times["load_ratio"] > 10
-    assert times["bytes"]["block"] < times["bytes"]["pt2"]
+    subject = Subject("net", lambda: conv4(8), "image[1,28,28] -> vec[8]", images(1, 28, 28))
+    found = load_times(subject, rounds=3, formats=frozenset())
+    assert found["times_faster"]["pt2"] > 10
+    assert found["bytes"]["block"] < found["bytes"]["pt2"]
+    assert set(found["load_ms"]) == {"block", "published", "pt2", "pickle"}

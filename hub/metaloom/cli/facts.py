@@ -111,6 +111,13 @@ def _abilities(facts: Any) -> str:
     return text
 
 
+def _dtypes(facts: Any) -> str:
+    held = facts["capabilities"]
+    can = [name for name in DTYPES if held.get(name)]
+    cannot = [name for name in DTYPES if name in held and not held[name]]
+    return ", ".join(can) + (f"; not {_listed(cannot, 'or')}" if cannot else "")
+
+
 def _behaviour(facts: Any) -> str:
     held = facts["capabilities"]
     if "deterministic" not in held and "batch_independent" not in held:
@@ -174,11 +181,12 @@ def _listed(words: Sequence[str], last: str = "and") -> str:
 
 
 _Line = tuple[str, tuple[str, ...], Callable[[Any], str]]
-_NAMED = {*ABILITIES, "deterministic", "batch_independent"}
+_NAMED = {*ABILITIES, *DTYPES, "deterministic", "batch_independent"}
 _MEASURED: tuple[_Line, ...] = (
     ("size", ("parameters", "weight_bytes", "dtypes"), _size),
     ("one pass", ("cost",), _cost),
     ("abilities", ("capabilities",), _abilities),
+    ("computes in", ("capabilities",), _dtypes),
     ("behaviour", ("capabilities",), _behaviour),
     ("fingerprint", ("fingerprint",), _fingerprint),
     ("operations", ("ops",), _operations),
