@@ -13,9 +13,9 @@ ABILITIES = {
     "vmap": "be batched over its parameters",
     "vmap_gradient": "have its gradients batched",
     "functional_train": "give torch.func gradients in training",
-    **{name: f"compute in {name}" for name in ("float16", "bfloat16", "float32", "float64")},
     "int32": "take int32",
 }
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 SHOWN = 6
 """Names that are listed before the rest is counted."""
 
