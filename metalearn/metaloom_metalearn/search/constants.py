@@ -24,7 +24,7 @@ class Constants:
     type come from the examples, of magnitude `largest` at most: one more than the largest integer
     (what a modulus would be), and then the most frequent; the i-th weighs 1 / (2 + i).  Without
     `strict`, small integers may equal a whole input or output.  Texts are mined as pieces, `pieces`
-    of them (`mining`).
+    of them (`mining`), after the `texts` that the caller offers.
     """
 
     small: tuple[tuple[int, float], ...] = (
@@ -32,6 +32,7 @@ class Constants:
     )  # fmt: skip
     mined: int = 5
     pieces: int = 8
+    texts: tuple[str, ...] = ()
     largest: int = 1000
     strict: bool = True
 
@@ -56,7 +57,8 @@ class Constants:
             mined = 0
             most = self.mined
             if type_ == TEXT:
-                most, offered = self.pieces, [*map(Literal, _pieces(examples, given, want))]
+                most = self.pieces
+                offered = [*map(Literal, (*self.texts, *_pieces(examples, given, want)))]
             else:
                 counted = _counted(examples, given, want, type_)
                 offered = _beyond(counted, type_) + [lit for lit, _ in counted.most_common()]

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metaloom_metalearn.search.application import FAILED
-from metaloom_metalearn.search.grammar import Production
+from metaloom_metalearn.search.grammar import Grammar, Production, Slot
 from metaloom_metalearn.search.node import Node
+from metaloom_registry import Type
+from metaloom_registry.types import BOOL
 
 PREDICATES = 256
 """How many predicates, the cheapest first, a tree is made of."""
@@ -38,6 +40,16 @@ class Predicates:
                 if known is None or node.cost < known.cost:
                     self.by_mask[mask] = node
         return len(self.by_mask) - before
+
+
+def choice_of(grammar: Grammar, want: Type) -> Production | None:
+    """The production that takes a condition and two values of the type, and gives one of these."""
+    slots = (Slot((), BOOL), Slot((), want), Slot((), want))
+    for production in grammar.productions.get(want, ()):
+        choose = production.choose
+        if choose is not None and production.slots == slots and choose(True) == 1:
+            return production
+    return None
 
 
 def mask_of(values: Sequence[Any], wanted: Sequence[Any]) -> int:
@@ -70,7 +82,8 @@ def decide(
         found = known.get((wanted, depth))
         if found is not None:
             return found
-        cost, plan = math.inf, None
+        cost: float = math.inf
+        plan: Any = None
         for mask, node in terms.items():
             if mask & wanted == wanted and node.cost < cost:
                 cost, plan = node.cost, node

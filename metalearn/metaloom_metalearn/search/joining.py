@@ -14,23 +14,23 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, TypeAlias
 
-from metaloom_metalearn.search.grammar import Production
+from metaloom_metalearn.search.grammar import Grammar, Production, Slot
 from metaloom_metalearn.search.node import Node
-from metaloom_registry import Literal
+from metaloom_registry import Literal, Type
+from metaloom_registry.types import TEXT
 
 Values = tuple[Any, ...]
 Places = tuple[int, ...]
+Make: TypeAlias = Callable[[Production, tuple[Node, ...], Values], Node]
+"""Makes the node of an application, given its values."""
 
 STATES = 4000
 """How many tuples of positions one cover may visit."""
 
 LONGEST = 64
 """Characters of the longest literal that is a piece."""
-
-PER_VALUE = 4
-"""How many pieces of one value on the first row are kept for each extent on the other rows."""
 
 
 @dataclass
@@ -50,6 +50,8 @@ class Pieces:
 
     def add(self, nodes: Iterable[Node]) -> int:
         """Keep the nodes that are part of the output on some row; how many are new."""
+        if self.join is None:
+            return 0
         before = len(self.found)
         for node in nodes:
             mask = 0
@@ -66,6 +68,43 @@ class Pieces:
         return [node for mask, node in self.found if mask & rows == rows]
 
 
+def pieces_for(
+    grammar: Grammar,
+    given: Sequence[Type],
+    want: Type,
+    inputs: Sequence[Sequence[Any]],
+    outputs: Sequence[Any],
+) -> Pieces:
+    """What covers of these outputs are made of: how to join, and what literals cost.
+
+    No literal is a whole text of an input or an output, but for an output that all examples share;
+    nor are there literals in a cover of one output alone, which they could spell out.
+    """
+    join = _join(grammar, want, outputs)
+    literal, forbidden = -1.0, set()
+    if want == TEXT:
+        written = [constant.cost for constant in grammar.constants.get(TEXT, ())]
+        literal = min(written, default=grammar.variables[TEXT] + 1.0)
+        shared = set(outputs) if len(set(outputs)) == 1 and len(outputs) > 1 else set()
+        texts = (v for row in inputs for v, t in zip(row, given, strict=True) if t == TEXT)
+        forbidden = {*texts, *outputs} - shared
+    return Pieces(tuple(outputs), join, literal, frozenset(forbidden))
+
+
+def _join(grammar: Grammar, want: Type, outputs: Sequence[Any]) -> Production | None:
+    """The production that puts two values end to end, told from what it does to the outputs."""
+    if not all(isinstance(output, str | tuple) for output in outputs):
+        return None
+    halves = [(output[: len(output) // 2], output[len(output) // 2 :]) for output in outputs]
+    for production in grammar.productions.get(want, ()):
+        if production.slots != (Slot((), want), Slot((), want)):
+            continue
+        run = production.safe
+        if all(run(a, b) == a + b and run(b, a) == b + a for a, b in halves):
+            return production
+    return None
+
+
 def _within(value: Any, output: Any) -> bool:
     """Whether a text or list stands somewhere in another."""
     if isinstance(value, str):
@@ -77,7 +116,7 @@ def _within(value: Any, output: Any) -> bool:
 def cover(
     pieces: Pieces,
     rows: int,
-    make: Callable[[Production, tuple[Node, ...], Values], Node],
+    make: Make,
     below: float = math.inf,
     late: Callable[[], bool] = lambda: False,
 ) -> Node | None:
@@ -85,11 +124,13 @@ def cover(
 
     `make` builds the node of an application.  Only covers that cost less than `below` are wanted.
     """
+    if pieces.join is None:
+        return None
     places = [row for row in range(len(pieces.outputs)) if rows >> row & 1]
     outputs = [pieces.outputs[row] for row in places]
     steps = _Steps(pieces, places, outputs)
     start, goal = (0,) * len(places), tuple(map(len, outputs))
-    joining = pieces.join.cost if pieces.join is not None else math.inf
+    joining = pieces.join.cost
     costs: dict[Places, float] = {start: 0.0}
     came: dict[Places, tuple[Places, Node]] = {}
     queue: list[tuple[float, Places]] = [(0.0, start)]
@@ -116,20 +157,37 @@ def _joined(
     start: Places,
     goal: Places,
     join: Production | None,
-    make: Callable[[Production, tuple[Node, ...], Values], Node],
+    make: Make,
 ) -> Node:
     path: list[Node] = []
     state = goal
     while state != start:
         state, node = came[state]
         path.append(node)
-    whole = path.pop()
-    while path:
+    return joined([part for node in path[::-1] for part in parts_of(node, join)], join, make)
+
+
+def joined(parts: Sequence[Node], join: Production | None, make: Make) -> Node:
+    """The parts put end to end."""
+    whole = parts[0]
+    for last in parts[1:]:
         assert join is not None
-        last = path.pop()
         values = tuple(map(join.safe, whole.values, last.values))
         whole = make(join, (whole, last), values)
     return whole
+
+
+def parts_of(node: Node, join: Production | None) -> list[Node]:
+    """The parts that a term puts end to end; itself where it puts none."""
+    if join is None or node.head is not join:
+        return [node]
+    return [part for argument in node.arguments for part in parts_of(argument, join)]
+
+
+def swapped(parts: Sequence[Node], twin: Node, join: Production | None, make: Make) -> Node:
+    """The parts put end to end, with one of equal values exchanged for its twin."""
+    place = next(i for i, part in enumerate(parts) if part.values == twin.values)
+    return joined([*parts[:place], twin, *parts[place + 1 :]], join, make)
 
 
 class _Steps:
@@ -160,7 +218,8 @@ class _Steps:
                         break
                 else:
                     yield node, tuple(map(_after, state, values))
-        if self.pieces.literal >= 0:
+        spelled_out = len(set(self.outputs)) == 1 and self.outputs[0] in self.pieces.forbidden
+        if self.pieces.literal >= 0 and not spelled_out:
             yield from self._literals(state)
 
     def _literals(self, state: Places) -> Iterable[tuple[Node, Places]]:

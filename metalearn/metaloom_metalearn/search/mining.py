@@ -39,9 +39,11 @@ def common_pieces(examples: Sequence[tuple[Iterable[str], Iterable[str]]]) -> li
     """
     distinct = {(tuple(inputs), tuple(outputs)) for inputs, outputs in examples}
     counted: Counter[str] = Counter()
+    examples_with: Counter[str] = Counter()
     for inputs, outputs in distinct:
-        counted.update(set().union(*map(pieces_of, inputs)))
-        for piece in set().union(*map(pieces_of, outputs)):
-            counted[piece] += 2
-    often = [piece for piece in counted if counted[piece] > 2 or not piece[0].isalnum()]
+        read = set[str]().union(*map(pieces_of, inputs))
+        written = set[str]().union(*map(pieces_of, outputs))
+        examples_with.update(read | written)
+        counted.update([*read, *written, *written])
+    often = [piece for piece in counted if examples_with[piece] > 1 or not piece[0].isalnum()]
     return sorted(often, key=lambda piece: (-counted[piece], len(piece), piece))
