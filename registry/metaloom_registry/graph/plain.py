@@ -45,12 +45,23 @@ def exported_program(module: GraphModule, *, training: bool = False) -> Exported
 def plain_module(module: GraphModule, *, training: bool = False) -> nn.Module:
     """A module of torch's own operations, with the same state names; it needs torch alone.
 
-    It is a `torch.fx.GraphModule`: it prints as Python (`.code`), is copied, saved, trained and
-    edited like any, and computes in the mode it was made for, whatever `train()` says.  The tensors
-    are its own.  Raises Refused as `exported_program`.
+    It is a `torch.fx.GraphModule`: it prints as Python (`.code`), is copied, trained and edited
+    like any, and computes in the mode it was made for, whatever `train()` says.  The tensors are
+    its own.  `torch.save` takes it whole, except in training mode, where torch would load another
+    module than was saved: save its state dictionary.  Raises Refused as `exported_program`.
     """
-    program = exported_program(module, training=training)
-    return unlocked(program)
+    plain = unlocked(exported_program(module, training=training))
+    if training:
+        type(plain).__reduce_ex__ = _refuse_saving  # type: ignore[assignment]
+    return plain
+
+
+def _refuse_saving(module: nn.Module, protocol: object) -> tuple[Any, ...]:
+    """torch.fx saves code and traces it anew on loading, which folds buffers into constants."""
+    raise Refused(
+        "torch cannot save a traced module that updates its buffers; save its state_dict(), or the "
+        "block itself with `metaloom export`"
+    )
 
 
 def unlocked(program: ExportedProgram) -> nn.Module:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from metaloom_registry.testing.generating import terms as terms
     from metaloom_registry.testing.generating import types as types
     from metaloom_registry.testing.generating import values as values
+    from metaloom_registry.testing.importers import ImporterSuite as ImporterSuite
     from metaloom_registry.testing.interpreter import interpret as interpret
     from metaloom_registry.testing.libraries import LibrarySuite as LibrarySuite
 else:
@@ -34,6 +35,7 @@ else:
                 "types",
                 "values",
             ),
+            "importers": ("ImporterSuite",),
             "interpreter": ("interpret",),
             "libraries": ("LibrarySuite",),
         },
