@@ -37,6 +37,11 @@ from metaloom_registry.types import Type
 PROBES_APART = 2
 """How many of the 16 probes may differ: an argmax may fall otherwise by rounding elsewhere."""
 
+COST_WITHIN = {"flops": 2, "peak_bytes": 4, "activation_bytes": 4}
+"""By what factor a claimed cost may differ: what an operation counts for gets more exact."""
+
+COST_WANTED = "an object with flops and bytes `at` sizes that the open dimensions can have"
+
 NEAR = 0.03
 """How far numbers of a fingerprint may be apart, of the larger of them and of their spread."""
 
@@ -52,7 +57,7 @@ def check_counts(facts: Mapping[str, Json], graph: Graph, weights: bytes) -> tup
             _require(name, facts[name], value)
             found.append(name)
     if "cost" in facts:
-        _require("cost", facts["cost"], cost_at(graph, _sizes(facts["cost"], graph)))
+        _check_cost(facts["cost"], graph)
         found.append("cost")
     if "groups" in facts:
         _check_groups(facts["groups"], graph)
@@ -72,8 +77,8 @@ def check_facts(
     """The names of the facts that were measured again and hold.
 
     capabilities: whether to try those too that are claimed, which takes seconds.  A fingerprint
-    whose 16 probes cost more than the budget is left out.  Raises WrongFact, naming the fact, what is
-    claimed and what was found.
+    whose 16 probes cost more than the budget is left out.  Raises WrongFact, naming the fact, what
+    is claimed and what was found.
     """
     document = read_graph(graph)
     found = list(check_counts(facts, document, weights))
@@ -107,7 +112,7 @@ def _malformed(name: str, wanted: str) -> WrongFact:
 def _sizes(claimed: Any, graph: Graph) -> dict[str, int]:
     """The sizes a cost is claimed at, each within its dimension's bounds."""
     sizes = claimed.get("at") if isinstance(claimed, Mapping) else None
-    wanted = "an object with flops and bytes `at` sizes that the open dimensions can have"
+    wanted = COST_WANTED
     if not isinstance(sizes, Mapping) or set(sizes) != {d.name for d in graph.dimensions}:
         raise _malformed("cost", wanted)
     for dimension in graph.dimensions:
@@ -117,6 +122,16 @@ def _sizes(claimed: Any, graph: Graph) -> dict[str, int]:
         if not dimension.low <= size <= dimension.high or size % dimension.multiple:
             raise _malformed("cost", wanted)
     return dict(sizes)
+
+
+def _check_cost(claimed: Any, graph: Graph) -> None:
+    counted = cost_at(graph, _sizes(claimed, graph))
+    for name, times in COST_WITHIN.items():
+        one, other = claimed.get(name), counted[name]
+        if isinstance(one, bool) or not isinstance(one, int) or not isinstance(other, int):
+            raise _malformed("cost", COST_WANTED)
+        if not (one <= times * other and other <= times * one):
+            _require("cost", claimed, counted)
 
 
 def _check_groups(claimed: Any, graph: Graph) -> None:
