@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metaloom.hub import Hub as Hub
     from metaloom.keyring import Keyring as Keyring
     from metaloom.publishing import StoredGraph as StoredGraph
+    from metaloom.task_files import read_questions as read_questions
     from metaloom.task_files import read_task as read_task
     from metaloom.verification import Verification as Verification
 else:
@@ -30,7 +31,10 @@ else:
             "hub": ("Hub",),
             "keyring": ("Keyring",),
             "publishing": ("StoredGraph",),
-            "task_files": ("read_task",),
+            "task_files": (
+                "read_questions",
+                "read_task",
+            ),
             "verification": ("Verification",),
         },
     )

@@ -1,6 +1,6 @@
 """`python -m metaloom`: the command line."""
 
-from metaloom.cli import main
+from metaloom.entry import main
 
 if __name__ == "__main__":
     main()

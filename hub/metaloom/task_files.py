@@ -4,6 +4,7 @@ evens.jsonl   {"i": [1, 2, 3], "o": [2]}          one example a line; see `read_
 evens.json    [{"i": [1, 2, 3], "o": [2]}, ...]   or [[[1, 2, 3], [2]], ...]
 sums.csv      a,b,sum                             the last column is the output
               1,2,3
+              4,5,                                an empty last cell is to be filled in
 digits.npz    images and labels                   see `read_npz`
 digits/       one folder of pictures a class      needs the type, such as image[1,28,28]
 """
@@ -20,10 +21,12 @@ from metaloom_metalearn import (
     Examples,
     LabelledArrays,
     Task,
+    Values,
     parse_jsonl,
     read_folder,
     read_jsonl,
     read_npz,
+    read_values,
 )
 from metaloom_registry import (
     Arrow,
@@ -35,6 +38,7 @@ from metaloom_registry import (
     Type,
     load_strict,
     parse_type,
+    uncurried,
 )
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -59,7 +63,7 @@ def read_task(path: str | Path, type_: Type | str | None = None) -> Task:
         raise NotFound(f"there is no file {path}")
     suffix = path.suffix.lower()
     if suffix in (".jsonl", ".ndjson"):
-        return read_jsonl(path, type_)
+        return _from_lines(path, type_)
     if suffix == ".npz":
         return classification(read_npz(path), path.name)
     if suffix == ".json":
@@ -67,6 +71,73 @@ def read_task(path: str | Path, type_: Type | str | None = None) -> Task:
     if suffix == ".csv":
         return _from_csv(path, type_)
     raise InvalidTask(f"{path.name} is of no known form; a task is a {FORMS}")
+
+
+def read_questions(path: str | Path, type_: Type) -> tuple[Values, ...] | None:
+    """The inputs without an output, one column an argument; None where every example has one.
+
+    They are the objects of a .jsonl or .json file that have an input alone, and the rows of a .csv
+    whose last cell is empty.  Raises InvalidTask, naming the line, where one is not of its type.
+    """
+    path = Path(path)
+    rows = _unanswered(path)
+    if not rows:
+        return None
+    given, _ = uncurried(type_)
+    for number, inputs in rows:
+        if len(inputs) != len(given):
+            raise InvalidTask(
+                f"line {number} of {path.name} has {len(inputs)} inputs, and {type_} takes "
+                f"{len(given)}"
+            )
+
+    def where(i: int) -> str:
+        return f"line {rows[i][0]} of {path.name}"
+
+    columns = zip(*(inputs for _, inputs in rows), strict=True)
+    return tuple(
+        read_values(list(column), part, where) for column, part in zip(columns, given, strict=True)
+    )
+
+
+def _unanswered(path: Path) -> list[tuple[int, list[Any]]]:
+    """The inputs of what has no output, each with the number of its line or place."""
+    suffix = path.suffix.lower()
+    found: list[tuple[int, list[Any]]] = []
+    if suffix in (".jsonl", ".ndjson"):
+        for number, line in enumerate(_read(path).decode("utf-8", "replace").split("\n"), 1):
+            value = _object(line)
+            if _is_question(value):
+                found.append((number, _asked(value)))
+    elif suffix == ".json":
+        value = load_strict(_read(path), path.name)
+        values = value.get("examples") if isinstance(value, dict) else value
+        for number, one in enumerate(values if isinstance(values, list) else (), 1):
+            if _is_question(one):
+                found.append((number, _asked(one)))
+    elif suffix == ".csv":
+        rows = csv.reader(io.StringIO(_read(path).decode("utf-8-sig", "replace")))
+        for number, row in enumerate(filter(None, rows), 1):
+            if number > 1 and len(row) > 1 and not row[-1].strip():
+                found.append((number, [_cell(cell) for cell in row[:-1]]))
+    return found
+
+
+def _object(line: str) -> Any:
+    try:
+        return load_strict(line.encode()) if line.strip() else None
+    except MetaloomError:
+        return None
+
+
+def _is_question(value: Any) -> bool:
+    """Whether it is an object with an input and nothing else."""
+    return isinstance(value, dict) and len(value) == 1 and set(value) <= {"i", "input", "inputs"}
+
+
+def _asked(value: dict[str, Any]) -> list[Any]:
+    [(key, given)] = value.items()
+    return list(given) if key == "inputs" and isinstance(given, list) else [given]
 
 
 def classification(arrays: LabelledArrays, name: str) -> Task:
@@ -80,6 +151,15 @@ def classification(arrays: LabelledArrays, name: str) -> Task:
         classes=frozenset(arrays.classes),
         name=name,
     )
+
+
+def _from_lines(path: Path, type_: Type | None) -> Task:
+    """The task of a file of lines, those without an output left out."""
+    lines = _read(path).decode("utf-8", "surrogateescape").split("\n")
+    if not any(_is_question(_object(line)) for line in lines if '"o' not in line):
+        return read_jsonl(path, type_)
+    kept = ["" if _is_question(_object(line)) else line for line in lines]
+    return parse_jsonl("\n".join(kept), type_, path.name)
 
 
 def _from_json(path: Path, type_: Type | None) -> Task:
@@ -96,6 +176,7 @@ def _from_json(path: Path, type_: Type | None) -> Task:
     pairs = [
         {"i": row[0], "o": row[1]} if isinstance(row, list) and len(row) == 2 else row
         for row in value
+        if not _is_question(row)
     ]
     return parse_jsonl("\n".join(map(json.dumps, pairs)), type_, path.name)
 
@@ -121,6 +202,9 @@ def _from_csv(path: Path, type_: Type | None) -> Task:
             raise InvalidTask(
                 f"line {number} of {path.name} has {len(row)} cells and its first {len(rows[0])}"
             )
+        if not row[-1].strip():
+            lines.append("")
+            continue
         *inputs, output = map(_cell, row)
         lines.append(json.dumps({"inputs": inputs, "o": output}))
     return parse_jsonl("\n".join(lines), type_, path.name)

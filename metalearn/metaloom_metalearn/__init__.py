@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from metaloom_metalearn.mode import Hard as Hard
     from metaloom_metalearn.mode import Mode as Mode
     from metaloom_metalearn.mode import Soft as Soft
+    from metaloom_metalearn.ranking import Ranked as Ranked
+    from metaloom_metalearn.ranking import new_inputs as new_inputs
+    from metaloom_metalearn.ranking import ranked as ranked
     from metaloom_metalearn.recurrent import RecurrentControl as RecurrentControl
     from metaloom_metalearn.recurrent import RecurrentRegressor as RecurrentRegressor
     from metaloom_metalearn.recurrent import recurrent_regressor as recurrent_regressor
@@ -70,11 +73,21 @@ if TYPE_CHECKING:
     from metaloom_metalearn.search.candidate import Scored as Scored
     from metaloom_metalearn.search.candidate import Search as Search
     from metaloom_metalearn.search.constants import Constants as Constants
+    from metaloom_metalearn.search.divide import Divide as Divide
     from metaloom_metalearn.search.enumerate import Enumerate as Enumerate
     from metaloom_metalearn.search.enumerate import Patience as Patience
     from metaloom_metalearn.search.few_shot import FewShot as FewShot
     from metaloom_metalearn.search.halving import Halving as Halving
     from metaloom_metalearn.search.halving import state_digest as state_digest
+    from metaloom_metalearn.search.kernel.bank import kernel_terms as kernel_terms
+    from metaloom_metalearn.search.kernel.memory import call_one as call_one
+    from metaloom_metalearn.search.kernel.memory import call_two as call_two
+    from metaloom_metalearn.search.kernel.memory import claim as claim
+    from metaloom_metalearn.search.kernel.memory import fail as fail
+    from metaloom_metalearn.search.kernel.memory import failed as failed
+    from metaloom_metalearn.search.kernel.memory import length_of as length_of
+    from metaloom_metalearn.search.kernel.memory import packed as packed
+    from metaloom_metalearn.search.kernel.memory import place_of as place_of
     from metaloom_metalearn.search.prior import Prior as Prior
     from metaloom_metalearn.search.prior import Uniform as Uniform
     from metaloom_metalearn.search.prior import Weights as Weights
@@ -101,6 +114,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.sources.jsonl import parse_jsonl as parse_jsonl
     from metaloom_metalearn.sources.jsonl import read_jsonl as read_jsonl
     from metaloom_metalearn.sources.npz import read_npz as read_npz
+    from metaloom_metalearn.sources.plain import read_values as read_values
     from metaloom_metalearn.tasks import Examples as Examples
     from metaloom_metalearn.tasks import Task as Task
     from metaloom_metalearn.tasks import TaskSource as TaskSource
@@ -121,7 +135,6 @@ if TYPE_CHECKING:
     from metaloom_metalearn.values import rows_of as rows_of
     from metaloom_metalearn.values import same_for_all as same_for_all
     from metaloom_metalearn.values import take as take
-
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
@@ -200,6 +213,11 @@ else:
                 "Mode",
                 "Soft",
             ),
+            "ranking": (
+                "Ranked",
+                "new_inputs",
+                "ranked",
+            ),
             "recurrent": (
                 "RecurrentControl",
                 "RecurrentRegressor",
@@ -220,6 +238,7 @@ else:
                 "Search",
             ),
             "search.constants": ("Constants",),
+            "search.divide": ("Divide",),
             "search.enumerate": (
                 "Enumerate",
                 "Patience",
@@ -228,6 +247,17 @@ else:
             "search.halving": (
                 "Halving",
                 "state_digest",
+            ),
+            "search.kernel.bank": ("kernel_terms",),
+            "search.kernel.memory": (
+                "call_one",
+                "call_two",
+                "claim",
+                "fail",
+                "failed",
+                "length_of",
+                "packed",
+                "place_of",
             ),
             "search.prior": (
                 "Prior",
@@ -271,6 +301,7 @@ else:
                 "read_jsonl",
             ),
             "sources.npz": ("read_npz",),
+            "sources.plain": ("read_values",),
             "tasks": (
                 "Examples",
                 "Task",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import metaloom_metalearn
 from metaloom_metalearn.engine import Engine
@@ -22,26 +22,28 @@ from metaloom_registry import (
     Entry,
     EvaluationError,
     Library,
-    NotFound,
+    MetaloomError,
     Reference,
     Tensor,
     Term,
     Type,
     print_term,
+    python_module,
     python_source,
     references,
     uncurried,
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Solution:
     """The term found for a task; it predicts, saves, and reloads with equal predictions.
 
     `type` is the task's type; `term_type` the term's own, which is `examples[X, Y] ->` and the
     task's type where the term takes the support, which the solution then carries.  `parts` are the
     modules that were adapted or trained for it, by their provisional references.  `cost` is the
-    length of the term under the grammar, in nats.  `query_rmse` stands beside a share of exact
+    length of the term under the grammar, in nats, `score` that and what the outputs it gets wrong
+    take.  `query_rmse` stands beside a share of exact
     integers.  `alternatives` are the next best candidates.  `excluded` are the names of blocks that
     were not used because they saw the task's classes.
     """
@@ -55,6 +57,7 @@ class Solution:
     parts: Mapping[Reference, Part] = field(default_factory=dict, repr=False)
     support: Examples | None = field(default=None, repr=False)
     cost: float = 0.0
+    score: float = 0.0
     support_score: Score | None = None
     query_score: Score | None = None
     query_rmse: Score | None = None
@@ -111,6 +114,20 @@ class Solution:
                 agreeing += weight
         return agreeing / total
 
+    def __repr__(self) -> str:
+        score = "" if self.support_score is None else f", support {self.support_score}"
+        return f"Solution({self.name!r}: {self.type}, {_shortened(self.text)}{score})"
+
+    def python(self, name: str = "solution") -> str:
+        """The program as a Python file that needs nothing else installed.
+
+        Run as a script, it takes one JSON value an argument and prints what comes out as JSON.
+        Raises Refused where the program uses a trained block, or a primitive without a source.
+        """
+        about = f"{self.name} : {self.type}".encode("unicode_escape").decode().replace('"', "'")
+        module = python_module(self.term, self.resolver, name, names=self._names())
+        return f'"""{about}"""\n\n{module}{_SCRIPT.format(name=name)}'
+
     def save(self, folder: Path | str) -> None:
         """Write it as files of data into a folder. Raises Refused where a part is no graph."""
         metaloom_metalearn.save_solution(self, folder)
@@ -136,6 +153,27 @@ class Solution:
         return print_term(self.term)
 
     @property
+    def right(self) -> int:
+        """How many support outputs the program gets right."""
+        score = self.support_score
+        return 0 if score is None else round(score.value * score.examples)
+
+    def rival(self, scored: Scored) -> Solution:
+        """Another candidate of the same task as a solution."""
+        candidate = scored.candidate
+        support = None if candidate.type == self.type else self.support
+        return replace(
+            self,
+            term=candidate.term,
+            term_type=candidate.type,
+            parts=candidate.parts,
+            support=support,
+            cost=candidate.cost,
+            score=scored.score,
+            alternatives=(),
+        )
+
+    @property
     def report(self) -> Report:
         """What was found and how, as a value that prints as a table."""
         return report_on(self)
@@ -159,17 +197,42 @@ class Solution:
         return Engine(candidate.term, candidate.type, self.type, self.resolver, self.support)
 
     def _names(self) -> dict[Reference, str]:
-        """What the blocks are called; a part is named after where it came from."""
-        names = {}
-        for reference in references(self.term):
+        """What the blocks are called, those within blocks too; a part is named `part`."""
+        names: dict[Reference, str] = {}
+        waiting = list(references(self.term))
+        while waiting:
+            reference = waiting.pop()
+            if reference in names:
+                continue
             if reference in self.parts:
                 names[reference] = "part"
                 continue
             try:
-                names[reference] = self.resolver.entry(reference).name
-            except NotFound:
+                entry = self.resolver.entry(reference)
+                loaded = self.resolver(reference) if entry.kind == "program" else None
+            except MetaloomError:
                 continue
+            names[reference] = entry.name
+            if isinstance(loaded, get_args(Term)):
+                waiting += references(loaded)
         return names
+
+
+_SCRIPT = """
+
+if __name__ == "__main__":
+    import json
+    import sys
+
+    print(json.dumps({name}(*map(json.loads, sys.argv[1:]))))
+"""
+
+SHOWN = 200
+"""Characters of a program that a report shows of a candidate that did not win."""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
 
 
 def report_on(solution: Solution) -> Report:
@@ -185,10 +248,36 @@ def report_on(solution: Solution) -> Report:
     if solution.query_rmse is not None:
         rows.append(("", str(solution.query_rmse)))
     rows.append(("found by", f"{solution.search} in {solution.seconds:.2f} s"))
+    rows.append(("why", _reason(solution)))
     rows += account_rows(solution.trace)
+    for step in solution.trace.best[-STEPS:]:
+        said = f"{step.right} right, {step.score:.1f} nats: {_shortened(step.term)}"
+        rows.append((f"at {step.seconds:.2f} s", said))
     if solution.excluded:
         rows.append(("excluded", f"{', '.join(solution.excluded)}: saw the task's classes"))
     for scored in solution.alternatives[:5]:
-        text = print_term(scored.candidate.term)
-        rows.append((f"{scored.score:.1f} nats", text if len(text) < 200 else text[:197] + "..."))
+        text = _shortened(print_term(scored.candidate.term))
+        rows.append((f"{scored.score:.1f} nats", text))
     return Report(f"{solution.name}", tuple(rows), tuple(notes_of(solution.trace)))
+
+
+STEPS = 8
+"""How many of the last improvements a report shows."""
+
+
+def _reason(solution: Solution) -> str:
+    """Why this candidate and no other."""
+    of = 0 if solution.support_score is None else solution.support_score.examples
+    rivals = solution._rivals
+    if solution.right < of:
+        return (
+            f"right on {solution.right} of {of} examples; no program found is shorter together "
+            "with the outputs that it gets wrong"
+        )
+    if not rivals:
+        return f"right on all {of} examples; no other program found is"
+    more = rivals[0].score - solution.score
+    return (
+        f"right on all {of} examples, and the shortest of {len(rivals) + 1} programs that are; "
+        f"the next takes {more:.1f} nats more"
+    )

@@ -13,8 +13,9 @@ from metaloom_metalearn.journal import Event, Journal, Silence
 from metaloom_metalearn.scores import Score, measure_of, rmse_of_integers, scored, share
 from metaloom_metalearn.search.arm import Arm, Problem
 from metaloom_metalearn.search.candidate import Scored
+from metaloom_metalearn.search.constants import Constants
 from metaloom_metalearn.search.divide import Divide
-from metaloom_metalearn.search.enumerate import Enumerate
+from metaloom_metalearn.search.enumerate import Enumerate, Patience
 from metaloom_metalearn.search.examples import check_task, holds_tensors
 from metaloom_metalearn.search.misfits import nearest_misfits
 from metaloom_metalearn.search.prior import Prior, Uniform
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 ENTRIES = 512
 """How many blocks of the library a solve looks at."""
 
-ALTERNATIVES = 5
+ALTERNATIVES = 20
+SHOWN = 160
+"""Characters of the best candidate that a message shows."""
+
 HALF = 0.5
 """A program is a solution where it is right on at least this share of the support."""
 
@@ -80,15 +84,18 @@ def solve(
     return solution
 
 
-def default_searches(task: Task) -> Sequence[Arm]:
+def default_searches(task: Task, candidates: int = 5) -> Sequence[Arm]:
     """Enumeration, and for tasks with text division before it, else after it.
 
-    For tasks with tensors few-shot heads come before enumeration, and training after it.
+    For tasks with tensors few-shot heads come before enumeration, and training after it.  Plain
+    tasks are searched for about as many `candidates`, and may use the small integers of the
+    language even where they are a whole input or output.
     """
     if not holds_tensors(task.type):
-        if TEXT in parts(task.type):
-            return (Divide(), Enumerate())
-        return (Enumerate(), Divide())
+        constants = Constants(strict=False)
+        divide = Divide(constants, alternatives=candidates - 1)
+        enumerate_ = Enumerate(constants, patience=Patience(alternatives=candidates - 1))
+        return (divide, enumerate_) if TEXT in parts(task.type) else (enumerate_, divide)
     return (metaloom_metalearn.FewShot(), Enumerate(), metaloom_metalearn.Halving())
 
 
@@ -200,6 +207,7 @@ class _Run:
             parts=candidate.parts,
             support=support,
             cost=candidate.cost,
+            score=best.score,
             support_score=share(best.right, "exact match" if best.exact else "held out"),
             query_score=query,
             query_rmse=error,
@@ -231,6 +239,7 @@ class _Run:
             said.append("the search was interrupted")
         if best is not None:
             right, term = best[0].right, print_term(best[0].candidate.term)
+            term = term if len(term) <= SHOWN else term[: SHOWN - 3] + "..."
             said.append(
                 f"the best candidate, {term}, is right on {sum(right)} of {len(right)} examples; "
                 "give more time, more examples, or blocks that come nearer"
@@ -246,8 +255,9 @@ class _Run:
             said.append("no search applies to a task of this type")
         if self.excluded:
             said.append(f"left out, because they saw its classes: {', '.join(self.excluded)}")
-        said += [note for account in self.trace.arms.values() for note in account.notes]
-        return NoSolution("; ".join(said))
+        said += self.trace.warnings
+        said += [note for account in self.trace.arms.values() for note in account.notes[-1:]]
+        return NoSolution("; ".join(dict.fromkeys(said)))
 
     def tell(self, kind: str, **facts: object) -> None:
         self.journal.record(Event(kind, self.clock.elapsed(), facts))

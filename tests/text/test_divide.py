@@ -15,7 +15,7 @@ from metaloom_metalearn.search.judge import spread
 from metaloom_metalearn.search.mining import common_pieces
 from metaloom_metalearn.search.node import Node
 from metaloom_metalearn.testing.search import Ticks
-from metaloom_registry import Literal, MemoryLibrary, NoSolution, Reference
+from metaloom_registry import Literal, MemoryLibrary, NoSolution, Primitive, Reference
 from metaloom_registry.types import BOOL, TEXT, Type
 
 from .conftest import by_example
@@ -134,17 +134,14 @@ def test_what_needs_several_pieces_is_found(words: MemoryLibrary) -> None:
 
 
 def test_what_needs_a_decision_is_found(words: MemoryLibrary) -> None:
-    rows = [
-        ("a-b", "b"),
-        ("cd", "cd!"),
-        ("xy-z", "z"),
-        ("q", "q!"),
-        ("m-no", "no"),
-        ("rst", "rst!"),
-    ]
-    solution = solve(by_example("text -> text", *rows), words, clock=Clock(20), searches=[Divide()])
+    names = ("concatenate", "upper", "all_digits", "text_length", "if")
+    few = MemoryLibrary.of(
+        [p for _, p in words.blocks.values() if isinstance(p, Primitive) and p.short in names]
+    )
+    rows = [("12", "12!"), ("ab", "AB"), ("7", "7!"), ("xyz", "XYZ"), ("305", "305!"), ("q", "Q")]
+    solution = solve(by_example("text -> text", *rows), few, clock=Clock(20), searches=[Divide()])
     assert " if " in solution.source
-    assert [solution.predict(given) for given in ("u-v", "w")] == ["v", "w!"]
+    assert [solution.predict(given) for given in ("41", "rs")] == ["41!", "RS"]
 
 
 def test_lists_are_put_together_too(words: MemoryLibrary) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from metaloom_registry import NotFound, ParseError, Term, load_strict, term_from_json
+from metaloom_registry import NotFound, ParseError, StorageError, Term, load_strict, term_from_json
 
 MAX_BYTES = 1 << 30
 
@@ -29,6 +29,14 @@ def read_text(path: Path) -> str:
         return read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ParseError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in UTF-8. Raises StorageError where it cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def read_program(path: Path) -> Term | str:

@@ -9,10 +9,13 @@ import typer
 
 import metaloom
 import metaloom_metalearn
+from metaloom.cli import ranking
+from metaloom.cli.files import write_text
 from metaloom.cli.learners import learner_named
 from metaloom.cli.listing import describe
 from metaloom.cli.options import AsJson, Budget, Device, Home, Seed
-from metaloom.cli.output import show, show_json
+from metaloom.cli.output import note, show, show_json
+from metaloom.cli.overdue import overdue
 from metaloom.cli.progress import search_bar, waiting
 from metaloom_registry import ParseError, load_strict
 
@@ -50,21 +53,31 @@ def solve(
     publish: Publish = None,
     license: License = None,  # noqa: A002 - the word people look for
     explain: Annotated[
-        bool, typer.Option("--explain", help="Tell what was tried, and what came next best.")
+        bool, typer.Option("--explain", help="Tell what was tried, and why the winner won.")
     ] = False,
+    candidates: Annotated[
+        int,
+        typer.Option("--candidates", min=1, max=20, help="Show so many programs.", metavar="N"),
+    ] = 1,
+    python: Annotated[
+        Path | None,
+        typer.Option("--python", help="Write the program as a Python file.", metavar="FILE"),
+    ] = None,
     home: Home = None,
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
     """Search the library for a program that does what the examples show.
 
-    Each line of a .jsonl file is one example: {"i": [3, 1, 2], "o": 3}. Ctrl-C ends the search and
-    keeps the best program found so far.
+    Each line of a .jsonl file is one example: {"i": [3, 1, 2], "o": 3}. Lines without an output,
+    and rows of a .csv whose last cell is empty, are filled in. Ctrl-C ends the search and keeps the
+    best program found so far.
 
     [bold]Examples[/bold]
 
       metaloom solve evens.jsonl --budget 10s
       metaloom solve evens.jsonl --publish me/evens --explain
+      metaloom solve names.csv --candidates 5 --python names.py
       metaloom solve digits.npz --budget 2min --device cpu --json
     """
     seconds = metaloom_metalearn.parse_budget(budget)
@@ -73,14 +86,26 @@ def solve(
             hub.require_free(publish)
         with waiting(f"reading {file}"):
             task = metaloom.read_task(file, type_)
-        with search_bar(f"solving {task.name}", seconds) as bar:
-            solution = hub.solve(task, seconds, seed, journal=bar, device=device)
+            asked = metaloom.read_questions(file, task.type)
+        searches = metaloom_metalearn.default_searches(task, max(candidates, 5))
+        with search_bar(f"solving {task.name}", seconds) as bar, overdue(seconds):
+            solution = hub.solve(task, seconds, seed, journal=bar, device=device, searches=searches)
+        for warning in solution.trace.warnings:
+            note(f"warning: {warning}")
+        if python is not None:
+            write_text(python, solution.python())
         block = None if publish is None else _published(publish, solution, license, hub)
+        rivals = ranking.ranking(solution, task, candidates, asked)
         if as_json:
-            show_json(_about(solution, block, hub))
+            show_json({**_about(solution, block, hub), **ranking.to_json(solution, rivals, asked)})
             return
         show(solution.source.strip())
         show("\n" + (str(solution.report) if explain else _summary(solution)))
+        ranking.show_answers(solution, asked)
+        if candidates > 1:
+            ranking.show_ranking(rivals)
+        if python is not None:
+            note(f"wrote {python}")
         if block is not None:
             show(f"published {block.reference}   {block.digest}")
         else:
@@ -152,7 +177,8 @@ def adapt(
             return
         show(solution.source.strip())
         changed = len(solution.parts)
-        show(f"\n{solution.type}   {changed} adapted blocks   in {solution.seconds:.1f} s")
+        blocks = "block" if changed == 1 else "blocks"
+        show(f"\n{solution.type}   {changed} adapted {blocks}   in {solution.seconds:.1f} s")
         if kept is not None:
             show(f"published {kept.reference}   {kept.digest}")
 

@@ -23,7 +23,8 @@ class Constants:
     `small` are integers of the language itself with their weights.  At most `mined` more of each
     type come from the examples, of magnitude `largest` at most: one more than the largest integer
     (what a modulus would be), and then the most frequent; the i-th weighs 1 / (2 + i).  Without
-    `strict`, small integers may equal a whole input or output.  Texts are mined as pieces, `pieces`
+    `strict`, small integers may equal a whole input or output, and so may a text that is the output
+    of several examples, such as the name of a class.  Texts are mined as pieces, `pieces`
     of them (`mining`), after the `texts` that the caller offers.
     """
 
@@ -58,7 +59,10 @@ class Constants:
             most = self.mined
             if type_ == TEXT:
                 most = self.pieces
-                offered = [*map(Literal, (*self.texts, *_pieces(examples, given, want)))]
+                again = () if self.strict else _repeated(examples, want)
+                whole = whole - set(map(Literal, again))
+                pieces = _pieces(examples, given, want)
+                offered = [*map(Literal, dict.fromkeys((*self.texts, *again, *pieces)))]
             else:
                 counted = _counted(examples, given, want, type_)
                 offered = _beyond(counted, type_) + [lit for lit, _ in counted.most_common()]
@@ -119,6 +123,14 @@ def _counted(
             for item in {Literal(part) for part in values_within(value, held, type_)}:
                 counter[item] += weight
     return counter
+
+
+def _repeated(examples: Sequence[tuple[Sequence[Any], Any]], want: Type) -> tuple[str, ...]:
+    """The texts that are the output of two examples of different inputs, or of more."""
+    if want != TEXT:
+        return ()
+    counted = Counter(output for _, output in {(tuple(i), o) for i, o in examples})
+    return tuple(text for text, count in counted.most_common() if count > 1)
 
 
 def _pieces(

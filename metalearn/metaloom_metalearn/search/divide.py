@@ -26,7 +26,7 @@ from metaloom_metalearn.search.candidate import Scored
 from metaloom_metalearn.search.collection import collection_put_off
 from metaloom_metalearn.search.constants import Constants
 from metaloom_metalearn.search.decision import Predicates, choice_of, decide, mask_of
-from metaloom_metalearn.search.examples import holds_tensors, plain_examples
+from metaloom_metalearn.search.examples import contradictions, holds_tensors, plain_examples
 from metaloom_metalearn.search.grammar import UNIT, Grammar, level_of
 from metaloom_metalearn.search.joining import cover, parts_of, pieces_for, swapped
 from metaloom_metalearn.search.judge import Judge, spread
@@ -47,7 +47,7 @@ class Divide:
     It uses at most the share `share` of the time there is, half of that before the first
     counterexample.  `rows` are the examples that the bank begins with; `more` are added after a
     counterexample, in at most `rounds` rounds.  After a solution it goes on for `patience` seconds
-    at most, and for `alternatives` further ones.
+    at most, and then looks as long for `alternatives` further ones.
     """
 
     constants: Constants = field(default_factory=Constants)
@@ -73,6 +73,11 @@ class Divide:
         blocks = Blocks(problem, account)
         examples = plain_examples(problem.task)
         grammar = blocks.grammar(examples, self.constants)
+        for one, other in contradictions(examples)[:3]:
+            account.warn(
+                f"examples {one + 1} and {other + 1} have the same input and different outputs; "
+                "no program is right on both"
+            )
         missing = unreachable(problem.task, grammar)
         if missing:
             account.note(missing)
@@ -149,7 +154,6 @@ class _Attempt:
                     yield from self.deduce()
                 if self.refuted():
                     return
-            yield from self.others()
         except Exhausted as reason:
             if self.found is None:
                 self.account.note(f"stopped at {level * UNIT:.1f} nats: {reason}")
@@ -157,6 +161,10 @@ class _Attempt:
                 self.take(nodes, list(self.bank.seen.get(BOOL, {}).values()))
                 self.divided = 0.0
                 yield from self.deduce()
+        try:
+            yield from self.others()
+        except Exhausted:
+            return  # there was time for no more
 
     def refuted(self) -> bool:
         """Whether what was right on these rows is wrong on others."""
@@ -207,6 +215,8 @@ class _Attempt:
         """Terms as right as the one found, which differ from it in one part."""
         if self.found is None:
             return
+        left = min(self.arm.patience, self.problem.clock.left())
+        self.workshop.clock = Clock(max(left, 1e-9), self.clock.now)
         parts = parts_of(self.found, self.pieces.join)
         highest = max(level_of(part.cost) for part in parts) + FURTHER
         for twin in twins(self.bank, self.want, highest, {part.values for part in parts}):

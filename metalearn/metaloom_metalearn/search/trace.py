@@ -22,19 +22,26 @@ class Account:
     """The account of one arm.
 
     `counts` are by what happened (`generated`, `distinct`, `failed`, `trained` ...), `levels` by
-    cost level in nats, `notes` say in words what was cut and why the arm stopped.
+    cost level in nats, `notes` say in words what was cut and why the arm stopped, `warnings` what
+    is wrong with the examples or the library.
     """
 
     arm: str
     counts: Counter[str] = field(default_factory=Counter)
     levels: dict[float, Counter[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def note(self, text: str) -> None:
         """Keep a sentence once."""
         if text not in self.notes:
             self.notes.append(text)
+
+    def warn(self, text: str) -> None:
+        """Keep a sentence that the user should see whether or not there is a solution."""
+        if text not in self.warnings:
+            self.warnings.append(text)
 
 
 @dataclass
@@ -47,6 +54,12 @@ class Trace:
     def arm(self, name: str) -> Account:
         """The account of this arm, begun on first use."""
         return self.arms.setdefault(name, Account(name))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings of all arms, each once."""
+        said = (text for account in self.arms.values() for text in account.warnings)
+        return tuple(dict.fromkeys(said))
 
     @property
     def tried(self) -> int:
