@@ -73,7 +73,8 @@ def test_a_module_that_draws_numbers_has_no_fingerprint_to_be_held_to():
             return nn.functional.dropout(x, 0.5, training=True).repeat(1, 2)
 
     block = export_module(Noise(), SIGNATURE)
-    assert not block.facts["capabilities"]["deterministic"]
+    facts: Any = block.facts
+    assert not facts["capabilities"]["deterministic"]
     assert "fingerprint" in checked(block)
 
 
@@ -139,7 +140,8 @@ def test_a_poisoned_fact_is_refused(linear, name):
 
 def test_probes_that_the_block_cannot_take_are_a_wrong_fact():
     block = export_module(nn.Embedding(9, 12), "label[9] -> vec[12]")
-    told = {**block.facts["fingerprint"], "inputs": [{"kind": "label", "classes": 1000}]}
+    facts: Any = block.facts
+    told: Any = {**facts["fingerprint"], "inputs": [{"kind": "label", "classes": 1000}]}
     with pytest.raises(WrongFact, match="but it fails on them"):
         check_facts(
             {"fingerprint": told}, block.graph, block.weights, parse_type("label[9] -> vec[12]")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -24,7 +26,8 @@ def words():
 def test_the_statistics_are_the_closed_form(graph):
     sample = torch.arange(400.0).reshape(100, 4)
     found = input_statistics(graph, sample)
-    [one] = found["inputs"]
+    inputs: Any = found["inputs"]
+    [one] = inputs
     assert found["items"] == 100
     assert (one["mean"], one["min"], one["max"]) == (199.5, 0.0, 399.0)
     assert one["std"] == pytest.approx((((400**2 - 1) / 12) ** 0.5), rel=1e-5)
@@ -44,7 +47,8 @@ def test_whole_numbers_have_a_range(words):
 
 def test_other_arrays_are_taken(graph):
     numpy = pytest.importorskip("numpy")
-    assert input_statistics(graph, (numpy.ones((3, 4)),))["inputs"][0]["std"] == 0.0
+    found: dict[str, Any] = dict(input_statistics(graph, (numpy.ones((3, 4)),)))
+    assert found["inputs"][0]["std"] == 0.0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,7 +39,7 @@ ORDER = 2**252 + 27742317777372353535851937790883648493
 
 
 def changed(seal: Seal, **fields) -> Seal:
-    held = {"key": seal.key, "signed": seal.signed, "signature": seal.signature}
+    held: dict[str, Any] = {"key": seal.key, "signed": seal.signed, "signature": seal.signature}
     return Seal(**held | fields)
 
 
@@ -114,11 +117,11 @@ def test_the_seals_of_another_block_are_refused():
         read_seals(write_seals(Digest.of(b"x"), [SEAL]), BLOCK)
 
 
-def good() -> dict:
+def good() -> dict[str, Any]:
     return load_strict(write_seals(BLOCK, [SEAL]))
 
 
-SPOILED = {
+SPOILED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "not an object": (lambda v: [v], "not an object"),
     "another key": (lambda v: {**v, "more": 1}, "not an object with the keys"),
     "another format": (lambda v: {**v, "format": "pgp"}, "of the format 'pgp'"),

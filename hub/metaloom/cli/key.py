@@ -73,7 +73,7 @@ def list_keys(home: Home = None, as_json: AsJson = False) -> None:
             show("no keys; `metaloom key new` makes one, `metaloom key trust` adds another's")
             return
         rows = [
-            (one.name, one.key, _namespaces(one), "yes" if one.name in mine else "")
+            (one.name, str(one.key), _namespaces(one), "yes" if one.name in mine else "")
             for one in trusted
         ]
         rows += [(name, "not trusted", "", "yes") for name in unlisted]
