@@ -6,8 +6,8 @@ n: how many spoilt blocks were tried.  crashes: the parent raised what is no Met
 died, or our own code raised what it should not.  over_budget: a validation took more memory or
 processor time than it may (500 MB, 2 s), or gave no answer.  accepted, refused: by our rules.
 accepted_failed: by our rules it was sound, yet a pass raised an ordinary error of torch; such a
-block is refused too.  ways, kinds: how the blocks were spoilt, and which.  examples: of each kind of
-trouble the first, to be put into tests/attacks.
+block is refused too.  ways, kinds: how the blocks were spoilt, and which.  examples: the first of
+each kind of trouble, to be put into tests/attacks.
 """
 
 from __future__ import annotations

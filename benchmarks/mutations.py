@@ -270,7 +270,7 @@ def _grown(document: Any, chance: random.Random) -> Any:
     if isinstance(document.get("nodes"), list):
         nodes.append({"op": op.key, "inputs": inputs, "arguments": drawn(op, chance)})
         document["nodes"] = nodes
-        if not op.key.startswith("size"):
+        if not op.key.startswith("size") and "outputs" in document:
             document["outputs"] = {"tuple": [document["outputs"], {"value": count}]}
     return document
 

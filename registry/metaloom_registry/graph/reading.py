@@ -232,6 +232,8 @@ def _read_one_state(item: Any, what: str, earlier: Mapping[str, State]) -> State
                       f"{', '.join(more)}, shared")  # fmt: skip
     _keys(item, what, {"name", "kind", "dtype", "shape"} | more[kind])
     sizes = _list(item["shape"], f"{what}.shape", MAX_RANK)
+    if item.get("requires_grad") is True and item["dtype"] not in (*FLOATS, *REAL):
+        raise Refused(f"{what} is of {str(item['dtype'])[:40]}, which has no gradient")
     for key in more[kind]:
         if not isinstance(item[key], bool):
             raise Refused(f"{what}.{key} is {_kind(item[key])} where a boolean is wanted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -19,6 +20,15 @@ from metaloom_registry.graph.validation import validate_graph
 from metaloom_registry.graph.values import Spec
 from metaloom_registry.types import parse_type
 from metaloom_registry.workers.verdict import Trial
+
+_SMALL = (
+    b'{"dimensions":[{"high":9,"low":1,"multiple":1,"name":"B"}],"format":"metaloom.graph",'
+    b'"inputs":[{"tensor":{"dtype":"float32","shape":["B",3]}}],'
+    b'"nodes":[{"arguments":{},"inputs":[0],"op":"relu/1"}],"opset":1,"outputs":{"value":1},'
+    b'"state":[],"updates":[],"version":1}'
+)
+_NO_WEIGHTS = b"\x02\0\0\0\0\0\0\0{}"
+_ODD = '{"\u00e9":"\\ud800"}'.encode()
 
 CHEAP = Budget(bytes=150 << 20, flops=1_000_000_000, calls=25_000)
 """What a pass may cost that is tried; a dearer one is checked without being computed."""
@@ -96,7 +106,11 @@ def _input(tree: Any, sizes: Mapping[str, int], generator: torch.Generator) -> A
 
 
 def warm_up() -> None:
-    """Compute a little of everything, so that torch has loaded what it loads when first used."""
+    """Do a little of everything, so that all is loaded which is loaded when it is first used."""
+    accepted, refused = Trial(_SMALL, _NO_WEIGHTS, "vec[3] -> vec[3]"), Trial(_ODD, b"")
+    tried(accepted)
+    with suppress(Refused):
+        tried(refused)
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(2, 4, 9, 9, generator=generator)
     rows = torch.rand(6, 8, generator=generator)

@@ -94,7 +94,8 @@ def check_weights(graph: Graph, weights: bytes) -> Mapping[str, Entry]:
 def read_weights(graph: Graph, weights: bytes) -> dict[str, Tensor]:
     """The tensors a graph owns, by name, each with memory of its own.
 
-    Raises Refused as `check_weights`, and for NaN anywhere and infinities in parameters.
+    Raises Refused as `check_weights`, for NaN anywhere, infinities in parameters, and truth values
+    other than 0 and 1.
     """
     entries = check_weights(graph, weights)
     view = bytearray(weights) if entries else bytearray()
@@ -116,7 +117,10 @@ def read_weights(graph: Graph, weights: bytes) -> dict[str, Tensor]:
 
 
 def _all_finite(view: bytearray, entries: Mapping[str, Entry]) -> bool:
-    """Whether no float is NaN or infinite; in one look at each run of tensors of one dtype."""
+    """Whether no float is NaN or infinite; in one look at each run of tensors of one dtype.
+
+    Raises Refused for truth values other than 0 and 1: what torch does with them is undefined.
+    """
     runs: list[tuple[str, int, int]] = []
     for entry in sorted(entries.values(), key=lambda entry: entry.start):
         name, start, stop = entry.spec.dtype, entry.start, entry.start + entry.spec.bytes
@@ -125,6 +129,10 @@ def _all_finite(view: bytearray, entries: Mapping[str, Entry]) -> bool:
         else:
             runs.append((name, start, stop))
     for name, start, stop in runs:
+        if name == "bool" and stop > start:
+            flat = torch.frombuffer(view, dtype=torch.uint8, count=stop - start, offset=start)
+            if int(flat.max()) > 1:
+                raise Refused("the weights hold truth values that are neither 0 nor 1")
         if (name in FLOATS or name in REAL) and stop > start:
             dtype = getattr(torch, REAL.get(name, name))
             flat = torch.frombuffer(

@@ -13,6 +13,8 @@ from metaloom_registry.graph.rules import Int, Many
 from metaloom_registry.graph.values import Spec, promoted, wanted
 
 MAX_WINDOW = 1 << 16
+MAX_SPREAD = 256
+"""The largest stride of a transpose: with thousands torch's kernels take minutes or crash."""
 
 
 def _checked(x: Spec, weight: Spec, bias: Spec | None, channels_out: int, spatial: int) -> None:
@@ -131,7 +133,7 @@ def _ops(spatial: int) -> tuple[Op, Op]:
             _transpose(spatial),
             transpose,
             {
-                "stride": window,
+                "stride": Many(Int(1, MAX_SPREAD), spatial, spatial),
                 "padding": margin,
                 "output_padding": margin,
                 "dilation": window,
