@@ -27,7 +27,7 @@ from metaloom_registry.graph.document import (
 from metaloom_registry.graph.op import Op
 from metaloom_registry.graph.ops import OPSET, TABLE
 from metaloom_registry.graph.rules import Nested
-from metaloom_registry.graph.values import MAX_RANK, STORED
+from metaloom_registry.graph.values import FLOATS, MAX_RANK, REAL, STORED
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_STATE = 16_384
@@ -232,7 +232,7 @@ def _read_one_state(item: Any, what: str, earlier: Mapping[str, State]) -> State
                       f"{', '.join(more)}, shared")  # fmt: skip
     _keys(item, what, {"name", "kind", "dtype", "shape"} | more[kind])
     sizes = _list(item["shape"], f"{what}.shape", MAX_RANK)
-    if item.get("requires_grad") is True and item["dtype"] not in (*FLOATS, *REAL):
+    if item.get("requires_grad") is True and str(item["dtype"]) not in (*FLOATS, *REAL):
         raise Refused(f"{what} is of {str(item['dtype'])[:40]}, which has no gradient")
     for key in more[kind]:
         if not isinstance(item[key], bool):
