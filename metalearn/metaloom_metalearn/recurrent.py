@@ -1,12 +1,15 @@
 """A recurrent network from a list to a number: what programs over lists are compared with.
 
-`recurrent_regressor(encoder)` puts a gated recurrent unit (Cho et al. 2014) on what a frozen
-encoder makes of each item; with `frozen=False` a copy of the encoder is trained with it, end to
-end.  For a fair comparison give both the same steps and the same clock.
+`recurrent_regressor(encoder)` puts a gated recurrent unit (Cho et al. 2014), or an LSTM (Hochreiter
+and Schmidhuber 1997), on what a frozen encoder makes of each item; with `frozen=False` a copy of
+the encoder is trained with it, end to end.  For a fair comparison give all the same steps and the
+same clock, and lists to stop early by.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -18,25 +21,40 @@ from metaloom_metalearn.features import applied, evaluating
 from metaloom_metalearn.randomness import seeded
 from metaloom_metalearn.values import Ragged
 
+LOOK = 20
+"""After so many steps the error on the lists that are held out is looked at again."""
+
 
 class RecurrentNetwork(nn.Module):
     """`Ragged` of vectors [items, features] -> [rows, outputs]: the last state, read out linearly.
 
-    The state after no item at all is zero.
+    The state after no item at all is zero.  `cell` is `nn.GRUCell` or `nn.LSTMCell`.
     """
 
-    def __init__(self, features: int, hidden: int = 64, outputs: int = 1) -> None:
+    def __init__(
+        self,
+        features: int,
+        hidden: int = 64,
+        outputs: int = 1,
+        cell: type[nn.GRUCell | nn.LSTMCell] = nn.GRUCell,
+    ) -> None:
         super().__init__()
-        self.cell = nn.GRUCell(features, hidden)
+        self.cell = cell(features, hidden)
         self.readout = nn.Linear(hidden, outputs)
 
     def forward(self, lists: Ragged) -> Tensor:
         state = self.readout.weight.new_zeros((lists.rows(), self.cell.hidden_size))
+        memory = state
         longest = 0 if lists.items is None or not len(lists.items) else int(lists.lengths.max())
         for position in range(longest):
             going = (lists.lengths > position).nonzero()[:, 0]
             items = lists.items[lists.offsets()[going] + position]
-            state = state.index_copy(0, going, self.cell(items, state[going]))
+            if isinstance(self.cell, nn.LSTMCell):
+                new, kept = self.cell(items, (state[going], memory[going]))
+                memory = memory.index_copy(0, going, kept)
+            else:
+                new = self.cell(items, state[going])
+            state = state.index_copy(0, going, new)
         return self.readout(state)  # type: ignore[no-any-return]
 
 
@@ -67,6 +85,8 @@ class RecurrentControl:
     hidden: int = 64
     rate: float = 3e-3
     batch: int = 64
+    cell: type[nn.GRUCell | nn.LSTMCell] = nn.GRUCell
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
 
     def fit(
         self,
@@ -75,34 +95,47 @@ class RecurrentControl:
         generator: torch.Generator,
         steps: int = 1000,
         clock: Clock | None = None,
+        held: tuple[Ragged, Tensor] | None = None,
     ) -> RecurrentRegressor:
         """Train on the mean squared error for at most `steps` steps, and until `clock` expires.
 
-        lists: items the encoder takes; totals: [rows].  The result is in eval mode.
+        lists: items the encoder takes; totals: [rows].  `augment` changes the items of a step at
+        random where the encoder is trained, too.  With lists and totals that are `held` out,
+        training stops early: the result is as it was when its error on them was least, looked at
+        every `LOOK` steps.  The result is in eval mode.
         """
         wanted = totals.to(torch.get_default_dtype())
         mean, scale = float(wanted.mean()), float(wanted.std(unbiased=False)) or 1.0
         encoder = deepcopy(self.encoder)
         features = applied(encoder, lists.items).flatten(1)
         with seeded(generator):
-            network = RecurrentNetwork(features.shape[1], self.hidden)
+            network = RecurrentNetwork(features.shape[1], self.hidden, cell=self.cell)
         model = RecurrentRegressor(encoder, network.to(features.device), mean, scale)
         encoder.requires_grad_(not self.frozen)
         inputs = Ragged(features, lists.lengths) if self.frozen else lists
         model.train()
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimiser = torch.optim.Adam(trained, self.rate)
-        for _ in range(steps):
+        least, best = math.inf, None
+        for step in range(steps):
             if clock is not None and clock.expired():
                 break
+            if held is not None and step % LOOK == 0:
+                error = rmse(model, *held)
+                if error < least:
+                    least, best = error, deepcopy(model.state_dict())
             rows = torch.randperm(len(wanted), generator=generator)[: self.batch]
             rows = rows.to(wanted.device)
             chosen = inputs.take(rows)
+            if self.augment is not None and not self.frozen:
+                chosen = Ragged(self.augment(chosen.items, generator), chosen.lengths)
             found = mean + scale * network(chosen)[:, 0] if self.frozen else model(chosen)
             loss = nn.functional.mse_loss(found, wanted[rows]) / scale**2
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+        if best is not None and held is not None and rmse(model, *held) > least:
+            model.load_state_dict(best)
         return model.eval()
 
 

@@ -6,7 +6,8 @@ a module that is trained.  Its term applies them in turn,
     (lam (argmax (part (encoder $0))))            for label[k]; without argmax for other outputs
     (lam (part (map (lam (encoder $0)) $0)))      for lists
 
-where a part is a trained module under a provisional reference.
+where a part is a trained module under a provisional reference.  Contestants that are programs with
+new networks inside come from `fillings`.
 """
 
 from __future__ import annotations
@@ -22,9 +23,15 @@ from torch import nn
 
 from metaloom_metalearn.features import Features
 from metaloom_metalearn.learners.learner import Learner
-from metaloom_metalearn.recurrent import RecurrentNetwork
 from metaloom_metalearn.search.candidate import Part
-from metaloom_metalearn.search.few_shot import encoders
+from metaloom_metalearn.search.few_shot import Chain
+from metaloom_metalearn.search.networks import (
+    HIDDEN,
+    LIST_NETWORKS,
+    OnItems,
+    convolutional_encoder,
+    layers,
+)
 from metaloom_metalearn.values import BatchedValue, Ragged
 from metaloom_registry import (
     INT,
@@ -44,9 +51,6 @@ from metaloom_registry import (
     list_of,
 )
 
-HIDDEN = 64
-CHANNELS = 32
-
 Pieces: TypeAlias = tuple[Part, ...]
 
 
@@ -56,15 +60,22 @@ class Contestant:
 
     `chain` are the frozen blocks, applied to each item where the task takes a list.  `fresh()`
     makes the module that is trained on what comes out of them, by Adam with the rate `rate`, or by
-    `learner` where there is one; `pieces(module)` are its parts, the first applied first.
+    `learner` where there is one; `pieces(module)` are its parts, the first applied first, and
+    `term(parts)` is the whole program.  `certain(module)` computes what the program then gives,
+    where that is not what is trained.  `cost` is the nats of choosing it, `jitter` says that the
+    images it is trained on are jittered.
     """
 
     name: str
     chain: tuple[Entry, ...]
     fresh: Callable[[], nn.Module]
     pieces: Callable[[nn.Module], Pieces]
+    term: Callable[[Sequence[Reference]], Term]
     rate: float = 0.0
     learner: Learner | None = None
+    certain: Callable[[nn.Module], nn.Module] | None = None
+    cost: float = 0.0
+    jitter: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,73 +117,136 @@ class WholeNumber(nn.Module):
         return number.round().long()
 
 
-class OnItems(nn.Module):
-    """A recurrent network on the items of lists, each flattened to a vector."""
+@dataclass(frozen=True)
+class Whole:
+    """How contestants that map a whole input to the whole output are made.
 
-    def __init__(self, network: RecurrentNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, lists: Ragged) -> torch.Tensor:
-        items = lists.items if lists.items is None else lists.items.flatten(1)
-        return self.network(Ragged(items, lists.lengths))  # type: ignore[no-any-return]
-
-
-def contestants(
-    given: Type,
-    goal: Goal,
-    entries: Sequence[Entry],
-    weights: Sequence[float],
-    learners: Sequence[Learner],
-    features: Features,
-    column: BatchedValue,
-    limit: int,
-) -> list[Contestant]:
-    """All contestants for inputs of the type `given`: fresh ones, and on the `limit` best blocks.
-
-    `features` and `column`, the task's inputs, tell the sizes of what blocks make.
+    `given` is the input's type and `column` holds the task's inputs, which tell the sizes of what
+    blocks make; `read` is argmax and `over` is map, where the terms need them.
     """
-    weighted = list(zip(entries, weights, strict=True))
-    found = list(_fresh_on(given, goal, (), "fresh", column))
-    item = _item(given)
-    chains = [c for c in encoders(weighted, item, 1) if c.entries][:limit] if item else []
-    for chain in chains:
-        entry = chain.entries[0]
-        made = on_items(lambda x, e=chain.entries: features.of(e, x), column)  # type: ignore[misc]
-        vector = Tensor("vec", (made.items if isinstance(made, Ragged) else made).shape[1:])
-        inner = list_of(vector) if isinstance(given, Constructed) else vector
-        found += _fresh_on(inner, goal, chain.entries, f"{entry.name} frozen,", made)
-        block = features.load(entry)
-        if isinstance(block, nn.Module) and item == given:
-            found.append(_tuned(entry, block, vector, goal))
-    for entry in entries:
-        if entry.kind == "graph" and fits(entry.type, Arrow(given, goal.made)):
-            block = features.load(entry)
-            if isinstance(block, nn.Module):
-                found += [_learned(entry, block, learner) for learner in learners]
-    return found
 
+    given: Type
+    goal: Goal
+    column: BatchedValue
+    features: Features
+    read: Entry | None
+    over: Entry | None
 
-def term_of(
-    contestant: Contestant,
-    parts: Sequence[Reference],
-    given: Type,
-    read: Entry | None,
-    over: Entry | None,
-) -> Term:
-    """The term that applies the chain and then the parts; `read` is argmax, `over` is map."""
-    value: Term = Bound(0)
-    if contestant.chain and over is not None and isinstance(given, Constructed):
-        inner: Term = Bound(0)
-        for entry in contestant.chain:
-            inner = Apply(Use(entry.reference), inner)
-        value = apply(Use(over.reference), Lambda(inner), value)
-    else:
-        for entry in contestant.chain:
-            value = Apply(Use(entry.reference), value)
-    for reference in parts:
-        value = Apply(Use(reference), value)
-    return Lambda(value if read is None else Apply(Use(read.reference), value))
+    def contestants(
+        self, chains: Sequence[Chain], entries: Sequence[Entry], learners: Sequence[Learner]
+    ) -> Iterator[Contestant]:
+        """The fresh networks, those on each chain, and the blocks that fit as learners adapt them.
+
+        The chains are library blocks that make vectors, the most promising first.
+        """
+        yield from self._on(self.given, (), "fresh", self.column)
+        for chain in chains:
+            made = on_items(lambda x, c=chain: self.features.of(c.entries, x), self.column)  # type: ignore[misc]
+            vector = Tensor("vec", (made.items if isinstance(made, Ragged) else made).shape[1:])
+            inner = list_of(vector) if isinstance(self.given, Constructed) else vector
+            names = " then ".join(entry.name for entry in chain.entries)
+            yield from self._on(inner, chain.entries, f"{names} frozen,", made)
+            blocks = [self.features.load(entry) for entry in chain.entries]
+            if isinstance(self.given, Tensor) and all(isinstance(b, nn.Module) for b in blocks):
+                yield self._tuned(chain.entries, blocks, vector)
+        for entry in entries:
+            if entry.kind == "graph" and fits(entry.type, Arrow(self.given, self.goal.made)):
+                block = self.features.load(entry)
+                if isinstance(block, nn.Module):
+                    yield from (self._learned(entry, block, learner) for learner in learners)
+
+    def _on(
+        self, given: Type, chain: tuple[Entry, ...], before: str, column: BatchedValue
+    ) -> Iterator[Contestant]:
+        """The fresh networks that take values of a type; `column` holds some of them."""
+        goal, size = self.goal, self.goal.size
+
+        def contestant(
+            name: str, fresh: Callable[[], nn.Module], rate: float, jitter: bool = False
+        ) -> Contestant:
+            return Contestant(
+                f"{before} {name}", chain, fresh,
+                lambda module: (Part(module, Arrow(given, goal.made)),),
+                lambda parts: self._term(chain, parts), rate, jitter=jitter,
+            )  # fmt: skip
+
+        items = column.items if isinstance(column, Ragged) else column
+        if not isinstance(items, torch.Tensor):
+            return
+        numbers = math.prod(items.shape[1:])
+        if isinstance(column, Ragged):
+            for name, network in LIST_NETWORKS.items():
+                yield contestant(
+                    name, lambda n=network: OnItems(n(numbers, HIDDEN, size)), 3e-3  # type: ignore[misc]
+                )  # fmt: skip
+            return
+        if items.dim() == 4 and min(items.shape[2:]) >= 4:
+            yield self._convolutions(given, items.shape[1:])
+        if items.dim() == 2:
+            yield contestant("linear layer", lambda: nn.Linear(numbers, size), 1e-2)
+        yield contestant("two layers", lambda: layers(numbers, size), 3e-3)
+
+    def _convolutions(self, given: Type, shape: Sequence[int]) -> Contestant:
+        """A convolutional encoder and a linear layer, two parts."""
+        vector = Tensor("vec", (HIDDEN,))
+
+        def pieces(module: nn.Module) -> Pieces:
+            encoder, head = module.children()
+            return Part(encoder, Arrow(given, vector)), Part(head, Arrow(vector, self.goal.made))
+
+        return Contestant(
+            "fresh convolutions", (),
+            lambda: nn.Sequential(
+                convolutional_encoder(shape), nn.Linear(HIDDEN, self.goal.size)
+            ),
+            pieces, lambda parts: self._term((), parts), 3e-3, jitter=True,
+        )  # fmt: skip
+
+    def _tuned(self, chain: tuple[Entry, ...], blocks: Sequence[Any], vector: Tensor) -> Contestant:
+        """Copies of the blocks and a linear layer on them, trained together."""
+        size = vector.dimensions[0]
+        assert isinstance(size, int)
+
+        def pieces(module: nn.Module) -> Pieces:
+            *copies, head = module.children()
+            tuned = (
+                Part(copy, entry.type, (entry.digest,))
+                for copy, entry in zip(copies, chain, strict=True)
+            )
+            return (*tuned, Part(head, Arrow(vector, self.goal.made)))
+
+        return Contestant(
+            f"{' then '.join(entry.name for entry in chain)} tuned, linear layer", (),
+            lambda: nn.Sequential(
+                *(deepcopy(block).requires_grad_(True) for block in blocks),
+                nn.Linear(size, self.goal.size),
+            ),
+            pieces, lambda parts: self._term((), parts), 1e-3, jitter=True,
+        )  # fmt: skip
+
+    def _learned(self, entry: Entry, block: nn.Module, learner: Learner) -> Contestant:
+        """The block as the learner adapts it."""
+        return Contestant(
+            f"{entry.name} by {type(learner).__name__}", (),
+            lambda: block,
+            lambda module: (Part(module, entry.type, (entry.digest,)),),
+            lambda parts: self._term((), parts), learner=learner,
+        )  # fmt: skip
+
+    def _term(self, chain: tuple[Entry, ...], parts: Sequence[Reference]) -> Term:
+        """The term that applies the chain and then the parts."""
+        value: Term = Bound(0)
+        if chain and self.over is not None and isinstance(self.given, Constructed):
+            inner: Term = Bound(0)
+            for entry in chain:
+                inner = Apply(Use(entry.reference), inner)
+            value = apply(Use(self.over.reference), Lambda(inner), value)
+        else:
+            for entry in chain:
+                value = Apply(Use(entry.reference), value)
+        for reference in parts:
+            value = Apply(Use(reference), value)
+        return Lambda(value if self.read is None else Apply(Use(self.read.reference), value))
 
 
 def on_items(function: Callable[[Any], Any], column: BatchedValue) -> BatchedValue:
@@ -180,92 +254,3 @@ def on_items(function: Callable[[Any], Any], column: BatchedValue) -> BatchedVal
     if isinstance(column, Ragged):
         return Ragged(function(column.items), column.lengths)
     return function(column)
-
-
-def _item(given: Type) -> Type | None:
-    """The tensor type that encoders are applied to: the input itself, or the items of a list."""
-    if isinstance(given, Constructed) and given.name == "list":
-        given = given.arguments[0]
-    return given if isinstance(given, Tensor) else None
-
-
-def _fresh_on(
-    given: Type, goal: Goal, chain: tuple[Entry, ...], before: str, column: BatchedValue
-) -> Iterator[Contestant]:
-    """The fresh networks that take values of a type; `column` holds some of them."""
-
-    def pieces(module: nn.Module) -> Pieces:
-        return (Part(module, Arrow(given, goal.made)),)
-
-    def contestant(name: str, fresh: Callable[[], nn.Module], rate: float) -> Contestant:
-        return Contestant(f"{before} {name}", chain, fresh, pieces, rate)
-
-    items = column.items if isinstance(column, Ragged) else column
-    if not isinstance(items, torch.Tensor):
-        return
-    numbers = math.prod(items.shape[1:])
-    if isinstance(column, Ragged):
-        yield contestant(
-            "recurrent network",
-            lambda: OnItems(RecurrentNetwork(numbers, HIDDEN, goal.size)),
-            3e-3,
-        )
-        return
-    if items.dim() == 4 and min(items.shape[2:]) >= 4:
-        yield contestant("convolutions", lambda: convolutions(items.shape[1:], goal.size), 3e-3)
-    if items.dim() == 2:
-        yield contestant("linear layer", lambda: nn.Linear(numbers, goal.size), 1e-2)
-    yield contestant(
-        "two layers",
-        lambda: nn.Sequential(
-            nn.Flatten(), nn.Linear(numbers, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, goal.size)
-        ),
-        3e-3,
-    )
-
-
-def convolutions(shape: Sequence[int], outputs: int) -> nn.Module:
-    """Two 3x3 convolutions with ReLU and pooling, and a linear layer, on [rows, c, h, w]."""
-    channels, height, width = shape
-    return nn.Sequential(
-        nn.Conv2d(channels, CHANNELS, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(CHANNELS * (height // 4) * (width // 4), outputs),
-    )
-
-
-def _tuned(entry: Entry, block: nn.Module, vector: Tensor, goal: Goal) -> Contestant:
-    """A copy of the block and a linear layer on it, trained together."""
-    size = vector.dimensions[0]
-    assert isinstance(size, int)
-
-    def pieces(module: nn.Module) -> Pieces:
-        encoder, head = module.children()
-        return (
-            Part(encoder, entry.type, (entry.digest,)),
-            Part(head, Arrow(vector, goal.made)),
-        )
-
-    return Contestant(
-        f"{entry.name} tuned, linear layer",
-        (),
-        lambda: nn.Sequential(deepcopy(block).requires_grad_(True), nn.Linear(size, goal.size)),
-        pieces,
-        1e-3,
-    )
-
-
-def _learned(entry: Entry, block: nn.Module, learner: Learner) -> Contestant:
-    """The block as the learner adapts it."""
-    return Contestant(
-        f"{entry.name} by {type(learner).__name__}",
-        (),
-        lambda: block,
-        lambda module: (Part(module, entry.type, (entry.digest,)),),
-        learner=learner,
-    )

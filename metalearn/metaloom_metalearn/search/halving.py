@@ -1,10 +1,15 @@
-"""Contestants that need gradients, under successive halving (Jamieson and Talwalkar 2016).
+"""Programs over trained blocks, then contestants that need gradients, under successive halving.
 
-Steps and seconds are shared out evenly over the rungs and, within a rung, over the contestants that
-are left; after each rung the better half goes on.  What a contestant is worth is the description
-length of the part of the support that it was not trained on (`holdout`).  The winner is then
-trained on the whole support, and judged by the other parts too, each time trained anew; an example
-that there was no time to hold out counts as wrong.  The deadline cuts all of it short.
+Programs without a new parameter come first (`programs`): where one fits, nothing is trained.
+Otherwise sketches with new networks, made in several ways (`fillings`), and networks that map the
+whole input (`contestants`) are trained under successive halving (Jamieson and Talwalkar 2016),
+those first that library blocks promise most for (`transfer`): steps and seconds are shared out
+evenly over the rungs and, within a rung, over the contestants that are left; after each rung the
+better half goes on.  What a contestant is worth is the description length of the part of the
+support that it was not trained on (`holdout`).  The winner is then trained anew with a rate that
+falls to zero, on the whole support, and judged by the other parts too, each time trained anew; an
+example that there was no time to hold out counts as wrong.  Of a large support one part alone is
+held out and stands for all.  The deadline cuts all of it short.
 """
 
 from __future__ import annotations
@@ -19,47 +24,42 @@ from torch import nn
 
 from metaloom_metalearn.columns import to_batch
 from metaloom_metalearn.features import Features, evaluating
+from metaloom_metalearn.journal import Event
 from metaloom_metalearn.randomness import seeded
 from metaloom_metalearn.search.arm import Problem
 from metaloom_metalearn.search.candidate import Candidate, Part, Scored
-from metaloom_metalearn.search.contestants import (
-    Contestant,
-    Goal,
-    WholeNumber,
-    contestants,
-    on_items,
-    term_of,
-)
-from metaloom_metalearn.search.few_shot import READ
-from metaloom_metalearn.search.holdout import Fold, folds_of, plain_folds
+from metaloom_metalearn.search.contestants import Contestant, WholeNumber, on_items
+from metaloom_metalearn.search.entrants import Entrants
+from metaloom_metalearn.search.holdout import Fold, folds_of, part_of, plain_folds
 from metaloom_metalearn.search.measure import Measure
-from metaloom_metalearn.values import BatchedValue, Support, rows_of, take
-from metaloom_registry import (
-    INT,
-    Constructed,
-    Digest,
-    Entry,
-    MetaloomError,
-    Reference,
-    Tensor,
-    Type,
-    generalised,
-    parse_type,
-)
+from metaloom_metalearn.search.networks import jittered, jitters
+from metaloom_metalearn.search.programs import Programs
+from metaloom_metalearn.values import BatchedValue, Ragged, Support, rows_of, take
+from metaloom_registry import INT, Digest, MetaloomError, Reference
 
-MAP = parse_type("(a -> b) -> list[a] -> list[b]")
+PART = 100
+"""Of more examples than these, one part alone is held out."""
+
+LARGE = 1000
+"""Of more than these the winner, too, is trained without that part, and judged by it."""
+
+WARM = 0.1
+"""The share of the last training in which the rate rises to its highest."""
 
 
 @dataclass(frozen=True)
 class Halving:
-    """The arm: `steps` gradient steps in all before the winner is judged and trained.
+    """The arm: `steps` gradient steps in all rungs; `last` for the winner, else what it had.
 
-    At most `blocks` library blocks are tried as encoders; a step takes `batch` examples.
+    At most `blocks` chains of library blocks are tried as encoders, and at most `contestants` in
+    all are trained; a step takes `batch` examples, of lists a quarter as many.
     """
 
     steps: int = 4000
     blocks: int = 4
     batch: int = 64
+    contestants: int = 16
+    last: int | None = None
 
     @property
     def name(self) -> str:
@@ -70,18 +70,26 @@ class Halving:
         return True
 
     def applies(self, problem: Problem) -> bool:
-        task = problem.task
-        return (
-            len(task.given) == 1
-            and problem.generator is not None
-            and _takes_tensors(task.given[0])
-            and Goal.of(task.want) is not None
+        return problem.generator is not None and (
+            Programs.apply(problem) or Entrants.apply(problem)
         )
 
     def run(self, problem: Problem) -> Iterator[Scored]:
-        contest = _Contest.of(self, problem)
-        if contest is not None:
-            yield from contest.run()
+        task, account, generator = problem.task, problem.trace.arm(self.name), problem.generator
+        assert generator is not None
+        column = to_batch(task.support.inputs[0], task.given[0])
+        measure = Measure(task.want, to_batch(task.support.outputs, task.want))
+        programs = None
+        if Programs.apply(problem):
+            programs = Programs(problem, account, column, measure)
+            yield from programs.ready()
+            if programs.fitting:
+                account.note("a program of zero new parameters fits, so nothing was trained")
+                return
+        entrants = Entrants(problem, account, column, measure, programs, self.blocks)
+        found = entrants.ranked(self.contestants)
+        if found:
+            yield from _Contest(self, problem, column, measure, found, generator).run()
 
 
 @dataclass
@@ -96,59 +104,40 @@ class _Runner:
     nats: float = math.inf
     right: tuple[bool, ...] = ()
 
+    @property
+    def share(self) -> float:
+        return sum(self.right) / max(1, len(self.right))
+
 
 @dataclass
 class _Contest:
-    """One run of the arm."""
+    """One run of the arm over its contestants."""
 
     arm: Halving
     problem: Problem
-    goal: Goal
     column: BatchedValue
     measure: Measure
-    folds: Sequence[Fold]
-    features: Features
-    read: Entry | None
-    over: Entry | None
+    contestants: Sequence[Contestant]
     generator: torch.Generator
-    contestants: list[Contestant] = field(default_factory=list)
+    folds: Sequence[Fold] = field(init=False)
 
-    @classmethod
-    def of(cls, arm: Halving, problem: Problem) -> _Contest | None:
-        """None, with a note, where a primitive is missing that the terms need."""
-        task, account = problem.task, problem.trace.arm(arm.name)
-        goal, generator = Goal.of(task.want), problem.generator
-        assert goal is not None
-        assert generator is not None
-        classifies = goal.made != task.want
-        read = _declared(problem.entries, READ) if classifies else None
-        over = _declared(problem.entries, MAP)
-        if classifies and read is None:
-            account.note(f"the library has no primitive {READ}, which a classifier needs")
-            return None
-        column = to_batch(task.support.inputs[0], task.given[0])
-        wanted = to_batch(task.support.outputs, task.want)
-        is_tensor = isinstance(column, torch.Tensor)
-        if read is not None and is_tensor:
-            folds = folds_of(Support(column, wanted, goal.size), task.given[0], generator)
+    def __post_init__(self) -> None:
+        task, column = self.problem.task, self.column
+        self.account = self.problem.trace.arm(self.arm.name)
+        self.features = Features(lambda entry: self.problem.library.load(entry.digest))
+        self.part = len(task.support) > PART
+        if self.part:
+            self.folds = [part_of(column, len(task.support), self.generator)]
+        elif isinstance(column, torch.Tensor) and self.measure.is_label:
+            support = Support(column, self.measure.wanted, self.measure.classes)
+            self.folds = folds_of(support, task.given[0], self.generator)
         else:
-            folds = plain_folds(column, len(task.support))
-        features = Features(lambda entry: problem.library.load(entry.digest))
-        contest = cls(
-            arm, problem, goal, column, Measure(task.want, wanted), folds, features, read, over,
-            generator,
-        )  # fmt: skip
-        usable = problem.entries if is_tensor or over is not None else ()
-        contest.contestants = contestants(
-            task.given[0], goal, usable, problem.prior.log_weights(task, usable),
-            problem.learners, features, column, arm.blocks,
-        )  # fmt: skip
-        return contest
+            self.folds = plain_folds(column, len(task.support))
 
     def run(self) -> Iterator[Scored]:
         runners = self.entered(self.folds[0])
         seconds = self.allowance(len(runners))
-        for _ in range(rungs := _rungs(len(runners))):
+        for rung in range(rungs := _rungs(len(runners))):
             if not runners or self.problem.clock.expired():
                 return
             share = 1 / (rungs * len(runners))
@@ -158,13 +147,25 @@ class _Contest:
                 runner.nats, runner.right = self.judged([(runner, self.folds[0])])
             runners = sorted(runners, key=lambda runner: runner.nats)
             if runners:
+                self.tell(rung, runners)
                 yield self.scored(runners[0].contestant, runners[0].module, runners[0])
             runners = runners[: math.ceil(len(runners) / 2)]
         if runners and not self.problem.clock.expired():
             yield from self.confirmed(runners[0])
 
+    def tell(self, rung: int, runners: Sequence[_Runner]) -> None:
+        """Who was better, for the trace and for who is watching."""
+        best = runners[0]
+        told = "; ".join(f"{r.contestant.name} {r.nats:.0f} nats" for r in runners[:3])
+        self.account.note(f"rung {rung + 1}, {len(runners)} contestants, best: {told}")
+        facts = {"rung": rung + 1, "left": len(runners), "best": best.contestant.name}
+        clock = self.problem.clock
+        self.problem.journal.record(Event("rung", clock.elapsed(), facts | {"right": best.share}))
+
     def allowance(self, count: int) -> float:
         """The seconds for all rungs, so that enough are left to train the winner on every fold."""
+        if self.part:
+            return self.problem.clock.left() * (0.3 if count > 1 else 0.1)
         rungs, shares = _rungs(count), 0.0
         for _ in range(rungs):
             shares += 1 / (rungs * max(1, count))
@@ -174,11 +175,20 @@ class _Contest:
     def confirmed(self, winner: _Runner) -> Iterator[Scored]:
         """The winner trained on the whole support, and judged by every fold."""
         every = torch.arange(len(self.problem.task.support))
-        whole = Fold(self.column, every, every[:0], every[:0])
+        large = len(every) > LARGE
+        whole = self.folds[0] if large else Fold(self.column, every, every[:0], every[:0])
         final = self.entry(winner.contestant, whole)
-        if final is None or not self.trained(final, winner.steps, whole):
+        steps = self.arm.last or winner.steps
+        if final is None or not self.trained(final, steps, whole, last=True):
             return
-        if self.problem.clock.expired():
+        if self.problem.clock.expired() and not self.part:
+            return
+        if self.part:
+            if large:
+                final.nats, final.right = self.judged([(final, whole)])
+            else:
+                final.nats, final.right = winner.nats, winner.right
+            yield self.scored(winner.contestant, final.module, final)
             return
         judged = [(winner, self.folds[0])]
         for fold in self.folds[1:]:
@@ -196,18 +206,17 @@ class _Contest:
         return [runner for runner in found if runner is not None]
 
     def entry(self, contestant: Contestant, fold: Fold) -> _Runner | None:
-        account = self.problem.trace.arm(self.arm.name)
-        account.counts["generated"] += 1
         with seeded(self.generator):
             module = contestant.fresh()
         if contestant.learner is None:
-            optimiser = torch.optim.Adam(module.parameters(), contestant.rate)
+            trained = [p for p in module.parameters() if p.requires_grad]
+            optimiser = torch.optim.AdamW(trained, contestant.rate, weight_decay=1e-3)
             return _Runner(contestant, module, self.seen(contestant, self.column), optimiser)
         try:
             examples = self.problem.task.support.take(fold.kept.tolist())
             adapted = contestant.learner(module, examples, self.generator)
         except MetaloomError as error:
-            account.note(f"{contestant.name}: {error}")
+            self.account.note(f"{contestant.name}: {error}")
             return None
         fitted = getattr(adapted, "model", adapted)
         return _Runner(contestant, fitted, self.seen(contestant, self.column), None)
@@ -216,30 +225,58 @@ class _Contest:
         """The column after the frozen blocks of a contestant."""
         return on_items(lambda x: self.features.of(contestant.chain, x), column)
 
-    def trained(self, runner: _Runner, steps: int, fold: Fold, seconds: float = math.inf) -> bool:
-        """Train for so many steps, at most, and so many seconds; False where it diverges."""
-        account, clock = self.problem.trace.arm(self.arm.name), self.problem.clock
-        end = clock.elapsed() + seconds
+    def trained(
+        self,
+        runner: _Runner,
+        steps: int,
+        fold: Fold,
+        seconds: float = math.inf,
+        last: bool = False,
+    ) -> bool:
+        """Train for so many steps, at most, and so many seconds; False where it diverges.
+
+        In the `last` training the rate rises and then falls to zero, along half a cosine.
+        """
+        clock, optimiser = self.problem.clock, runner.optimiser
+        start, seconds = clock.elapsed(), min(seconds, clock.left())
         if not runner.steps:
-            account.counts["trained"] += 1
-        for _ in range(steps):
-            if clock.expired() or clock.elapsed() > end:
+            self.account.counts["trained"] += 1
+        for step in range(steps):
+            spent = clock.elapsed() - start
+            if clock.expired() or spent > seconds:
                 break
             runner.steps += 1
-            if runner.optimiser is None:
+            if optimiser is None:
                 continue
-            order = torch.randperm(len(fold.kept), generator=self.generator)[: self.arm.batch]
+            late = step > 0 and spent * steps > seconds * step
+            done = spent / seconds if late else step / steps
+            for group in optimiser.param_groups if last else ():
+                group["lr"] = runner.contestant.rate * _warm(done)
+            order = torch.randperm(len(fold.kept), generator=self.generator)[: self.batch]
             rows = fold.kept[order]
             runner.module.train()
-            loss = self.measure.loss(runner.module(take(runner.inputs, rows)), rows)
+            inputs = self.shaken(take(runner.inputs, rows), runner.contestant)
+            loss = self.measure.loss(runner.module(inputs), rows)
             if not bool(loss.isfinite()):
-                account.counts["failed"] += 1
-                account.note(f"{runner.contestant.name} diverged")
+                self.account.counts["failed"] += 1
+                self.account.note(f"{runner.contestant.name} diverged")
                 return False
-            runner.optimiser.zero_grad()
+            optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            runner.optimiser.step()
+            optimiser.step()
         return True
+
+    @property
+    def batch(self) -> int:
+        lists = isinstance(self.column, Ragged)
+        return max(1, self.arm.batch // 4) if lists and self.part else self.arm.batch
+
+    def shaken(self, inputs: BatchedValue, contestant: Contestant) -> BatchedValue:
+        """The inputs with their images jittered, where a contestant asks for it."""
+        items = inputs.items if isinstance(inputs, Ragged) else inputs
+        if not contestant.jitter or not isinstance(items, torch.Tensor) or not jitters(items):
+            return inputs
+        return on_items(lambda x: jittered(x, self.generator), inputs)
 
     def judged(self, runs: Sequence[tuple[_Runner, Fold]]) -> tuple[float, tuple[bool, ...]]:
         """The nats of the held-out examples of these folds, and which come out right."""
@@ -247,27 +284,29 @@ class _Contest:
         for runner, fold in runs:
             held = take(self.seen(runner.contestant, fold.column), fold.held)
             if rows_of(held):
-                with torch.no_grad(), evaluating(runner.module):
-                    outputs.append(runner.module(held))
+                certain = runner.contestant.certain
+                module = runner.module if certain is None else certain(runner.module)
+                with torch.no_grad(), evaluating(module):
+                    outputs.append(module(held))
                 owners.append(fold.owners)
-        empty = torch.zeros((0, self.goal.size)), torch.zeros(0, dtype=torch.int64)
-        return self.measure.judged(
-            torch.cat(outputs) if outputs else empty[0], torch.cat(owners) if owners else empty[1]
-        )
+        of = self.folds[0].held if self.part else None
+        if not outputs:
+            nothing = torch.zeros((0, self.measure.classes)), torch.zeros(0, dtype=torch.int64)
+            return self.measure.judged(*nothing, of)
+        return self.measure.judged(torch.cat(outputs), torch.cat(owners), of)
 
     def scored(self, contestant: Contestant, module: nn.Module, runner: _Runner) -> Scored:
         """The candidate with copies of the parts as they are now."""
         task = self.problem.task
-        self.problem.trace.arm(self.arm.name).counts["scored"] += 1
-        module = deepcopy(module).eval().requires_grad_(False)
+        self.account.counts["scored"] += 1
         parts: dict[Reference, Part] = {}
         for part in contestant.pieces(module):
-            made = part.module
-            if task.want == INT and contestant.learner is None:
+            made: nn.Module = deepcopy(part.module).eval().requires_grad_(False)
+            if task.want == INT and contestant.certain is None and contestant.learner is None:
                 made = WholeNumber(made, self.measure.mean, self.measure.scale)
             parts[Reference(None, state_digest(made))] = Part(made, part.type, part.parents)
-        term = term_of(contestant, list(parts), task.given[0], self.read, self.over)
-        cost = math.log(len(self.contestants))
+        term = contestant.term(list(parts))
+        cost = contestant.cost + math.log(len(self.contestants))
         return Scored(Candidate(term, task.type, cost, parts), runner.nats, runner.right)
 
 
@@ -281,19 +320,13 @@ def state_digest(module: nn.Module) -> Digest:
     return Digest.of(b"\n".join(chunks))
 
 
+def _warm(done: float) -> float:
+    """The rate, as a share of the highest, when a share of the last training is done."""
+    if done < WARM:
+        return 0.1 + 0.9 * done / WARM
+    return 0.5 * (1 + math.cos(math.pi * (done - WARM) / (1 - WARM)))
+
+
 def _rungs(count: int) -> int:
     """How many rungs halve so many contestants to one; at least one."""
     return max(1, math.ceil(math.log2(max(1, count))))
-
-
-def _declared(entries: Sequence[Entry], type_: Type) -> Entry | None:
-    """The first primitive of this very type."""
-    wanted = generalised(type_)
-    found = (e for e in entries if e.kind == "primitive" and generalised(e.type) == wanted)
-    return next(found, None)
-
-
-def _takes_tensors(given: Type) -> bool:
-    if isinstance(given, Constructed) and given.name == "list":
-        given = given.arguments[0]
-    return isinstance(given, Tensor) and given.kind in ("image", "vec")

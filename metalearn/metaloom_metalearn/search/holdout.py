@@ -74,6 +74,13 @@ def plain_folds(column: BatchedValue, count: int) -> Sequence[Fold]:
     return [Fold(column, every[every % folds != i], h, h) for i, h in enumerate(held)]
 
 
+def part_of(column: BatchedValue, count: int, generator: torch.Generator) -> Fold:
+    """A fifth of a large support, at most 500 examples, drawn at random and held out as it is."""
+    order = torch.randperm(count, generator=generator)
+    held, kept = order[: min(500, count // FOLDS)], order[min(500, count // FOLDS) :]
+    return Fold(column, kept, held, held)
+
+
 def perturbed(
     column: torch.Tensor, type_: Type, generator: torch.Generator | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
