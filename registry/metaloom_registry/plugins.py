@@ -26,7 +26,7 @@ GROUPS = {
     "metaloom.searches": "a function from settings to a Search",
     "metaloom.tasks": "a function from settings to a TaskSource",
     "metaloom.stores": "a function from a URL to a BlobStore",
-    "metaloom.importers": "a function from a path or an object to a block",
+    "metaloom.importers": "an Importer: what reads a foreign format into a module",
     "metaloom.demos": "a function that runs a demo; `metaloom demo` runs `first-light`",
 }
 """The extension points, and what an entry point of each names."""
