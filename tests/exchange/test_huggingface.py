@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -108,7 +109,7 @@ class TestHuggingFace(ImporterSuite):
 
 
 def test_a_repository_becomes_a_block_with_its_card_and_licence(repository, mixed, other):
-    block = import_block(
+    block: Any = import_block(
         other, "you/mixed", str(repository), SIGNATURE, consent=Consent(Mixed), tags=["mine"]
     )
 
@@ -120,7 +121,7 @@ def test_a_repository_becomes_a_block_with_its_card_and_licence(repository, mixe
 
 
 def test_what_the_importing_person_says_goes_first(repository, other):
-    block = import_block(
+    block: Any = import_block(
         other, "you/m", repository, SIGNATURE, consent=Consent(Mixed), license="MIT", card="Mine."
     )
 
@@ -129,7 +130,7 @@ def test_what_the_importing_person_says_goes_first(repository, other):
 
 def test_a_class_without_from_pretrained_gets_the_settings_as_arguments(plain):
     folder, net = plain
-    found = HUGGINGFACE.read(folder, Consent(Plain)).module
+    found: Any = HUGGINGFACE.read(folder, Consent(Plain)).module
 
     x = torch.randn(4, 6)
     assert torch.equal(found(x), net(x))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -76,7 +77,7 @@ def file(tmp_path) -> Path:
 def test_an_installed_importer_is_found_by_what_it_accepts(plugins, file, other):
     plugins(("text", "TEXTNET"))
 
-    block = import_block(other, "you/half", str(file))
+    block: Any = import_block(other, "you/half", str(file))
 
     assert block.load()(torch.ones(1, 2)).shape == (1, 2)
     assert (block.license, block.card, block.tags) == ("MIT", "From a text.", ("text",))
@@ -119,7 +120,7 @@ def test_ours_are_installed():
 def test_a_live_module_is_taken_as_it_is(other):
     net = nn.Linear(2, 3)
 
-    block = import_block(other, "you/line", net, "vec[2] -> logits[3]", tags=["mine"])
+    block: Any = import_block(other, "you/line", net, "vec[2] -> logits[3]", tags=["mine"])
 
     assert torch.equal(block.load().weight, net.weight)
     assert block.tags == ("mine",)

@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -53,7 +54,7 @@ class TestWrappers(ImporterSuite):
 
 
 def test_a_wrapper_is_imported_as_what_it_wraps(wrapper, net, other):
-    block = import_block(other, "you/net", wrapper, SIGNATURE)
+    block: Any = import_block(other, "you/net", wrapper, SIGNATURE)
 
     x = torch.randn(5, 3)
     assert torch.equal(block.load()(x), net(x))
@@ -68,7 +69,7 @@ def test_an_adapted_clone_is_imported_as_it_is(wrapper, other):
     x = torch.randn(5, 3)
     clone.adapt(clone(x).square().mean())
 
-    block = import_block(other, "you/adapted", clone, SIGNATURE)
+    block: Any = import_block(other, "you/adapted", clone, SIGNATURE)
 
     assert torch.equal(block.load()(x), clone(x))
     assert not torch.equal(block.load()(x), wrapper(x))
@@ -80,7 +81,7 @@ def test_learned_rates_are_kept_one_a_number(l2l, net, other):
     with torch.no_grad():
         learned.lrs[0][0, 0] = 2.0
 
-    block = import_block(other, "you/rates", learned, SIGNATURE)
+    block: Any = import_block(other, "you/rates", learned, SIGNATURE)
 
     rates = load(other.registry.read(block.digest, "learning_rates.safetensors"))
     assert rates.keys() == dict(net.named_parameters()).keys()

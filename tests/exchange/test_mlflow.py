@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas
 import pytest
 import torch
 from mlflow import pyfunc
@@ -24,6 +23,7 @@ from torch import nn
 from metaloom.exchange.served import _load_pyfunc
 from metaloom_registry import InvalidTask, Refused
 
+pandas = pytest.importorskip("pandas")
 BIN = Path(sys.executable).parent
 
 
@@ -40,7 +40,7 @@ def address(model: Path, tmp_path: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     command = [
-        *(BIN / "mlflow", "models", "serve", "-m", model, "--env-manager", "local"),
+        *(str(BIN / "mlflow"), "models", "serve", "-m", str(model), "--env-manager", "local"),
         *("--host", "127.0.0.1", "--port", str(port)),
     ]
     with (tmp_path / "log").open("wb") as log:

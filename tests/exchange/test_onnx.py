@@ -9,7 +9,13 @@ from torch import nn
 
 from metaloom.exchange import onnx_file
 from metaloom.exchange.arrays import leaf_names, unflattened
-from metaloom_registry import MissingExtra, Refused, export_module, load_graph
+from metaloom_registry import (
+    MissingExtra,
+    Refused,
+    export_module,
+    exported_program,
+    load_graph,
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,7 @@ def test_a_file_that_computes_something_else_is_refused_and_not_written(
     changed = block.load()
     with torch.no_grad():
         changed.get_parameter("head.bias").add_(1.0)
-    program = onnx_file.exported_program(changed)
+    program = exported_program(changed)
     monkeypatch.setattr(onnx_file, "exported_program", lambda module: program)
 
     with pytest.raises(Refused, match="computes something else than the block: output 0"):

@@ -4,6 +4,7 @@ import json
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def test_a_block_is_read_back_as_it_was_written(written, block):
 
 
 def test_a_block_loads_without_a_library_and_computes_the_same(written, net, images):
-    loaded = load_block(written)
+    loaded: Any = load_block(written)
 
     assert torch.equal(loaded(images), net(images))
 

@@ -1,5 +1,7 @@
 """Files of torch.export: written for others, read where they are trusted."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -48,7 +50,7 @@ def test_it_is_read_only_where_it_is_trusted(file, other, net, images):
     with pytest.raises(Refused, match=r"can run code .* --trust, or trust=True"):
         import_block(other, "you/small", file, SIGNATURE)
 
-    block = import_block(other, "you/small", file, SIGNATURE, consent=Consent(trust=True))
+    block: Any = import_block(other, "you/small", file, SIGNATURE, consent=Consent(trust=True))
 
     assert torch.equal(block.load()(images), net(images))
     assert list(block.load().state_dict()) == list(net.state_dict())

@@ -2,6 +2,7 @@
 
 import copy
 import io
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from metaloom_registry import Refused, export_module, load_graph, plain_module
 from metaloom_registry.graph import GraphModule, exported_program
 
 
-def loaded(module: nn.Module, signature: str, **example: object) -> GraphModule:
+def loaded(module: nn.Module, signature: str, **example: Any) -> GraphModule:
     exported = export_module(module, signature, **example)
     return load_graph(exported.graph, exported.weights)
 
@@ -138,6 +139,8 @@ def test_buffers_that_are_not_saved_stay_so():
     class Scaled(nn.Module):
         def __init__(self) -> None:
             super().__init__()
+            self.scale: torch.Tensor
+            self.shift: torch.Tensor
             self.register_buffer("scale", torch.full((2,), 3.0), persistent=False)
             self.register_buffer("shift", torch.full((2,), 1.0))
 

@@ -15,8 +15,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
 
 from metaloom_registry.canonical import dump_canonical
 from metaloom_registry.graph import export_module, load_graph
@@ -50,7 +48,7 @@ class ImporterSuite:
     def test_anything_else_is_not_accepted(self, importer: Importer, tmp_path: Path) -> None:
         empty = tmp_path / "empty"
         empty.mkdir()
-        strange = (None, 3, "nothing", "https://nothing", empty, tmp_path / "none", nn.Identity())
+        strange = (None, 3, "nothing", "https://nothing", empty, tmp_path / "none", object())
         assert [one for one in strange if importer.accepts(one)] == []
 
     def test_what_is_read_is_a_module_and_plain_words_about_it(
@@ -58,7 +56,8 @@ class ImporterSuite:
     ) -> None:
         found = importer.read(source, consent)
         assert isinstance(found, Imported)
-        assert isinstance(found.module, nn.Module)
+        assert callable(found.module)
+        assert found.module.state_dict() is not None
         assert isinstance(found.card, str)
         assert dump_canonical(found.facts)
         assert [path for path in found.files if path_problem(path)] == []
@@ -66,13 +65,11 @@ class ImporterSuite:
     def test_reading_twice_gives_equal_modules_that_share_nothing(
         self, importer: Importer, source: object, consent: Consent
     ) -> None:
-        if isinstance(source, nn.Module):
-            pytest.skip("a live module may be given as it is")
         first, second = (importer.read(source, consent).module for _ in range(2))
         ours, theirs = first.state_dict(), second.state_dict()
         assert ours.keys() == theirs.keys()
         for name, tensor in ours.items():
-            assert torch.equal(tensor, theirs[name])
+            assert tensor.equal(theirs[name])
             assert tensor.numel() == 0 or tensor.data_ptr() != theirs[name].data_ptr()
 
     def test_what_is_read_becomes_a_block(
