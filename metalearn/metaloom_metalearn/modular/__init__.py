@@ -1,0 +1,1 @@
+"""Modular meta-learning: modules and the structures that join them, learned from many tasks."""
