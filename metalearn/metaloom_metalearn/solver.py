@@ -249,6 +249,11 @@ class _Run:
                 f"the budget of {self.clock.budget:g} s was over before any candidate was tried; "
                 "give more time"
             )
+        elif self.trace.tried and self.clock.expired():
+            said.append(
+                f"the budget of {self.clock.budget:g} s was over, and none of the "
+                f"{self.trace.tried} programs tried was worth keeping; give more time"
+            )
         else:
             said += nearest_misfits(task, problem.entries)
         if not arms:
