@@ -74,7 +74,7 @@ def test_the_wheel_carries_the_licence_and_the_entry_points(wheel):
 
     assert "licenses/LICENSE" in info
     assert "[metaloom.primitives]" in points
-    assert "metaloom = metaloom.cli" in points
+    assert "metaloom = metaloom.entry" in points
 
 
 def test_every_package_is_imported_from_the_wheel_alone(wheel, tmp_path):
