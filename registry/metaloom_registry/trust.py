@@ -77,7 +77,7 @@ class TrustList:
         object.__setattr__(self, "keys", tuple(sorted(self.keys, key=lambda one: one.name)))
         for what, held in (
             ("name", [one.name for one in self.keys]),
-            ("key", [one.key for one in self.keys]),
+            ("key", [str(one.key) for one in self.keys]),
         ):
             for one in held:
                 if held.count(one) > 1:
