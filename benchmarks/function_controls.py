@@ -174,8 +174,9 @@ def principal(rank: int, ridge: float) -> Fit:
         design = basis[:, at].permute(1, 2, 0)
         system = design.transpose(1, 2) @ design + ridge * torch.eye(len(basis), dtype=y.dtype)
         right = design.transpose(1, 2) @ (y - mean[at])[..., None]
-        weights = torch.linalg.solve(system, right)[..., 0]
-        return mean + weights @ basis
+        weights: Tensor = torch.linalg.solve(system, right)[..., 0]
+        found: Tensor = mean + weights @ basis
+        return found
 
     return fit
 
@@ -198,7 +199,7 @@ def _combined(curves: Tensor, at: Tensor, y: Tensor, size: int, ridge: float, be
         design = shown[chosen].transpose(1, 2)
         system = design.transpose(1, 2) @ design
         system = system + ridge * torch.eye(chosen.shape[1], dtype=y.dtype)
-        weights = torch.linalg.solve(system, (design.transpose(1, 2) @ y)[..., None])
+        weights: Tensor = torch.linalg.solve(system, (design.transpose(1, 2) @ y)[..., None])
         wrong = ((design @ weights)[..., 0] - y).square().sum(1)
         cost = wrong + ridge * weights.square().sum((1, 2))
         if chosen.shape[1] == size:

@@ -56,6 +56,18 @@ if TYPE_CHECKING:
     from metaloom_metalearn.mode import Hard as Hard
     from metaloom_metalearn.mode import Mode as Mode
     from metaloom_metalearn.mode import Soft as Soft
+    from metaloom_metalearn.modular.bouncegrad import Bouncing as Bouncing
+    from metaloom_metalearn.modular.bouncegrad import Modular as Modular
+    from metaloom_metalearn.modular.bouncegrad import bouncegrad as bouncegrad
+    from metaloom_metalearn.modular.curve_library import CurveLibrary as CurveLibrary
+    from metaloom_metalearn.modular.curve_library import learn_curves as learn_curves
+    from metaloom_metalearn.modular.discover import Discovery as Discovery
+    from metaloom_metalearn.modular.moma import moma as moma
+    from metaloom_metalearn.modular.networks import Networks as Networks
+    from metaloom_metalearn.modular.templates import Compose as Compose
+    from metaloom_metalearn.modular.templates import Gate as Gate
+    from metaloom_metalearn.modular.templates import Sum as Sum
+    from metaloom_metalearn.modular.templates import Template as Template
     from metaloom_metalearn.ranking import Ranked as Ranked
     from metaloom_metalearn.ranking import new_inputs as new_inputs
     from metaloom_metalearn.ranking import ranked as ranked
@@ -212,6 +224,24 @@ else:
                 "Hard",
                 "Mode",
                 "Soft",
+            ),
+            "modular.bouncegrad": (
+                "Bouncing",
+                "Modular",
+                "bouncegrad",
+            ),
+            "modular.curve_library": (
+                "CurveLibrary",
+                "learn_curves",
+            ),
+            "modular.discover": ("Discovery",),
+            "modular.moma": ("moma",),
+            "modular.networks": ("Networks",),
+            "modular.templates": (
+                "Compose",
+                "Gate",
+                "Sum",
+                "Template",
             ),
             "ranking": (
                 "Ranked",

@@ -73,28 +73,25 @@ def test_the_inner_step_of_moma_is_that_of_autograd() -> None:
     after = Sum().join(episodes.query_x, [module_of(state) for state in states])
     for task, structure in enumerate(structures):
         slots = [networks.module(int(k)) for k in structure]
-        loss = (sum(slot(x[task]) for slot in slots) - y[task]).square().mean()
+        loss = (slots[0](x[task]) + slots[1](x[task]) - y[task]).square().mean()
         loss.backward()
         with torch.no_grad():
             for slot in slots:
                 for parameter in slot.parameters():
-                    parameter -= 0.1 * parameter.grad
-            alone = sum(slot(episodes.query_x[task]) for slot in slots)
+                    assert parameter.grad is not None
+                    parameter.copy_(parameter - 0.1 * parameter.grad)
+            query = episodes.query_x[task]
+            alone = slots[0](query) + slots[1](query)
         torch.testing.assert_close(after[task], alone)
 
 
 def test_the_outer_gradient_of_moma_goes_through_the_inner_step() -> None:
     networks, episodes = Networks(2, (1, 3, 1), seeded()).double(), slopes(2)
     episodes = Episodes(
-        *(
-            t.double()
-            for t in (
-                episodes.support_x,
-                episodes.support_y,
-                episodes.query_x,
-                episodes.query_y,
-            )
-        )
+        episodes.support_x.double(),
+        episodes.support_y.double(),
+        episodes.query_x.double(),
+        episodes.query_y.double(),
     )
     structures = torch.tensor([[0, 1], [1, 1]])
 
@@ -159,7 +156,8 @@ def test_training_ends_when_the_time_is_over() -> None:
 
 
 def test_episodes_that_the_modules_do_not_fit_are_refused() -> None:
-    labels = Episodes(*[torch.zeros(2, 3, 1)] * 3, torch.zeros(2, 3, dtype=torch.int64), 2)
+    x, y = torch.zeros(2, 3, 1), torch.zeros(2, 3, dtype=torch.int64)
+    labels = Episodes(x, y, x, y, 2)
     with pytest.raises(InvalidTask, match=r"vec\[1\] -> vec\[1\]; give float tensors"):
         bouncegrad(Networks(2, (1, 1), seeded()), Sum(), labels, seeded())
     with pytest.raises(InvalidTask, match=r"modules vec\[2\]"):

@@ -51,6 +51,8 @@ class Knots:
 class Curve(nn.Module):
     """A curve as a block, vec[1] -> vec[1]: the hats h_d(x) times the values at the knots."""
 
+    places: Tensor
+
     def __init__(self, knots: Knots, values: Tensor) -> None:
         super().__init__()
         self.values = nn.Parameter(values.detach().clone().reshape(-1, 1))
