@@ -38,7 +38,7 @@ MAX_EXAMPLES = 60
 TEXT_SHARE = 0.1
 """The share of manifests and terms among what is tried; they are read in this process."""
 
-TERM = ["lam", ["lists/map@1", ["lam", ["lists/add@1", 3, "$0"]], "$0"]]
+TERM: Any = ["lam", ["lists/map@1", ["lam", ["lists/add@1", 3, "$0"]], "$0"]]
 
 
 def measure(options: Options) -> Metrics:
@@ -79,8 +79,8 @@ class Tally:
 
     def count(self, kind: str, way: str, verdict: Verdict, graph: bytes) -> None:
         """One spoilt block."""
-        seconds = float(verdict.measured.get("seconds", 0.0))  # type: ignore[arg-type]
-        grown = int(verdict.measured.get("grown", 0))  # type: ignore[call-overload]
+        told: Any = verdict.measured
+        seconds, grown = float(told.get("seconds", 0.0)), int(told.get("grown", 0))
         self.outcomes[verdict.outcome] += 1
         self.ways[way] += 1
         self.kinds.add(kind)

@@ -8,7 +8,7 @@ so that later loads need to check digests only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Protocol
 
 from sqlmodel import Session
 
@@ -20,8 +20,18 @@ from metaloom_registry.graph.opset import OPSET
 from metaloom_registry.manifest import GRAPH_FILE, WEIGHTS_FILE, Manifest
 from metaloom_registry.workers import VALIDATOR, Trial, Verdict
 
-Examiner: TypeAlias = Callable[[Trial], Verdict]
-"""Finds out what a block is; by default the `validate` of a `workers.Pool`."""
+
+class Examiner(Protocol):
+    """Finds out what a block is: by default a `workers.Pool`."""
+
+    def validate(self, trial: Trial) -> Verdict:
+        """What came of trying a block."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
 
 KEPT = 10_000
 
@@ -29,9 +39,9 @@ KEPT = 10_000
 class Admission:
     """The verdicts on the graph blocks of a catalogue."""
 
-    def __init__(self, database: Database, examine: Examiner, now: Callable[[], int]) -> None:
+    def __init__(self, database: Database, examiner: Examiner, now: Callable[[], int]) -> None:
         self._database = database
-        self._examine = examine
+        self._examiner = examiner
         self._now = now
         self._admitted: set[Digest] = set()
 
@@ -61,7 +71,7 @@ class Admission:
         with self._database.reading() as session:
             found = known(session, manifest.digest)
         if found is None:
-            found = self._examine(trial_of(manifest, files))
+            found = self._examiner.validate(trial_of(manifest, files))
             if found.lasting:
                 verdict, now = found, self._now()
                 self._database.write(lambda session: keep(session, manifest.digest, verdict, now))
@@ -82,7 +92,9 @@ def trial_of(manifest: Manifest, files: Mapping[str, bytes]) -> Trial:
 def known(session: Session, digest: Digest) -> Verdict | None:
     """What came of a block by the rules in force, if it was validated by them."""
     row = session.get(tables.Verdict, (digest.hex, OPSET, VALIDATOR))
-    return row and Verdict(row.outcome, row.reason, row.error, row.measured)
+    if row is None:
+        return None
+    return Verdict(row.outcome, row.reason, row.error, row.measured)
 
 
 def keep(session: Session, digest: Digest, verdict: Verdict, now: int) -> None:

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from metaloom_registry.canonical import Json
 from metaloom_registry.catalogue import publishing, sealing, tables, versions
-from metaloom_registry.catalogue.admission import Admission, keep
+from metaloom_registry.catalogue.admission import Admission, Examiner, keep
 from metaloom_registry.catalogue.ancestry import Direction, Lineage, trace
 from metaloom_registry.catalogue.database import Database, sqlite_url
 from metaloom_registry.catalogue.finding import Hit, Query, search
@@ -66,16 +66,16 @@ class Registry:
         *,
         now: Callable[[], float] = time.time,
         validate: Validator | None = None,
-        pool: Pool | None = None,
+        pool: Examiner | None = None,
     ) -> None:
         self.blobs = blobs
         self.database = database
         self.types = TypeIndex()
         self._now = now
         self._validate = validate
-        self._pool = pool or Pool()
+        self._pool: Examiner = pool or Pool()
         self._shares_pool = pool is not None
-        self.admission = Admission(database, self._pool.validate, self._microseconds)
+        self.admission = Admission(database, self._pool, self._microseconds)
         self._manifests: dict[Digest, Manifest] = {}
 
     @classmethod
@@ -85,7 +85,7 @@ class Registry:
         *,
         now: Callable[[], float] = time.time,
         validate: Validator | None = None,
-        pool: Pool | None = None,
+        pool: Examiner | None = None,
     ) -> Registry:
         """Open the registry in a folder, which is made where it is missing.
 

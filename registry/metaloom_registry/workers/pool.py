@@ -27,6 +27,7 @@ from metaloom_registry.workers.verdict import Trial, Verdict
 LARGE = 64 * MEGABYTE
 """A block of more bytes gets a worker of its own, with limits for its size."""
 
+PROGRAM = "metaloom_registry.graph.worker"
 START_SECONDS = 300.0
 _PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG")
 
@@ -38,8 +39,10 @@ class Pool:
     with this object or with this process.  Safe to use from several threads.
     """
 
-    def __init__(self, size: int = 1, limits: Limits | None = None) -> None:
+    def __init__(self, size: int = 1, limits: Limits | None = None, program: str = PROGRAM) -> None:
+        """program: the module that a worker runs, such as one that misbehaves to test this."""
         self.limits = limits or Limits()
+        self.program = program
         self._places: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         for _ in range(size):
             self._places.put(None)
@@ -97,7 +100,7 @@ class Pool:
         self.close()
 
     def _start(self, limits: Limits) -> Worker:
-        worker = Worker(limits)
+        worker = Worker(limits, self.program)
         with self._lock:
             self._all.add(worker)
         return worker
@@ -111,8 +114,9 @@ class Pool:
 class Worker:
     """One process; it imports torch, gives up its rights and answers."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, program: str) -> None:
         self.limits = limits
+        self.program = program
         self.done = 0
         self.worn = False
         self._ready = False
@@ -121,7 +125,7 @@ class Worker:
         try:
             self._process = subprocess.Popen(
                 # -P: nothing is imported from the folder one happens to be in
-                [sys.executable, "-P", "-m", "metaloom_registry.graph.worker",
+                [sys.executable, "-P", "-m", program,
                  dump_canonical(asdict(limits)).decode()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -199,7 +203,7 @@ class Worker:
             raise WorkerFailed(
                 f"the process to check blocks in ended with {self._process.returncode} before it "
                 f"was ready: {said[-1][:300] if said else 'it said nothing'}; "
-                "check that `python -m metaloom_registry.graph.worker` starts"
+                f"check that `python -m {self.program}` starts"
             ) from None
         self._ready = True
 
