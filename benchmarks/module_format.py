@@ -6,23 +6,23 @@ published_load_ms: ours from the folder of a registry.  table: load times and si
 beside `.pt2`, pickle and ONNX (see benchmarks.loading).
 
 kinds_total, kinds_converted: of `benchmarks.kinds`; a kind is converted where the differential
-test of `export_module` passes, the loaded block agrees in float64, and its forward compiles no code
-of ours.  refused: kind -> reason.  capabilities: kind -> what the block can do.  overhead: kind ->
-the interpreter's forward over the module's own, where that takes over a millisecond (see
-benchmarks.overhead); overhead_over_a_millisecond: the largest of them.
+test of `export_module` passes, the loaded block agrees in every dtype the module can be moved to,
+and every transform of `torch.func` takes it (see benchmarks.conversion).  refused: kind -> reason.
+capabilities: kind -> what the block can do.  overhead: kind -> the interpreter's forward over the
+module's own, where that takes over a millisecond (see benchmarks.overhead);
+overhead_over_a_millisecond: the largest of them.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils import _pytree as pytree
 
 from benchmarks.contract import Metrics, Options, progress, run
+from benchmarks.conversion import shortfall
 from benchmarks.kinds import KINDS, Kind
 from benchmarks.loading import SUBJECTS, load_times
 from benchmarks.overhead import forward_overhead
@@ -92,7 +92,7 @@ def why_not(kind: Kind, seed: int) -> str:
 
 
 def converted(kind: Kind, seed: int) -> Tried:
-    """A kind exported, loaded and compared with its module in double precision."""
+    """A kind exported, loaded and compared with its module; see `benchmarks.conversion`."""
     torch.manual_seed(seed)
     module = kind.build()
     example = None if kind.example is None else kind.example()
@@ -101,27 +101,7 @@ def converted(kind: Kind, seed: int) -> Tried:
     except Refused as error:
         return Tried(module, example, reason=str(error))
     loaded = load_graph(block.graph, block.weights)
-    agrees = example is None or _agrees_in_double(module, loaded, example)
-    return Tried(module, example, block, loaded, "" if agrees else "float64")
-
-
-def _agrees_in_double(module: nn.Module, loaded: nn.Module, example: tuple[Any, ...]) -> bool:
-    def double(x: torch.Tensor) -> torch.Tensor:
-        return x.double() if x.is_floating_point() else x
-
-    inputs = pytree.tree_map_only(torch.Tensor, double, example)
-    one = copy.deepcopy(module).double().eval()(*inputs)
-    other = copy.deepcopy(loaded).double().eval()(*inputs)
-    leaves = zip(_flat(one), _flat(other), strict=True)
-    return all(torch.allclose(a, b, rtol=1e-9, atol=1e-9) for a, b in leaves)
-
-
-def _flat(tree: Any) -> list[torch.Tensor]:
-    if isinstance(tree, dict):
-        return [leaf for key in sorted(tree) for leaf in _flat(tree[key])]
-    if isinstance(tree, tuple | list):
-        return [leaf for item in tree for leaf in _flat(item)]
-    return [tree]
+    return Tried(module, example, block, loaded, shortfall(kind, module, block, loaded, seed))
 
 
 if __name__ == "__main__":

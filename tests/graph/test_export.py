@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 from typing import Any
 
 import pytest
@@ -130,6 +131,26 @@ def without_gradient(self: Any, x: Tensor) -> Tensor:
     return y + x
 
 
+def item_of_a_tensor(self: Any, x: Tensor) -> Tensor:
+    return self.layer(x) * x.sum().item()
+
+
+def size_from_values(self: Any, x: Tensor) -> Tensor:
+    return self.layer(x)[:, : int(x.sum().abs()) + 1]
+
+
+def drawn_by_python(self: Any, x: Tensor) -> Tensor:
+    return self.layer(x) * random.random()
+
+
+def other_for_large_batches(self: Any, x: Tensor) -> Tensor:
+    return self.layer(x) * (2 if x.shape[0] > 4 else 1)
+
+
+def rows_that_are_positive(self: Any, x: Tensor) -> Tensor:
+    return self.layer(x[x[:, 0] > 0])
+
+
 def fixed_batch(self: Any, x: Tensor) -> Tensor:
     return self.layer(x).reshape(3, 4)
 
@@ -141,7 +162,13 @@ def fixed_batch(self: Any, x: Tensor) -> Tensor:
         (lambda self, x: WrongBackward.apply(self.layer(x)), "custom autograd.Function"),
         (loop_over_the_batch, "one batch size only"),
         (fixed_batch, "batch"),
-        (branch_on_values, "torch.where"),
+        (branch_on_values, r"branches on the values of tensors.*use torch\.where"),
+        (item_of_a_tensor, r"becomes a Python number.*keep it a tensor"),
+        (size_from_values, "branches on the values of tensors"),
+        (drawn_by_python, r"is drawn by Python.*use dropout"),
+        (other_for_large_batches, "one batch size only"),
+        (rows_that_are_positive, r"aten\.index\.Tensor is not in the table"),
+        (lambda self, x: self.layer(x) + torch.rand(4), r"aten\.rand\.default is not in the table"),
         (other_in_training, "something else in training than in eval mode"),
         (change_through_a_view, "also used through a view"),
         (change_a_parameter, r"in place|cannot be captured"),

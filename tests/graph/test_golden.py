@@ -21,6 +21,9 @@ DIGESTS = {
     "opset1/conv": "567c1efc1ada",
     "opset1/norms": "a35fa0f6746e",
     "opset1/pair": "e62daccec494",
+    "opset2/bags": "7eca9c69e528",
+    "opset2/recurrent": "6a4a3b550a12",
+    "opset2/waves": "c26bd45df11e",
 }
 
 

@@ -1,40 +1,38 @@
-"""Kinds of module: a sample of those that convert, and those that are refused by name."""
+"""Kinds of module: a sample of those that convert, and what eager itself lacks."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from benchmarks.conversion import NEEDED, shortfall
 from benchmarks.kinds import KINDS
 
-from metaloom_registry.errors import Refused
-from metaloom_registry.graph import export_module
+from metaloom_registry.graph import export_module, load_graph
 
 BY_NAME = {kind.name: kind for kind in KINDS}
-CONVERTED = (
+SAMPLE = (
     "linear", "conv1d", "conv2d", "conv_transpose2d", "depthwise_conv", "grouped_conv",
     "batch_norm", "group_norm", "layer_norm", "instance_norm", "rms_norm", "pooling", "activations",
-    "softmax", "dropout", "residual_block", "conv4", "squeeze_excite", "convnext_block", "film",
-    "unet", "trees", "lora", "cosine_head", "upsample", "einsum", "multihead_attention", "gpt",
+    "softmax", "dropout", "residual_block", "squeeze_excite", "convnext_block", "film", "unet",
+    "trees", "lora", "cosine_head", "upsample", "einsum", "multihead_attention", "gpt",
+    "embedding_bag", "cdist_head", "spectral_conv", "gru", "lstm",
 )  # fmt: skip
 
 
-def exported(name: str):
+@pytest.mark.parametrize("name", SAMPLE)
+def test_a_kind_does_everything_after_loading(name):
     torch.manual_seed(0)
     kind = BY_NAME[name]
+    module = kind.build()
     example = None if kind.example is None else kind.example()
-    return export_module(kind.build(), kind.signature, example=example)
-
-
-@pytest.mark.parametrize("name", CONVERTED)
-def test_a_kind_does_everything_after_loading(name):
-    facts = exported(name).facts
-    assert all(facts["capabilities"].values())
-
-
-@pytest.mark.parametrize(("name", "op"), [("gru", "aten.gru"), ("spectral_conv", "aten.fft_rfft")])
-def test_a_kind_that_is_not_in_the_table_is_refused_by_its_operation(name, op):
-    with pytest.raises(Refused, match=op):
-        exported(name)
+    block = export_module(module, kind.signature, example=example)
+    capabilities: Any = block.facts["capabilities"]
+    assert all(capabilities[ability] for ability in NEEDED)
+    assert capabilities["batch_independent"]
+    assert capabilities["deterministic"]
+    assert shortfall(kind, module, block, load_graph(block.graph, block.weights), 0) == ""
 
 
 def test_kinds_have_names_of_their_own():

@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.backends.common import aot_autograd
+from torch._functorch.aot_autograd import make_boxed_func
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional
 
@@ -213,3 +216,28 @@ def test_it_travels_between_processes(loaded):
     x = torch.rand(2, 1, 8, 8)
     other = pickle.loads(pickle.dumps(loaded))
     assert torch.equal(other(x), loaded(x))
+
+
+def test_forward_and_backward_compile_without_a_break_and_for_every_batch_size():
+    net = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Tanh(), nn.Linear(8, 3))
+    block = export_module(net, "vec[4] -> vec[3]")
+    eager, compiled = (load_graph(block.graph, block.weights) for _ in range(2))
+    graphs: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Any:
+        graphs.append(graph)
+        return make_boxed_func(graph.forward)
+
+    fast = torch.compile(
+        compiled, backend=aot_autograd(fw_compiler=backend), fullgraph=True, dynamic=True
+    )
+    for batch in (2, 3, 5, 17):
+        x = torch.rand(batch, 4)
+        ours, theirs = fast(x), eager(x)
+        assert torch.allclose(ours, theirs, atol=1e-6)
+        slopes = [
+            torch.autograd.grad(y.square().sum(), list(module.parameters()))
+            for module, y in ((compiled, ours), (eager, theirs))
+        ]
+        assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*slopes, strict=True))
+    assert len(graphs) == 2  # forward and backward, once each

@@ -167,6 +167,7 @@ def _one_size(dimension: str, reason: str) -> str:
 
 
 def _first(text: str) -> str:
+    text = text.partition("Caused by:")[0].partition("For more info")[0]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(lines)[:300]
 
@@ -349,6 +350,11 @@ def _output(tree: Any) -> Any:
 
 
 def _no_such_op(name: str) -> str:
+    if name.startswith(("aten.item.", "aten._local_scalar_dense.")):
+        return (
+            "a value of a tensor becomes a Python number (item(), int() or float()), which a "
+            "graph cannot; keep it a tensor"
+        )
     return (
         f"the operation {name} is not in the table of the block format; write this part with "
         "operations that are (docs/block-format.md lists them)"

@@ -67,6 +67,12 @@ class _Pairs:
                 continue
             if name == "p" and twin.arguments.get("train") is False:
                 continue  # attention says "no dropout" by its probability
+            if isinstance(value, int | float) and name == "value":
+                raise Refused(
+                    f"a number of {node.op} is {value} at one pass and {twin.arguments[name]} at "
+                    "the next: it depends on training, is drawn by Python or counted outside of "
+                    "buffers; use dropout, a buffer, or the same number always"
+                )
             raise Refused(_differs(f"{name} of {node.op}: {value} against {twin.arguments[name]}"))
         self.twins.update(zip(twin.outputs, node.outputs, strict=True))
 

@@ -1,8 +1,8 @@
-"""Writes the golden blocks of the newest opset: `python -m tests.graph.golden.make`.
+"""Writes the golden blocks of the newest opset: `python tests/graph/golden/make.py`.
 
 Golden blocks are never changed once an opset is released: they are what old blocks look like.  A
-new opset gets a folder of its own.  Each holds graph.json, weights.safetensors, and expected.json:
-inputs and outputs in eval mode, as nested lists.
+new opset gets a folder of its own, of what it brought.  Each holds graph.json,
+weights.safetensors, and expected.json: inputs and outputs in eval mode, as nested lists.
 """
 
 from __future__ import annotations
@@ -20,48 +20,45 @@ from metaloom_registry.graph.ops import OPSET
 HERE = Path(__file__).parent
 
 
-class Pair(nn.Module):
-    """Takes two tensors, gives a dictionary; reads a size, shares a weight."""
+class Waves(nn.Module):
+    """A product in frequency with a complex parameter, and a size that follows the dtype."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.one, self.two = nn.Linear(3, 3), nn.Linear(3, 3, bias=False)
-        self.two.weight = self.one.weight
+        self.weight = nn.Parameter(torch.randn(2, 3, dtype=torch.complex64))
 
-    def forward(self, a: Tensor, b: Tensor) -> dict[str, Any]:
-        y = torch.tanh(self.one(a)) + self.two(b)
-        return {"parts": (y.view(y.shape[0], 3, -1), y.argmax(1)), "mean": y.mean(1)}
+    def forward(self, x: Tensor) -> Tensor:
+        waves = torch.fft.rfft(x)[..., :3] * self.weight
+        y = torch.fft.irfft(waves, n=6)
+        return y + x.new_ones(x.shape[0], 1, 1)
 
 
-NETS: dict[str, tuple[nn.Module, str, list[tuple[int, ...]]]] = {
-    "conv": (
-        nn.Sequential(
-            nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Flatten(), nn.Dropout(0.2), nn.Linear(8, 3), nn.LogSoftmax(-1),
-        ),
-        "image[1,4,4] -> logits[3]",
-        [(2, 1, 4, 4)],
-    ),
-    "norms": (
-        nn.Sequential(
-            nn.Conv1d(2, 4, 2), nn.GroupNorm(2, 4), nn.GELU(), nn.InstanceNorm1d(4, affine=True),
-            nn.AdaptiveAvgPool1d(2), nn.Flatten(), nn.LayerNorm(8), nn.Linear(8, 2), nn.SiLU(),
-        ),
-        "table[2,6] -> vec[2]",
-        [(2, 2, 6)],
-    ),
-    "pair": (Pair(), "vec[3] -> vec[3] -> vec[3]", [(2, 3), (2, 3)]),
-}  # fmt: skip
+class Bags(nn.Module):
+    """Distances of bags to rows of the table they are drawn from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bags = nn.EmbeddingBag(5, 3, mode="mean", padding_idx=0)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return torch.cdist(self.bags(tokens), self.bags.weight)
+
+
+NETS: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {
+    "recurrent": (nn.LSTM(3, 2, batch_first=True, bidirectional=True), (torch.rand(2, 4, 3),)),
+    "waves": (Waves(), (torch.rand(2, 2, 6),)),
+    "bags": (Bags(), (torch.tensor([[1, 2, 0], [4, 4, 3]]),)),
+}
 
 
 def main() -> None:
     """Write the folder of this opset, which must not exist yet."""
     torch.manual_seed(0)
-    for name, (net, signature, shapes) in NETS.items():
+    for name, (net, given) in NETS.items():
         folder = HERE / f"opset{OPSET}" / name
         folder.mkdir(parents=True)
-        inputs = [torch.rand(shape).mul(8).round() / 8 for shape in shapes]
-        block = export_module(net, signature)
+        inputs = [x.mul(8).round() / 8 if x.is_floating_point() else x for x in given]
+        block = export_module(net, "vec[1] -> vec[1]", example=tuple(inputs))
         loaded = load_graph(block.graph, block.weights)
         (folder / "graph.json").write_bytes(block.graph)
         (folder / "weights.safetensors").write_bytes(block.weights)

@@ -30,9 +30,9 @@ def _examine(table: Callable[[], Table]) -> Callable[..., tuple[tuple[Value, ...
         """Infer the body once; it costs that times the steps."""
         body: Body = arguments["body"]
         carries, ends = arguments["carries"], arguments["carries"] + arguments["sequences"]
-        steps = _steps(inputs[carries:ends], arguments["length"])
         wanted(len(inputs) >= ends, f"{len(inputs)} inputs where {ends} or more are wanted")
-        wanted(body.inputs == len(inputs), f"{len(inputs)} inputs, of which its body knows others")
+        wanted(body.inputs == len(inputs), f"{len(inputs)} inputs; its body takes {body.inputs}")
+        steps = _steps(inputs[carries:ends], arguments["length"])
         wanted(len(body.outputs) >= carries, f"{carries} carries, of which some get no new value")
         values: list[Value] = [*inputs]
         values[carries:ends] = [x.like(x.shape[1:]) for x in inputs[carries:ends]]
