@@ -36,11 +36,12 @@ def validate_block(manifest: Manifest, files: Mapping[str, bytes]) -> None:
         term_of(manifest, files)
 
 
-def module_of(files: Mapping[str, bytes]) -> nn.Module:
-    """The module of a graph block. Raises Refused."""
+def module_of(files: Mapping[str, bytes], *, checked: bool = False) -> nn.Module:
+    """The module of a graph block; `checked` where it was accepted before. Raises Refused."""
     from metaloom_registry.graph import load_graph  # noqa: PLC0415 - as above
 
-    return load_graph(required_file(files, GRAPH_FILE), required_file(files, WEIGHTS_FILE))
+    graph, weights = required_file(files, GRAPH_FILE), required_file(files, WEIGHTS_FILE)
+    return load_graph(graph, weights, checked=checked)
 
 
 def term_of(manifest: Manifest, files: Mapping[str, bytes]) -> Term:

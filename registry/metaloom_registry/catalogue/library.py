@@ -106,7 +106,7 @@ class CatalogueLibrary:
         files = self.registry.files(digest)
         if manifest.kind == "graph":
             self.registry.admission.require(manifest, files)
-            return module_of(files)
+            return module_of(files, checked=True)
         term = term_of(manifest, files)
         check(term, manifest.signature, self.type_of)
         return term

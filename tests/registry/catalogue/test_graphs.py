@@ -20,7 +20,7 @@ from metaloom_registry import (
     parse_type,
 )
 from metaloom_registry.catalogue import tables
-from metaloom_registry.graph import export_module
+from metaloom_registry.graph import export_module, load_graph
 from metaloom_registry.workers import Pool, Verdict
 
 SIGNATURE = parse_type("vec[3] -> vec[2]")
@@ -135,6 +135,13 @@ def test_a_block_that_older_rules_accepted_is_tried_again_before_it_is_loaded(co
     reopened = Registry(registry.blobs, registry.database, pool=registry._pool)
     CatalogueLibrary(reopened, PrimitiveTable([])).load(version.digest)
     assert len(trials) == 2
+
+
+def test_numbers_of_a_block_that_was_accepted_are_not_looked_at_again(files):
+    spoilt = files["weights.safetensors"][:-4] + b"\x00\x00\xc0\x7f"
+    with pytest.raises(Refused, match="NaN"):
+        load_graph(files["graph.json"], spoilt)
+    assert load_graph(files["graph.json"], spoilt, checked=True) is not None
 
 
 def test_a_refusal_is_remembered_too(opened, files, pool):
