@@ -1,4 +1,7 @@
-"""Which primitives have a batched and a soft form; torch is imported when one is called."""
+"""Which primitives have a batched, a soft and a compiled form.
+
+torch is imported when one of the former is called, numba when one of the latter is compiled.
+"""
 
 from __future__ import annotations
 
@@ -32,17 +35,25 @@ _SOFT = frozenset({
     "is_even", "is_odd", "if", "and", "or", "not", "sum", "count",
 })  # fmt: skip
 
+_KERNELS = _NUMBERS | _LISTS | {
+    "unfold": "unfold", "all": "every", "any": "some", "take_while": "taken_while",
+    "drop_while": "dropped_while",
+}  # fmt: skip
+_CHOICES = ("if", "and", "or")
+
 _CERTAIN = frozenset({"is_empty", "length"})
 """Lists are as long as they are: these give certain values in soft mode too."""
 
 
 def with_forms(primitive: Primitive) -> Primitive:
-    """The primitive with its batched and soft forms, where it has them.
+    """The primitive with the forms that it has.
 
     `unfold`, and what stops at the first item that decides (`all`, `any`, `take_while`,
-    `drop_while`), have none.
+    `drop_while`), have no batched form.
     """
     short = primitive.short
+    if short in _KERNELS and primitive.parameters and short not in _CHOICES:
+        primitive = replace(primitive, kernel=Deferred("metaloom_lists.kernels", _KERNELS[short]))
     module, name = "batched", _NUMBERS.get(short)
     if name is None:
         module, name = "ragged", _LISTS.get(short)

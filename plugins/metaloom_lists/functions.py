@@ -52,7 +52,6 @@ FUNCTIONS = (
             ("(filter is_even (range 5))", (0, 2, 4)),
             ("(filter (lam (greater $0 2)) (range 5))", (3, 4)),
         ),
-        tags=("dreamcoder",),
     ),
     Primitive(
         "lists/fold", 1, "(b -> a -> b) -> b -> list[a] -> b",

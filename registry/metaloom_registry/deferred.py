@@ -18,4 +18,9 @@ class Deferred:
     name: str
 
     def __call__(self, *arguments: Any) -> Any:
-        return getattr(import_module(self.module), self.name)(*arguments)
+        return self.function(*arguments)
+
+    @property
+    def function(self) -> Any:
+        """The function itself, imported now."""
+        return getattr(import_module(self.module), self.name)

@@ -35,6 +35,11 @@ class Primitive:
     alone decides: the index of that argument.  The hard engine then evaluates no other, as Python's
     `if`, `and` and `or` do.
 
+    `kernel(memory, *arguments)` is the scalar form as a plain Python function that numba can
+    compile, over words of memory; `metaloom_metalearn.search.kernel.memory` says how.  It has the
+    same values, and fails on the same arguments.  Where it is deferred it is compiled when a search
+    first needs it.
+
     `source` is a Python expression over the parameters, from which programs are printed, for
     example `[f(x) for x in xs]`; a function of two arguments is called as `f(a)(b)`.  `imports` are
     the import lines it needs.
@@ -51,6 +56,7 @@ class Primitive:
     scalar: Callable[..., Any] | None = None
     batched: Callable[..., Any] | None = None
     soft: Callable[..., Any] | None = None
+    kernel: Callable[..., Any] | None = None
     choose: Callable[[Any], int] | None = None
     source: str = ""
     imports: tuple[str, ...] = ()

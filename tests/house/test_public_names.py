@@ -40,10 +40,11 @@ def at_run_time(package: ModuleType) -> dict[str, str]:
 
 
 def documented(module: ModuleType) -> set[str]:
-    """The assigned names of a module that a docstring follows."""
+    """The names of a module that are assigned or wrapped by a decorator, with a docstring."""
     assert module.__file__ is not None
     body = ast.parse(Path(module.__file__).read_text(encoding="utf-8")).body
-    names = set()
+    functions = (statement for statement in body if isinstance(statement, ast.FunctionDef))
+    names = {one.name for one in functions if one.decorator_list and ast.get_docstring(one)}
     for statement, following in pairwise(body):
         targets = (
             [statement.target]

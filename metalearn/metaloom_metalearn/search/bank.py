@@ -22,12 +22,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, product
-from math import log
+from math import log, prod
 from typing import Any, TypeAlias
 
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.search.application import FAILED
-from metaloom_metalearn.search.constants import values_within
+from metaloom_metalearn.search.combinations import UNUSED, Combinations
 from metaloom_metalearn.search.grammar import UNIT, Grammar, Group, Production, Slot, level_of
 from metaloom_metalearn.search.node import (
     Abstraction,
@@ -38,7 +38,7 @@ from metaloom_metalearn.search.node import (
     code_of,
     function_of,
 )
-from metaloom_metalearn.search.probes import PER_POOL, probe_rows
+from metaloom_metalearn.search.probes import Probes, Samples
 from metaloom_registry import Type
 
 Values: TypeAlias = tuple[Any, ...]
@@ -48,11 +48,6 @@ Pool: TypeAlias = tuple[Sequence[Node], Sequence[Node]]
 """Terms of one type and level: those carried over from the outer bank, and those made here."""
 
 EMPTY: Pool = ((), ())
-NESTED = 6
-"""How many levels more a function costs for each function it stands in."""
-
-UNUSED = 3
-"""How many levels more a function costs for each parameter that its body does not use."""
 
 
 class Exhausted(Exception):
@@ -76,12 +71,17 @@ class Bounds:
 
 @dataclass
 class Workshop:
-    """What the banks of one enumeration share; `left` are the cells that may still be kept."""
+    """What the banks of one enumeration share; `left` are the cells that may still be kept.
+
+    Terms of the type `want` are looked at before they are made; `counts["again"]` says how many of
+    those generated were.
+    """
 
     grammar: Grammar
     clock: Clock
     bounds: Bounds
     counts: Counter[str] = field(default_factory=Counter)
+    want: Type | None = None
     left: int = 0
     groups: dict[Type, tuple[Group, ...]] = field(default_factory=dict)
 
@@ -104,7 +104,7 @@ class Workshop:
         if self.left < 0:
             raise Exhausted(
                 f"the memory limit of {self.bounds.cells} kept values was reached; "
-                "raise Bounds(cells=...) to search on"
+                "shorter or fewer examples reach further"
             )
         return True
 
@@ -140,7 +140,11 @@ class Bank:
         self.seen: dict[Type, dict[Values, Node]] = {}
         self.inner: dict[tuple[Type, ...], Bank | None] = {}
         self.leaves: dict[Type, list[tuple[int, Node]]] = {}
-        self.samples: dict[tuple[Type, int], list[Any]] = {}
+        samples = Samples(environments, scope, workshop.grammar)
+        self.probes = Probes(environments, scope, outputs, samples)
+        self.combinations: Combinations[Sequence[Node]] = Combinations(
+            self.pool, _joined, len, self.depth
+        )
         self._members: list[list[int]] | None = None
         for place in range(known, len(scope)):
             self._add_variable(place)
@@ -187,13 +191,7 @@ class Bank:
 
         Each of the productions takes any combination of the choices.
         """
-        for group in self.workshop.groups.get(type_, ()):
-            rest = level - group.level
-            if self.depth and any(slot.taken for slot in group.slots):
-                rest -= self.depth * NESTED
-            if rest >= len(group.slots):
-                for choices in self._choices(group, rest):
-                    yield group.productions, choices
+        return self.combinations.of(self.workshop.groups.get(type_, ()), level)
 
     def _made(self, type_: Type, level: int) -> list[Node]:
         """The terms of a type at a level that are new here."""
@@ -207,36 +205,6 @@ class Bank:
             self._apply(productions, choices, seen, made)
         return made
 
-    def _choices(self, group: Group, rest: int) -> Iterator[list[Sequence[Node]]]:
-        """Arguments whose levels add up to `rest`, at least one of them made here."""
-        for pools in self._splits(group.slots, rest, group.symmetric):
-            if self.outer is None:
-                yield [new for _, new in pools]
-                continue
-            for first in range(len(pools)):
-                choices = [old for old, _ in pools[:first]]
-                choices.append(pools[first][1])
-                choices += [[*old, *new] if old else new for old, new in pools[first + 1 :]]
-                if all(choices):
-                    yield choices
-
-    def _splits(
-        self, slots: Sequence[Slot], rest: int, symmetric: bool = False
-    ) -> Iterator[list[Pool]]:
-        """Pools for the slots, none empty, whose levels add up to `rest`."""
-        slot = slots[0]
-        if len(slots) == 1:
-            pool = self.pool(slot, rest)
-            if pool[0] or pool[1]:
-                yield [pool]
-            return
-        highest = rest // 2 if symmetric else rest - len(slots) + 1
-        for level in range(1, highest + 1):
-            pool = self.pool(slot, level)
-            if pool[0] or pool[1]:
-                for others in self._splits(slots[1:], rest - level):
-                    yield [pool, *others]
-
     def _apply(
         self,
         productions: Sequence[Production],
@@ -248,6 +216,8 @@ class Bank:
         workshop = self.workshop
         counts, expired = workshop.counts, workshop.clock.expired
         *leading, last = choices
+        if self.outer is None and productions[0].result == workshop.want:
+            counts["again"] += len(productions) * prod(map(len, choices))
         for chosen in product(*leading):
             before = [node.values for node in chosen]
             whole = not any(node.failed for node in chosen)
@@ -327,14 +297,7 @@ class Bank:
         """The bank of bodies with these parameters; None where no value probes them."""
         if parameters in self.inner:
             return self.inner[parameters]
-        rows = probe_rows(
-            self.environments,
-            self.scope,
-            self.outputs,
-            parameters,
-            max(self.workshop.bounds.rows, len(self.environments)),
-            self._samples,
-        )
+        rows = self.probes.rows(parameters, max(self.workshop.bounds.rows, len(self.environments)))
         self.inner[parameters] = (
             Bank(
                 self.workshop,
@@ -376,27 +339,6 @@ class Bank:
     def _broadcast(self, values: Values) -> Values:
         return tuple([values[owner] for owner in self.owners])
 
-    def _samples(self, type_: Type, depth: int = 2) -> list[Any]:
-        """A few values of a type that the first environments can make without functions."""
-        known = self.samples.get((type_, depth))
-        if known is not None:
-            return known
-        found: dict[Any, None] = {}
-        for environment in self.environments[:PER_POOL]:
-            for value, held in zip(environment, self.scope, strict=True):
-                found.update(dict.fromkeys(values_within(value, held, type_)))
-        for production in self.workshop.grammar.productions.get(type_, ()):
-            slots = production.slots
-            if len(found) >= PER_POOL or depth == 0 or any(slot.taken for slot in slots):
-                continue
-            columns = [self._samples(slot.result, depth - 1) for slot in slots]
-            for arguments in zip(*columns, strict=False):
-                value = production.safe(*arguments)
-                if value is not FAILED:
-                    found[value] = None
-        self.samples[type_, depth] = made = list(found)[:PER_POOL]
-        return made
-
     def _add_variable(self, place: int) -> None:
         type_ = self.scope[place]
         values = tuple(environment[place] for environment in self.environments)
@@ -418,3 +360,7 @@ class Bank:
                     values = (production.call(),) * rows
                     node = Node(production, (), values, production.cost, 0, failed=False)
                     self.leaves.setdefault(type_, []).append((production.level, node))
+
+
+def _joined(one: Sequence[Node], other: Sequence[Node]) -> Sequence[Node]:
+    return [*one, *other] if one else other

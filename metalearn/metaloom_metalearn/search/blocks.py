@@ -63,10 +63,11 @@ class Blocks:
                 return Function(self._compiled(entry))
             arity = len(uncurried(entry.type)[0])
             if loaded.scalar is not None and len(loaded.parameters) == arity:
-                return Function(loaded.scalar, loaded.cost, loaded.choose)
+                return Function(loaded.scalar, loaded.cost, loaded.choose, loaded.kernel)
             return Function(self._compiled(entry), loaded.cost)
         except MetaloomError as error:
-            self.account.note(f"{entry.name} was left out: {error}")
+            said = f"{entry.name} was left out: {error}"
+            (self.account.note if entry.kind == "primitive" else self.account.warn)(said)
             return None
 
     def _compiled(self, entry: Entry) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -10,14 +11,14 @@ from typing import Any
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.journal import Event
 from metaloom_metalearn.search.arm import Problem
-from metaloom_metalearn.search.bank import Bank, Bounds, Exhausted, Workshop
+from metaloom_metalearn.search.bank import Bounds, Exhausted, Workshop
 from metaloom_metalearn.search.blocks import Blocks, unreachable
 from metaloom_metalearn.search.candidate import Candidate, Scored
 from metaloom_metalearn.search.coding import description_length
 from metaloom_metalearn.search.collection import collection_put_off
 from metaloom_metalearn.search.constants import Constants
+from metaloom_metalearn.search.engines import Engine, fastest
 from metaloom_metalearn.search.examples import contradictions, plain_examples
-from metaloom_metalearn.search.frontier import frontier
 from metaloom_metalearn.search.grammar import UNIT, Grammar
 from metaloom_metalearn.search.node import Node, term_of
 from metaloom_metalearn.search.scoring import Scorer
@@ -75,6 +76,7 @@ class Enumeration:
         account: Account,
         bounds: Bounds | None = None,
         patience: Patience | None = None,
+        engine: Engine = fastest,
     ) -> None:
         given, want = uncurried(without_domains(type_))
         order, self.telling = most_telling([output for _, output in examples], want)
@@ -86,13 +88,14 @@ class Enumeration:
         self.patience = patience or Patience()
         self.rows = sorted(range(len(order)), key=order.__getitem__)
         self.scorer = Scorer.of([examples[i][1] for i in order], want)
-        self.workshop = Workshop(grammar, clock, bounds or Bounds(), account.counts)
-        self.bank = Bank(
+        self.workshop = Workshop(grammar, clock, bounds or Bounds(), account.counts, want)
+        self.terms = engine(
             self.workshop,
             given,
             [examples[i][0] for i in order],
             [(examples[i][1], want) for i in order],
         )
+        self.lowest = math.inf
         if self.scorer.close:
             self.telling = len(order)
         self.level = 0
@@ -120,8 +123,13 @@ class Enumeration:
                 if self.found is not None and lowest > self.found + self.patience.nats:
                     return
                 before = counts.copy()
-                yield from frontier(
-                    self.bank, self.want, self.level, self.scorer.outputs, self.telling
+                yield from self.terms.frontier(
+                    self.want,
+                    self.level,
+                    self.scorer.outputs,
+                    self.telling,
+                    lambda: self.lowest,
+                    self.scorer.costs,
                 )
                 self.account.levels[self.level * UNIT] = counts - before
         except Exhausted as reason:
@@ -136,7 +144,7 @@ class Enumeration:
     def close(self) -> None:
         """Let go of all terms at once, rather than leave them to the garbage collector."""
         self._asked.close()
-        self.bank.clear()
+        self.terms.clear()
 
     def candidate(self, node: Node) -> Candidate:
         return Candidate(term_of(node, self.inputs), self.type, node.cost)
@@ -165,6 +173,7 @@ class Enumerate:
     constants: Constants = field(default_factory=Constants)
     bounds: Bounds = field(default_factory=Bounds)
     patience: Patience = field(default_factory=Patience)
+    engine: Engine = fastest
     name: str = "enumerate"
     gradients: bool = False
 
@@ -177,7 +186,7 @@ class Enumerate:
         account = problem.trace.arm(self.name)
         examples = plain_examples(problem.task)
         for one, other in contradictions(examples)[:3]:
-            account.note(
+            account.warn(
                 f"examples {one + 1} and {other + 1} have the same input and different outputs; "
                 "no program is right on both"
             )
@@ -196,6 +205,7 @@ class Enumerate:
             account,
             self.bounds,
             self.patience,
+            self.engine,
         )
 
     def run(self, problem: Problem) -> Iterator[Scored]:
@@ -214,6 +224,7 @@ class Enumerate:
         target, loss_of = scorer.outputs, scorer.loss
         lowest, alternatives = scorer.ceiling, self.patience.alternatives
         level, examples = 0, plain_examples(problem.task)
+        enumeration.lowest = lowest
         for node in enumeration.nodes():
             if enumeration.level != level:
                 level = enumeration.level
@@ -238,4 +249,5 @@ class Enumerate:
                     alternatives -= 1
                 enumeration.tell([scored])
             lowest = min(lowest, scored.score)
+            enumeration.lowest = lowest if enumeration.found is None else -math.inf
             yield scored

@@ -46,8 +46,9 @@ class Production:
 
     `call` takes all arguments at once; `safe` does the same where values may be missing; `direct`
     says that where none is missing `call` alone will do.  `code` is `call` as it stands within the
-    body of a function, with what it makes bounded.  `choose` is `Primitive.choose`.  `symmetric`
-    says that its two arguments may be exchanged, `higher` that one of them is a function.
+    body of a function, with what it makes bounded.  `choose` is `Primitive.choose`, `kernel` is
+    `Primitive.kernel`.  `symmetric` says that its two arguments may be exchanged, `metered` that
+    the calls of the functions it is given are counted, `higher` that one argument is a function.
     """
 
     reference: Reference
@@ -61,6 +62,8 @@ class Production:
     choose: Callable[[Any], int] | None = None
     direct: bool = True
     symmetric: bool = False
+    kernel: Callable[..., Any] | None = None
+    metered: bool = False
 
     @property
     def higher(self) -> bool:
@@ -80,22 +83,27 @@ class Constant:
 class Function:
     """A block the grammar may use: how it is computed and what it costs beyond the grammar's.
 
-    `choose` is `Primitive.choose`.
+    `choose` is `Primitive.choose`, `kernel` is `Primitive.kernel`.
     """
 
     call: Callable[..., Any]
     cost: float = 0.0
     choose: Callable[[Any], int] | None = None
+    kernel: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Productions of one result, slots and level, which are applied to the same arguments."""
+    """Productions of one result, slots and level, which are applied to the same arguments.
+
+    `higher` says that one of those is a function.
+    """
 
     slots: tuple[Slot, ...]
     level: int
     symmetric: bool
     productions: tuple[Production, ...]
+    higher: bool
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ class Grammar:
                     key = (production.slots, production.level, production.symmetric)
                     groups.setdefault(key, []).append(production)
             found[type_] = tuple(
-                Group(slots, level, symmetric, tuple(group))
+                Group(slots, level, symmetric, tuple(group), any(slot.taken for slot in slots))
                 for (slots, level, symmetric), group in groups.items()
             )
         return found
@@ -225,7 +233,8 @@ def _drafts(entries: Sequence[Entry], weights: Sequence[float], universe: Univer
 
 def _costed(draft: _Draft, function: Function, cost: float) -> Production:
     call, arity = function.call, len(draft.slots)
-    if not is_bounded(draft.entry.type):
+    metered_calls = not is_bounded(draft.entry.type)
+    if metered_calls:
         call = metered(call)
     makes_items = isinstance(draft.result, Constructed) and draft.result.name in ("list", "text")
     return Production(
@@ -240,6 +249,8 @@ def _costed(draft: _Draft, function: Function, cost: float) -> Production:
         choose=function.choose,
         direct=function.choose is None,
         symmetric=function.choose is None and _is_symmetric(call, draft),
+        kernel=function.kernel,
+        metered=metered_calls,
     )
 
 

@@ -9,48 +9,117 @@ never approximated: a value that is in no row is computed when it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from metaloom_metalearn.search.application import FAILED
 from metaloom_metalearn.search.constants import values_within
+from metaloom_metalearn.search.grammar import Grammar
 from metaloom_metalearn.search.node import Environment
 from metaloom_registry import Type
-from metaloom_registry.types import BOOL, INT
+from metaloom_registry.types import BOOL, INT, parts
 
 PER_POOL = 8
 
 
-def probe_rows(
-    environments: Sequence[Environment],
-    scope: Sequence[Type],
-    outputs: Sequence[tuple[Any, Type]],
-    parameters: Sequence[Type],
-    wanted: int,
-    made: Callable[[Type], Sequence[Any]],
-) -> list[tuple[int, Environment]]:
-    """About `wanted` rows: the enclosing row each belongs to, and its parameters' values.
+@dataclass
+class Samples:
+    """A few values of a type that the first environments can make without functions."""
 
-    `outputs` has the output of the example of each enclosing row; `made(type)` are other values of
-    a type, at hand where the examples contain none.  Empty where a parameter has no value at all.
-    """
-    pools = [_pools(environments, scope, outputs, parameter, made) for parameter in parameters]
-    if any(not any(pool) for pool in pools):
-        return []
-    rows: list[tuple[int, Environment]] = []
-    taken: set[tuple[int, Environment]] = set()
-    seen: set[Environment] = set()
-    each = max(1, -(-wanted // len(environments)))
-    for round_ in range(2 * each):
-        for owner in range(len(environments)):
-            if len(rows) >= wanted and len(taken) >= len(environments):
-                return rows
-            choice = _choice([pool[owner] for pool in pools], round_, owner, seen)
-            if choice is None or (owner, choice) in taken:
+    environments: Sequence[Environment]
+    scope: Sequence[Type]
+    grammar: Grammar
+    known: dict[tuple[Type, int], list[Any]] = field(default_factory=dict)
+
+    def __call__(self, type_: Type, depth: int = 2) -> list[Any]:
+        """At most `PER_POOL` values, made of at most `depth` productions on top of each other."""
+        known = self.known.get((type_, depth))
+        if known is not None:
+            return known
+        found: dict[Any, None] = {}
+        for environment in self.environments[:PER_POOL]:
+            for value, held in zip(environment, self.scope, strict=True):
+                found.update(dict.fromkeys(values_within(value, held, type_)))
+        for production in self.grammar.productions.get(type_, ()):
+            slots = production.slots
+            if len(found) >= PER_POOL or depth == 0 or any(slot.taken for slot in slots):
                 continue
-            taken.add((owner, choice))
-            seen.add(choice)
-            rows.append((owner, choice))
-    return rows
+            columns = [self(slot.result, depth - 1) for slot in slots]
+            for arguments in zip(*columns, strict=False):
+                value = production.safe(*arguments)
+                if value is not FAILED:
+                    found[value] = None
+        self.known[type_, depth] = made = list(found)[:PER_POOL]
+        return made
+
+
+@dataclass
+class Probes:
+    """The probes of the functions of one bank.
+
+    `environments` are its rows, `scope` the types of their values, `outputs` the output of the
+    example of each row.
+    """
+
+    environments: Sequence[Environment]
+    scope: Sequence[Type]
+    outputs: Sequence[tuple[Any, Type]]
+    samples: Samples
+    pools: dict[Type, list[list[Any]]] = field(default_factory=dict)
+
+    def rows(self, parameters: Sequence[Type], wanted: int) -> list[tuple[int, Environment]]:
+        """About `wanted` rows: the enclosing row each belongs to, and its parameters' values.
+
+        Empty where a parameter has no value at all.
+        """
+        pools = [self._pools(parameter) for parameter in parameters]
+        if any(not any(pool) for pool in pools):
+            return []
+        rows: list[tuple[int, Environment]] = []
+        taken: set[tuple[int, Environment]] = set()
+        seen: set[Environment] = set()
+        each = max(1, -(-wanted // len(self.environments)))
+        for round_ in range(2 * each):
+            for owner in range(len(self.environments)):
+                if len(rows) >= wanted and len(taken) >= len(self.environments):
+                    return rows
+                choice = _choice([pool[owner] for pool in pools], round_, owner, seen)
+                if choice is None or (owner, choice) in taken:
+                    continue
+                taken.add((owner, choice))
+                seen.add(choice)
+                rows.append((owner, choice))
+        return rows
+
+    def _pools(self, wanted: Type) -> list[list[Any]]:
+        """For each row, up to `PER_POOL` values of the wanted type."""
+        if wanted not in self.pools:
+            self.pools[wanted] = self._made_pools(wanted)
+        return self.pools[wanted]
+
+    def _made_pools(self, wanted: Type) -> list[list[Any]]:
+        own: list[list[Any]] = []
+        places = [(i, type_) for i, type_ in enumerate(self.scope) if wanted in parts(type_)]
+        for environment, (output, want) in zip(self.environments, self.outputs, strict=True):
+            found: dict[Any, None] = {}
+            for place, type_ in places:
+                found.update(dict.fromkeys(values_within(environment[place], type_, wanted)))
+            if wanted in parts(want):
+                found.update(dict.fromkeys(values_within(output, want, wanted)))
+            own.append(list(found)[:PER_POOL])
+        everywhere = dict.fromkeys(value for pool in own for value in pool)
+        if wanted == BOOL:
+            everywhere.update({False: None, True: None})
+        elif wanted == INT:
+            everywhere.update({0: None, 1: None, 2: None, 5: None})
+        if len(everywhere) < 2:
+            everywhere.update(dict.fromkeys(self.samples(wanted)))
+        spare = list(everywhere)
+        return [
+            list(dict.fromkeys([*pool, *_turned(spare, i)]))[:PER_POOL]
+            for i, pool in enumerate(own)
+        ]
 
 
 def _choice(
@@ -67,34 +136,6 @@ def _choice(
         return (pool[round_ % len(pool)],)
     step = round_ + owner
     return tuple(pool[(step * (i + 1) + i) % len(pool)] for i, pool in enumerate(pools))
-
-
-def _pools(
-    environments: Sequence[Environment],
-    scope: Sequence[Type],
-    outputs: Sequence[tuple[Any, Type]],
-    wanted: Type,
-    made: Callable[[Type], Sequence[Any]],
-) -> list[list[Any]]:
-    """For each enclosing row, up to `PER_POOL` values of the wanted type."""
-    own: list[list[Any]] = []
-    for environment, (output, want) in zip(environments, outputs, strict=True):
-        found: dict[Any, None] = {}
-        for value, type_ in zip(environment, scope, strict=True):
-            found.update(dict.fromkeys(values_within(value, type_, wanted)))
-        found.update(dict.fromkeys(values_within(output, want, wanted)))
-        own.append(list(found)[:PER_POOL])
-    everywhere = dict.fromkeys(value for pool in own for value in pool)
-    if wanted == BOOL:
-        everywhere.update({False: None, True: None})
-    elif wanted == INT:
-        everywhere.update({0: None, 1: None, 2: None, 5: None})
-    if len(everywhere) < 2:
-        everywhere.update(dict.fromkeys(made(wanted)))
-    spare = list(everywhere)
-    return [
-        list(dict.fromkeys([*pool, *_turned(spare, i)]))[:PER_POOL] for i, pool in enumerate(own)
-    ]
 
 
 def _turned(values: list[Any], by: int) -> list[Any]:

@@ -1,0 +1,158 @@
+"""List-processing tasks, of which the first two thirds of the examples are seen.
+
+solved: tasks on all of whose examples the program is right, within seconds of processor time; tasks
+`list->list` without those whose outputs are their inputs, and `other` to int, bool, list of bool.
+programs_per_second: distinct well-typed terms, each evaluated until its first mismatch or, where it
+is kept, in full, duplicates removed; all examples of a task are rows; what is made twice counts
+once.  dreamcoder_primitives: the same with the primitives and literals of DreamCoder alone.
+held_out: of the tasks whose seen examples the program gets right, the share whose unseen ones too.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from benchmarks.contract import Metrics, Options, progress, run
+from benchmarks.list_search import (
+    DREAMCODER,
+    PROCESSES,
+    Answer,
+    Question,
+    all_answers,
+    answer_at,
+)
+from metaloom_lists import PRIMITIVES
+from metaloom_metalearn import Clock, Enumerate, Examples, Problem, Task
+from metaloom_metalearn.search.collection import collection_put_off
+from metaloom_metalearn.search.engines import Engine, PlainTerms, fastest
+from metaloom_registry import MemoryLibrary, parse_type
+
+TYPES = {
+    "int": "int", "bool": "bool", "list-of-int": "list[int]", "list-of-bool": "list[bool]",
+}  # fmt: skip
+BUDGETS = {"list->list": (1, 10, 60), "other": (10,)}
+OTHER = ("list[int] -> int", "list[int] -> bool", "list[int] -> list[bool]")
+SEEN = 2 / 3
+
+SETTINGS = {
+    "seconds": "processor time of one process with one thread, from the call of solve",
+    "processes": PROCESSES,
+    "seen": "the first two thirds of a task's examples",
+    "literals": "none equals a whole input or output, except one that every output is",
+    "primitives": len(PRIMITIVES),
+    "dreamcoder_primitives": sorted(p.short for p in DREAMCODER),
+}
+
+
+def questions_of(path: Path) -> tuple[Question, ...]:
+    """The tasks of a file; those of the kind list->list are not the identity."""
+    found = []
+    for task in json.loads(gzip.decompress(path.read_bytes())):
+        given, want = TYPES[task["type"]["input"]], TYPES[task["type"]["output"]]
+        judged = tuple((_value(e["i"]), _value(e["o"])) for e in task["examples"])
+        kind = _kind(f"{given} -> {want}")
+        if kind == "left out" or (kind == "list->list" and all(i == o for i, o in judged)):
+            continue
+        seen = judged[: int(len(judged) * SEEN)]
+        budget = float(max(BUDGETS[kind]))
+        found.append(Question(task["name"], f"{given} -> {want}", seen, judged, budget))
+    return tuple(found)
+
+
+def _value(value: Any) -> Any:
+    return tuple(map(_value, value)) if isinstance(value, list) else value
+
+
+def _kind(type_: str) -> str:
+    if type_ == "list[int] -> list[int]":
+        return "list->list"
+    return "other" if type_ in OTHER else "left out"
+
+
+def measure(options: Options) -> Metrics:
+    questions = questions_of(options.file("list_tasks.json.gz"))
+    if options.quick:
+        shuffled = Random(options.seed).sample(questions, 16)
+        questions = tuple(replace(q, budget=1.0) for q in shuffled)
+    alone = tuple(replace(question, dreamcoder=True) for question in questions)
+    return {
+        **figures(questions),
+        "programs_per_second": rates(questions, options),
+        "dreamcoder_primitives": {"primitives": len(DREAMCODER), **figures(alone)},
+        "primitives": len(PRIMITIVES),
+    }
+
+
+def figures(questions: Sequence[Question]) -> dict[str, Any]:
+    """The figures of some questions; on Ctrl-C those so far are told before it ends."""
+    found: list[tuple[Question, tuple[Answer, ...]]] = []
+    try:
+        found.extend(all_answers(questions))
+    except KeyboardInterrupt:
+        progress(f"interrupted; so far: {json.dumps(summary(found))}")
+        raise
+    progress(json.dumps(summary(found)))
+    return summary(found)
+
+
+def summary(found: Iterable[tuple[Question, tuple[Answer, ...]]]) -> dict[str, Any]:
+    kinds: dict[str, dict[str, int]] = {}
+    explained = held = 0
+    for kind, budgets in BUDGETS.items():
+        of_kind = [(q, a) for q, a in found if _kind(q.type) == kind]
+        solved = kinds[kind] = {"total": len(of_kind)}
+        for budget in budgets:
+            at = [answer_at(answers, budget) for _, answers in of_kind]
+            solved[f"{budget}s"] = sum(answer is not None and all(answer.right) for answer in at)
+        for question, answers in of_kind:
+            if answers and all(answers[-1].right[: len(question.seen)]):
+                explained += 1
+                held += all(answers[-1].right)
+    return {"solved": kinds, "held_out": held / max(1, explained), "explained": explained}
+
+
+def rates(questions: Sequence[Question], options: Options) -> dict[str, float]:
+    """Programs per second of processor time in Python and compiled, on the same tasks."""
+    lists = [q for q in questions if _kind(q.type) == "list->list" and len(q.judged) >= 15]
+    chosen = Random(options.seed).sample(lists, min(len(lists), 2 if options.quick else 8))
+    seconds = 1.0 if options.quick else 5.0
+    engines: dict[str, Engine] = {"python": PlainTerms, "numba": fastest}
+    found = {}
+    for name, engine in engines.items():
+        rate(chosen[0], engine, 3.0)  # compiles
+        measured = [rate(question, engine, seconds) for question in chosen]
+        found[name] = sum(n for n, _ in measured) / sum(s for _, s in measured)
+        progress(f"{name}: {found[name]:.0f} programs a second")
+    return found
+
+
+def rate(question: Question, engine: Engine, seconds: float) -> tuple[int, float]:
+    """How many terms were evaluated, and in how much time; solutions do not end it."""
+    inputs, outputs = zip(*question.judged[:15], strict=True)
+    task = Task(parse_type(question.type), Examples((inputs,), outputs))
+    library = MemoryLibrary.of(PRIMITIVES)
+    entries = tuple(library.candidates(task.want, task.given, len(PRIMITIVES)))
+    problem = Problem(task, library, entries, Clock(seconds, time.process_time))
+    start = time.process_time()
+    enumeration = Enumerate(engine=engine).search(problem)
+    assert enumeration is not None
+    enumeration.lowest = 0.0
+    with collection_put_off():
+        for _ in enumeration.nodes():
+            pass
+    taken = time.process_time() - start
+    counts: Counter[str] = problem.trace.arm("enumerate").counts
+    enumeration.close()
+    return counts["generated"] - counts["again"], taken
+
+
+if __name__ == "__main__":
+    run("list_tasks", measure, settings=SETTINGS)

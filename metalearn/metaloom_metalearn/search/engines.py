@@ -1,0 +1,137 @@
+"""Engines: what evaluates the terms of an enumeration, Python or loops that numba compiles.
+
+Both make the same terms in the same order.  The compiled one knows integers, truth values, lists
+and pairs of these, and primitives that have a `kernel` form; it needs numba, which the extra `fast`
+brings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+import metaloom_metalearn
+from metaloom_metalearn.search.bank import Bank, Workshop
+from metaloom_metalearn.search.frontier import frontier
+from metaloom_metalearn.search.node import Environment, Node
+from metaloom_registry import Constructed, Type
+from metaloom_registry.types import BOOL, INT
+
+LONGEST_INPUT = 1000
+HIGHEST = (1 << 63) - 1
+
+
+class Terms(Protocol):
+    """The distinct terms of a task, level by level."""
+
+    def frontier(
+        self,
+        type_: Type,
+        level: int,
+        target: Sequence[Any],
+        telling: int,
+        lowest: Callable[[], float],
+        losses: Sequence[float],
+    ) -> Iterator[Node]:
+        """The terms of a type at a level that agree with the target on one of the first rows.
+
+        Such as are wrong on some row and whose cost and losses there are not below `lowest()` may
+        be left out.
+        """
+        ...
+
+    def clear(self) -> None:
+        """Forget every term."""
+        ...
+
+
+class Engine(Protocol):
+    """Opens the terms of a task: the types of its inputs, and of each example inputs and output."""
+
+    def __call__(
+        self,
+        workshop: Workshop,
+        scope: tuple[Type, ...],
+        environments: Sequence[Environment],
+        outputs: Sequence[tuple[Any, Type]],
+    ) -> Terms: ...
+
+
+class PlainTerms:
+    """The terms of a bank in Python."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        scope: tuple[Type, ...],
+        environments: Sequence[Environment],
+        outputs: Sequence[tuple[Any, Type]],
+    ) -> None:
+        self.bank = Bank(workshop, scope, environments, outputs)
+
+    def frontier(
+        self,
+        type_: Type,
+        level: int,
+        target: Sequence[Any],
+        telling: int,
+        lowest: Callable[[], float],
+        losses: Sequence[float],
+    ) -> Iterator[Node]:
+        """All that agree somewhere; see `Terms`."""
+        del lowest, losses
+        return frontier(self.bank, type_, level, target, telling)
+
+    def clear(self) -> None:
+        """Forget every term."""
+        self.bank.clear()
+
+
+def fastest(
+    workshop: Workshop,
+    scope: tuple[Type, ...],
+    environments: Sequence[Environment],
+    outputs: Sequence[tuple[Any, Type]],
+) -> Terms:
+    """The compiled engine where it can do the task, else Python."""
+    if find_spec("numba") is None or misfit(workshop, environments, outputs):
+        return PlainTerms(workshop, scope, environments, outputs)
+    return metaloom_metalearn.kernel_terms(workshop, scope, environments, outputs)
+
+
+def misfit(
+    workshop: Workshop, environments: Sequence[Environment], outputs: Sequence[tuple[Any, Type]]
+) -> str:
+    """Why the compiled engine cannot do a task; nothing where it can."""
+    grammar = workshop.grammar
+    for type_ in (*grammar.universe, *(held for _, held in outputs)):
+        if not is_compiled(type_):
+            return f"values of the type {type_} have no compiled form"
+    for group in grammar.productions.values():
+        for one in group:
+            if one.slots and one.kernel is None and one.choose is None:
+                return f"{one.reference} has no compiled form"
+            if len(one.slots) > 4:
+                return f"{one.reference} takes more than 4 arguments"
+    values = [value for environment in environments for value in environment]
+    if not all(map(_is_small, (*values, *(value for value, _ in outputs)))):
+        return "an example is too long, or an integer has more than 64 bits"
+    return ""
+
+
+def is_compiled(type_: Type) -> bool:
+    """Whether the compiled engine knows the values of a type."""
+    if type_ in (INT, BOOL):
+        return True
+    if not isinstance(type_, Constructed):
+        return False
+    if type_.name == "list" or (type_.name == "tuple" and len(type_.arguments) == 2):
+        return all(map(is_compiled, type_.arguments))
+    return False
+
+
+def _is_small(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return len(value) <= LONGEST_INPUT and all(map(_is_small, value))
+    return bool(-HIGHEST - 1 <= value <= HIGHEST)
