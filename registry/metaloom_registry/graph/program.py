@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from metaloom_registry.graph.document import Body, Graph, Node, leaves
+from metaloom_registry.graph.layers import Lstm, find_layers
 from metaloom_registry.graph.ops import TABLE
 from metaloom_registry.graph.rules import Mode, Ref, Rule
 
@@ -66,19 +67,31 @@ def _steps(
 ) -> tuple[tuple[Step, ...], int]:
     """The steps that the kept values depend on, and the count of slots; `first` is a node's."""
     needed = _needed(nodes, first, kept, training=training)
+    layers = find_layers(needed, kept, _uses)
+    within = {before for before, _ in layers.values()}
+    taken = [
+        layers[position][1].inputs if position in layers else (*node.inputs, *node.sizes)
+        for position, (node, _) in enumerate(needed)
+    ]
     last: dict[int, int] = {}
-    for position, (node, _) in enumerate(needed):
-        for index in _uses(node):
-            last[index] = position
+    for position, inputs in enumerate(taken):
+        for index in inputs:
+            if index is not None and position not in within:
+                last[index] = position
     spent: dict[int, list[int]] = {}
     for index, position in last.items():
         if index not in kept:
             spent.setdefault(position, []).append(index)
-    steps = tuple(
-        _step(node, start, tuple(spent.get(position, ())), training=training)
-        for position, (node, start) in enumerate(needed)
-    )
-    return steps, max((start + count for _, _, start, count, _ in steps), default=first)
+    steps = []
+    for position, (node, start) in enumerate(needed):
+        if position not in within:
+            function = _function(node, training=training)
+            if position in layers:
+                function = Lstm(function, node.arguments)
+            count = TABLE[node.op].gives(node.arguments)
+            emptied = tuple(spent.get(position, ()))
+            steps.append((function, taken[position], start, count, emptied))
+    return tuple(steps), max((start + count for _, _, start, count, _ in steps), default=first)
 
 
 def _needed(
@@ -100,17 +113,16 @@ def _needed(
     return found[::-1]
 
 
-def _step(node: Node, start: int, spent: tuple[int, ...], *, training: bool) -> Step:
+def _function(node: Node, *, training: bool) -> Callable[..., Any]:
+    """The operation of a node with its arguments bound."""
     op = TABLE[node.op]
     arguments = {
         name: _bound(value, op.arguments[name], training=training)
         for name, value in node.arguments.items()
     }
     if node.sizes:
-        function: Callable[..., Any] = Late(op.run, len(node.inputs), arguments)
-    else:
-        function = partial(op.run, **arguments) if arguments else op.run
-    return function, (*node.inputs, *node.sizes), start, op.gives(node.arguments), spent
+        return Late(op.run, len(node.inputs), arguments)
+    return partial(op.run, **arguments) if arguments else op.run
 
 
 def _bound(value: Any, rule: Rule, *, training: bool) -> Any:
