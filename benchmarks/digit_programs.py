@@ -22,8 +22,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from typing import Any
 
 import torch
@@ -52,6 +54,8 @@ TRAIN_LENGTHS, TEST_LENGTHS, LONG = (2, 3, 4, 5), (6, 7, 8), 10
 WHOLE = 6000
 """Lists at a data share of 100 %."""
 
+PERCEPTION = ("recognise", "classify")
+
 SEQUENCES: Mapping[str, tuple[str, ...]] = {
     "CS1": ("recognise d1", "recognise d2", "count d1", "count d2"),
     "CS2": ("recognise d1", "count d1", "count d2", "recognise d2"),
@@ -74,23 +78,26 @@ SETTINGS = {
 class Scale:
     """How much is done: data shares in percent, numbers of lists and images, steps and seconds.
 
+    Each group of sequences is run by one process; those that learn a recogniser from lists are run
+    at the first share alone.
+
     `reader` and `binary` are gradient steps and seconds for the recogniser of ten classes and of
     two; `search` the seconds for a program; `control` the least seconds of a control.
     """
 
     shares: tuple[int, ...] = (2, 10, 100)
-    sequences: tuple[str, ...] = ("CS1", "SS", "CS2", "CS3")
+    sequences: tuple[tuple[str, ...], ...] = (("CS2", "CS3"), ("CS1",), ("SS",))
     images: int = 6000
     tests: int = 1000
-    reader: tuple[int, float] = (6000, 150.0)
-    binary: tuple[int, float] = (1200, 50.0)
-    search: tuple[int, float] = (2400, 60.0)
-    control: float = 20.0
+    reader: tuple[int, float] = (6000, 180.0)
+    binary: tuple[int, float] = (2000, 75.0)
+    search: tuple[int, float] = (2400, 30.0)
+    control: float = 12.0
 
 
 QUICK = Scale(
     shares=(1,),
-    sequences=("CS1",),
+    sequences=(("CS1",),),
     images=600,
     tests=200,
     reader=(150, 8.0),
@@ -117,11 +124,12 @@ class Bench:
     seed: int
     splits: Mapping[str, Split]
     digits: Mapping[str, int]
-    solved: dict[tuple[str, ...], Solution | None] = field(default_factory=dict)
+    known: dict[tuple[object, ...], Measured] = field(default_factory=dict)
 
     def sequence(self, name: str, share: int) -> list[Measured]:
         """The tasks in turn, each on what the library then holds."""
-        library, done, found = GrowingLibrary(), (), []
+        library, found = GrowingLibrary(), []
+        done: tuple[str, ...] = ()
         for task in SEQUENCES[name]:
             done = (*done, task)
             progress(f"{name} at {share} %: {task}")
@@ -137,20 +145,24 @@ class Bench:
     def measured(
         self, task: str, library: GrowingLibrary, done: tuple[str, ...], share: int
     ) -> Measured:
-        generator = torch.Generator().manual_seed(self.seed + len(done))
-        if task.split()[0] in ("recognise", "classify"):
-            return self.recogniser(task, library, done, generator, share)
-        return self.program(task, library, generator, share)
+        """The task on this library: once where sequences begin alike, as their libraries do."""
+        perception = all(one.split()[0] in PERCEPTION for one in done)
+        key = (*done, 0 if perception else share)
+        if key not in self.known:
+            generator = torch.Generator().manual_seed(self.seed + len(done))
+            seen = task.split()[0] in PERCEPTION
+            found = (
+                self.recogniser(task, library, generator)
+                if seen
+                else self.program(task, library, generator, share)
+            )
+            self.known[key] = found
+        return self.known[key]
 
     def recogniser(
-        self,
-        task: str,
-        library: GrowingLibrary,
-        done: tuple[str, ...],
-        generator: torch.Generator,
-        share: int,
+        self, task: str, library: GrowingLibrary, generator: torch.Generator
     ) -> Measured:
-        """From images to whether they show a digit, or which; solved once for equal libraries."""
+        """From images to whether they show a digit, or which."""
         split, wanted = self.split(task), self.wanted(task)
         images = split.recogniser.take(torch.arange(min(self.scale.images, len(split.recogniser))))
         classes = 10 if task == "classify" else 2
@@ -159,14 +171,9 @@ class Bench:
         if classes == 2:
             images = balanced(images, self.digits[task.split()[1]])
         support = Examples((images.pixels,), wanted(images.labels))
-        fresh = all(one.split()[0] in ("recognise", "classify") for one in done)
-        key = done if fresh else (*done, str(share))
-        if key not in self.solved:
-            arm = Halving(steps=steps // 4, blocks=1, last=steps)
-            self.solved[key] = self.solve(
-                Task(type_, support, name=task), library, arm, seconds, generator
-            )
-        solution = self.solved[key]
+        arm = Halving(steps=steps // 3, blocks=1, last=steps)
+        asked = Task(type_, support, name=task)
+        solution = self.solve(asked, library, arm, seconds, generator)
         facts: dict[str, Any] = {} if solution is None else effort(solution)
         if solution is not None:
             said = solution.predict_many(split.test.pixels)
@@ -268,7 +275,10 @@ def fitted(
 def readings(solution: Solution, train: Lists, test: Lists) -> dict[str, Any]:
     """The RMSE of both readings of a program, and of the one that errs less where it was found."""
     known = train.take(range(min(CHOOSING, len(train.totals))))
-    ways = {"certain": answered, "mean": meant}
+    ways: dict[str, Callable[[Solution, Lists], Sequence[float]]] = {
+        "certain": answered,
+        "mean": meant,
+    }
     chosen = min(ways, key=lambda way: distance(ways[way](solution, known), known.totals))
     found = {way: distance(read(solution, test), test.totals) for way, read in ways.items()}
     told: dict[str, Any] = {f"library_{way}": round(error, 4) for way, error in found.items()}
@@ -333,8 +343,8 @@ def bench(options: Options, scale: Scale) -> Bench:
     """The images of the options, split, and the digits that the seed draws."""
     generator = torch.Generator().manual_seed(options.seed)
     splits = {}
-    names = ("mnist", "kmnist") if "CS3" in scale.sequences else ("mnist",)
-    for name in names:
+    every = [name for group in scale.sequences for name in group]
+    for name in ("mnist", "kmnist") if "CS3" in every else ("mnist",):
         test = None if options.train_data is None else options.file(f"{name}.npz")
         splits[name] = Split.of(options.train_file(f"{name}.npz"), test, generator)
     one, other = torch.randperm(10, generator=generator)[:2].tolist()
@@ -342,23 +352,34 @@ def bench(options: Options, scale: Scale) -> Bench:
     return Bench(scale, options.seed, splits, {"d1": one, "d2": other, "t": toy})
 
 
-def measure(options: Options) -> Metrics:
-    """Every sequence at every data share, and the figures at the first."""
-    start, scale = time.monotonic(), QUICK if options.quick else Scale()
+def tables_of(options: Options, scale: Scale, group: Sequence[str]) -> dict[str, Any]:
+    """What one process measures: by sequence, data share and task."""
+    torch.set_num_threads(1)
     made = bench(options, scale)
     tables: dict[str, Any] = {}
-    for share in scale.shares:
-        for name in scale.sequences if share == scale.shares[0] else ("CS1", "SS"):
-            if time.monotonic() - start > LATEST:
-                progress(f"{name} at {share} % is left out: the time is over")
-                continue
+    for name in group:
+        for share in scale.shares[:1] if name in TRANSFER else scale.shares:
             found = made.sequence(name, share)
             tables.setdefault(name, {})[f"{share}%"] = {m.task: m.facts for m in found}
-    return {**figures(tables, scale), "sequences": tables, "digits": dict(made.digits)}
+    return tables
 
 
-LATEST = 600.0
-"""No sequence is begun after so many seconds."""
+TRANSFER = ("CS2", "CS3")
+
+
+def measure(options: Options) -> Metrics:
+    """Every sequence at every data share, two at a time, and the figures at the first."""
+    scale = QUICK if options.quick else Scale()
+    tables: dict[str, Any] = {}
+    if len(scale.sequences) == 1:
+        tables = tables_of(options, scale, scale.sequences[0])
+    else:
+        with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+            jobs = [pool.submit(tables_of, options, scale, group) for group in scale.sequences]
+            for job in jobs:
+                tables |= job.result()
+    digits = dict(bench(options, scale).digits)
+    return {**figures(tables, scale), "sequences": tables, "digits": digits}
 
 
 def figures(tables: Mapping[str, Any], scale: Scale) -> dict[str, Any]:
@@ -396,5 +417,4 @@ def figures(tables: Mapping[str, Any], scale: Scale) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     run("digit_programs", measure, settings=SETTINGS)

@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.search.candidate import Part as Part
     from metaloom_metalearn.search.candidate import Scored as Scored
     from metaloom_metalearn.search.candidate import Search as Search
+    from metaloom_metalearn.search.compositions import Compositions as Compositions
     from metaloom_metalearn.search.constants import Constants as Constants
     from metaloom_metalearn.search.divide import Divide as Divide
     from metaloom_metalearn.search.enumerate import Enumerate as Enumerate
@@ -267,6 +268,7 @@ else:
                 "Scored",
                 "Search",
             ),
+            "search.compositions": ("Compositions",),
             "search.constants": ("Constants",),
             "search.divide": ("Divide",),
             "search.enumerate": (

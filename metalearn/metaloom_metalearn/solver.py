@@ -87,16 +87,17 @@ def solve(
 def default_searches(task: Task, candidates: int = 5) -> Sequence[Arm]:
     """Enumeration, and for tasks with text division before it, else after it.
 
-    For tasks with tensors few-shot heads come before enumeration, and training after it.  Plain
-    tasks are searched for about as many `candidates`, and may use the small integers of the
-    language even where they are a whole input or output.
+    For tasks with tensors few-shot heads and compositions of trained blocks come before
+    enumeration, and training after it.  Plain tasks are searched for about as many `candidates`,
+    and may use the small integers of the language even where they are a whole input or output.
     """
     if not holds_tensors(task.type):
         constants = Constants(strict=False)
         divide = Divide(constants, alternatives=candidates - 1)
         enumerate_ = Enumerate(constants, patience=Patience(alternatives=candidates - 1))
         return (divide, enumerate_) if TEXT in parts(task.type) else (enumerate_, divide)
-    return (metaloom_metalearn.FewShot(), Enumerate(), metaloom_metalearn.Halving())
+    few_shot, compositions = metaloom_metalearn.FewShot(), metaloom_metalearn.Compositions()
+    return (few_shot, compositions, Enumerate(), metaloom_metalearn.Halving())
 
 
 @dataclass
@@ -139,11 +140,15 @@ class _Run:
     def settled(self, arm: Arm) -> bool:
         """Whether there is no use in running this arm: the time is up, or nothing can be better.
 
-        Without tensors, an arm that found an exact program has looked for shorter ones itself.
+        Without tensors, an arm that found an exact program has looked for shorter ones itself.  A
+        program that reads tensors fits where it is nearly always right: trained blocks err.
         """
-        best = self.best()
-        enough = arm.gradients or not holds_tensors(self.task.type)
-        return self.clock.expired() or (enough and best is not None and best[0].exact)
+        best, tensors = self.best(), holds_tensors(self.task.type)
+        if self.clock.expired() or best is None:
+            return self.clock.expired()
+        if tensors and measure_of(self.task.want) == "exact match" and best[0].fits:
+            return True
+        return best[0].exact and (arm.gradients or not tensors)
 
     def pull(self, arm: Arm, problem: Problem) -> None:
         """Take all that an arm finds."""

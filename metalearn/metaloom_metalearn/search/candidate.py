@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+FITS = 0.9
+"""A program over trained blocks, which err, fits where it is right on this share of examples."""
+
+
 @dataclass(frozen=True)
 class Part:
     """A module adapted or trained for a term: its type as a block, and the blocks it came from."""
@@ -60,6 +64,11 @@ class Scored:
     def exact(self) -> bool:
         """Whether it gets every support example right, and is sure of it."""
         return self.loss == 0.0 and all(self.right)
+
+    @property
+    def fits(self) -> bool:
+        """Whether it gets nearly every support example right, as far as trained blocks can."""
+        return sum(self.right) >= FITS * len(self.right) > 0
 
     @property
     def rank(self) -> tuple[bool, float]:

@@ -54,6 +54,9 @@ EMBED = parse_type("(a -> b) -> examples[a, c] -> examples[b, c]")
 READ = parse_type("logits[k] -> label[k]")
 _VECTOR = parse_type("vec[n]")
 
+MOST = 1000
+"""A program that takes more examples than these along is no few-shot program."""
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -92,6 +95,7 @@ class FewShot:
         task = problem.task
         return (
             len(task.given) == 1
+            and len(task.support) <= MOST
             and isinstance(task.given[0], Tensor)
             and isinstance(task.want, Tensor)
             and task.want.kind == "label"

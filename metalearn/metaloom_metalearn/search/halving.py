@@ -43,8 +43,12 @@ PART = 100
 LARGE = 1000
 """Of more than these the winner, too, is trained without that part, and judged by it."""
 
+CONTEST = 0.5
+"""The most of the time that the rungs may take where one part is held out, and the winner alone
+is trained again."""
+
 WARM = 0.1
-"""The share of the last training in which the rate rises to its highest."""
+"""The share of a training with a falling rate in which the rate first rises to its highest."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,10 @@ class _Contest:
                 return
             share = 1 / (rungs * len(runners))
             steps = max(1, int(self.arm.steps * share))
-            runners = [r for r in runners if self.trained(r, steps, self.folds[0], seconds * share)]
+            limit = seconds * share
+            runners = [
+                r for r in runners if self.trained(r, steps, self.folds[0], limit, self.part)
+            ]
             for runner in runners:
                 runner.nats, runner.right = self.judged([(runner, self.folds[0])])
             runners = sorted(runners, key=lambda runner: runner.nats)
@@ -165,7 +172,7 @@ class _Contest:
     def allowance(self, count: int) -> float:
         """The seconds for all rungs, so that enough are left to train the winner on every fold."""
         if self.part:
-            return self.problem.clock.left() * (0.3 if count > 1 else 0.1)
+            return self.problem.clock.left() * CONTEST
         rungs, shares = _rungs(count), 0.0
         for _ in range(rungs):
             shares += 1 / (rungs * max(1, count))
@@ -179,7 +186,7 @@ class _Contest:
         whole = self.folds[0] if large else Fold(self.column, every, every[:0], every[:0])
         final = self.entry(winner.contestant, whole)
         steps = self.arm.last or winner.steps
-        if final is None or not self.trained(final, steps, whole, last=True):
+        if final is None or not self.trained(final, steps, whole, falling=True):
             return
         if self.problem.clock.expired() and not self.part:
             return
@@ -231,11 +238,11 @@ class _Contest:
         steps: int,
         fold: Fold,
         seconds: float = math.inf,
-        last: bool = False,
+        falling: bool = False,
     ) -> bool:
         """Train for so many steps, at most, and so many seconds; False where it diverges.
 
-        In the `last` training the rate rises and then falls to zero, along half a cosine.
+        The rate rises and then falls to zero, along half a cosine, if `falling`.
         """
         clock, optimiser = self.problem.clock, runner.optimiser
         start, seconds = clock.elapsed(), min(seconds, clock.left())
@@ -250,7 +257,7 @@ class _Contest:
                 continue
             late = step > 0 and spent * steps > seconds * step
             done = spent / seconds if late else step / steps
-            for group in optimiser.param_groups if last else ():
+            for group in optimiser.param_groups if falling else ():
                 group["lr"] = runner.contestant.rate * _warm(done)
             order = torch.randperm(len(fold.kept), generator=self.generator)[: self.batch]
             rows = fold.kept[order]

@@ -78,14 +78,19 @@ class SetNetwork(nn.Module):
 
     def __init__(self, features: int, hidden: int = HIDDEN, outputs: int = 1) -> None:
         super().__init__()
+        self.hidden = hidden
         self.each = nn.Sequential(nn.Linear(features, hidden), nn.ReLU())
         self.all = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
     def forward(self, lists: Ragged) -> torch.Tensor:
-        total = self.all[0].weight.new_zeros((lists.rows(), self.all[0].in_features))
+        total = lists.lengths.new_zeros((lists.rows(), self.hidden), dtype=self.dtype())
         if lists.items is not None:
             total = total.index_add(0, lists.owners(), self.each(lists.items))
         return self.all(total)  # type: ignore[no-any-return]
+
+    def dtype(self) -> torch.dtype:
+        """Of the parameters, and so of what comes out."""
+        return next(self.parameters()).dtype
 
 
 class AttentionNetwork(nn.Module):
@@ -157,7 +162,7 @@ class Remembering(nn.Module):
     def forward(self, x: torch.Tensor) -> BatchedValue:
         if id(x) not in self._known:
             with torch.no_grad():
-                parts = [self.block(part) for part in x.split(512)]
+                parts = [self.block(part) for part in torch.split(x, 512)]
             self._known[id(x)] = (x, torch.cat(parts) if len(parts) != 1 else parts[0])
         return self._known[id(x)][1]
 

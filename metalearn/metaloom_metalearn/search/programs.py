@@ -46,11 +46,11 @@ from metaloom_registry import (
     uncurried,
 )
 
-FITS = 0.9
-"""A program over trained blocks, which err, fits where it is right on this share of examples."""
-
 AFTER = 50
 """How many more programs are generated after the first that fits."""
+
+SHARE = 0.15
+"""The share of the time in which sketches are made, before training and as often again."""
 
 PROBES = 64
 CLASSES = 20
@@ -83,7 +83,7 @@ class Programs:
     @property
     def fitting(self) -> bool:
         """Whether a program of zero new parameters was found that fits."""
-        return self.best is not None and sum(self.best.right) >= FITS * len(self.best.right)
+        return self.best is not None and self.best.fits
 
     def ready(self) -> Iterator[Scored]:
         """The programs of zero new parameters, each that is better than those before it."""
@@ -159,11 +159,14 @@ class Programs:
         return tuple(Network(item, Tensor("logits", (size,))) for size in sizes)
 
     def _sketches(self, networks: Sequence[Network]) -> Iterator[Sketch]:
+        """Sketches for `SHARE` of the time that is left, and no longer."""
+        clock = self.problem.clock
+        end = clock.elapsed() + SHARE * clock.left()
         entries = [e for e in self.problem.entries if self._passes(e)]
         weights = self.problem.prior.log_weights(self.problem.task, entries)
         sketches = Sketches(
             self.problem.task.type, entries, weights, networks, self._program,
-            stop=self.problem.clock.expired, limit=10 * self.limit,
+            stop=lambda: clock.elapsed() > end, limit=10 * self.limit,
         )  # fmt: skip
         for sketch in sketches:
             self.account.counts["generated"] += 1

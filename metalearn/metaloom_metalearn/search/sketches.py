@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from metaloom_metalearn.search.grammar import Function, Grammar, Production, Slot, grammar_of
 from metaloom_metalearn.search.universe import Universe, universe_of
@@ -46,6 +47,10 @@ SOLVED = 1.0
 
 DEEPEST = 24.0
 """The most nats of an enumerated sketch."""
+
+
+Opens: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+"""For each place among arguments the least cost of those from there on; then if one must read."""
 
 
 @dataclass(frozen=True)
@@ -200,35 +205,40 @@ class Sketches:
             cost = bound.grammar.variables.get(type_, math.inf) + math.log(max(1, len(there)))
             if cost <= budget:
                 yield from ((Bound(index), cost, False) for index in there)
-        for production in bound.productions.get(type_, ()):
+        for production, opens in bound.productions.get(type_, ()):
             reader = production.reference in bound.readers
             left = budget - production.cost
-            if left < bound.open(production.slots, reads and not reader):
+            if left < opens[reads and not reader][0]:
                 continue
             head: Term = Use(production.reference)
             for arguments, cost, read in self._arguments(
-                bound, production.slots, scope, left, reads and not reader
+                bound, (production.slots, opens), 0, scope, left, reads and not reader
             ):
                 yield apply(head, *arguments), production.cost + cost, read or reader
 
     def _arguments(
         self,
         bound: _Bound,
-        slots: Sequence[Slot],
+        places: tuple[Sequence[Slot], Opens],
+        place: int,
         scope: tuple[Type, ...],
         budget: float,
         reads: bool,
     ) -> Iterator[tuple[tuple[Term, ...], float, bool]]:
-        if not slots:
+        """Terms for the arguments from `place` on."""
+        slots, opens = places
+        if place == len(slots):
             yield (), 0.0, False
             return
-        first, rest = slots[0], slots[1:]
-        inner, left = (*scope, *first.taken), budget - bound.open(rest, False)
-        for term, cost, read in self._terms(bound, first.result, inner, left, reads and not rest):
-            argument, missing = lambdas(len(first.taken), term), reads and not read
-            if bound.open(rest, missing) > budget - cost:
+        slot, last = slots[place], place == len(slots) - 1
+        inner, left = (*scope, *slot.taken), budget - opens[False][place + 1]
+        for term, cost, read in self._terms(bound, slot.result, inner, left, reads and last):
+            argument, missing = lambdas(len(slot.taken), term), reads and not read
+            if opens[missing][place + 1] > budget - cost:
                 continue
-            for others, more, also in self._arguments(bound, rest, scope, budget - cost, missing):
+            for others, more, also in self._arguments(
+                bound, places, place + 1, scope, budget - cost, missing
+            ):
                 yield (argument, *others), cost + more, read or also
 
 
@@ -240,7 +250,7 @@ class _Bound:
     """
 
     grammar: Grammar
-    productions: Mapping[Type, Sequence[Production]]
+    productions: Mapping[Type, Sequence[tuple[Production, Opens]]]
     readers: frozenset[Reference]
     least: Mapping[Type, float]
     reading: Mapping[Type, float]
@@ -259,7 +269,7 @@ class _Bound:
             if type_ in taken or type_ in given
         }
         reading: dict[Type, float] = {}
-        found = cls(grammar, made, frozenset(readers), least, reading)
+        found = cls(grammar, {}, frozenset(readers), least, reading)
         changed = True
         while changed:
             changed = False
@@ -271,7 +281,20 @@ class _Bound:
                         if cost < table.get(type_, math.inf) - 1e-9:
                             table[type_] = cost
                             changed = True
-        return found
+        bounded = {
+            type_: tuple((production, found.opens(production)) for production in group)
+            for type_, group in made.items()
+        }
+        return replace(found, productions=bounded)
+
+    def opens(self, production: Production) -> Opens:
+        """What the arguments from each place on cost at least, none of them reading and one."""
+        slots = production.slots
+        ends = range(len(slots) + 1)
+        plain, reading = (
+            tuple(self.open(slots[place:], reads) for place in ends) for reads in (False, True)
+        )
+        return plain, reading
 
     def open(self, slots: Sequence[Slot], reads: bool) -> float:
         """The least cost of arguments for these places, one of which reads if `reads`."""

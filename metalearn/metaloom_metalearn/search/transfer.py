@@ -61,11 +61,11 @@ def promising(
 def pooled(chain: Chain, features: Features, column: BatchedValue) -> torch.Tensor:
     """[n, d]: what the chain makes of each example, summed over the items of a list."""
     if isinstance(column, Ragged):
-        made = features.of(chain.entries, column.items).flatten(1)
+        made: torch.Tensor = features.of(chain.entries, column.items).flatten(1)
         zeros = made.new_zeros((column.rows(), made.shape[1]))
         return zeros.index_add(0, column.owners(), made)
-    made = features.of(chain.entries, column)
-    return made.flatten(1)  # type: ignore[no-any-return]
+    whole: torch.Tensor = features.of(chain.entries, column)
+    return whole.flatten(1)
 
 
 def names(chain: Chain) -> str:
