@@ -40,7 +40,7 @@ SEEDS = 3
 SEARCH_SECONDS = 75.0
 FULL = Effort()
 QUICK = Effort(seconds=1.5, maml_steps=300, bounce_steps=300, scratch_steps=300)
-QUICK_SEARCH = Discovery(sizes=(12, 20), restarts=1, reheats=2)
+QUICK_SEARCH = Discovery(sizes=(20,), restarts=3, reheats=3)
 
 
 def measure(options: Options) -> Metrics:
