@@ -39,6 +39,10 @@ _KERNELS = _NUMBERS | _LISTS | {
     "unfold": "unfold", "all": "every", "any": "some", "take_while": "taken_while",
     "drop_while": "dropped_while",
 }  # fmt: skip
+_CALLING = frozenset({
+    "map", "map_indexed", "filter", "filter_indexed", "count", "zip_with", "sort_by", "fold",
+    "scan", "unfold", "all", "any", "take_while", "drop_while",
+})  # fmt: skip
 _CHOICES = ("if", "and", "or")
 
 _CERTAIN = frozenset({"is_empty", "length"})
@@ -53,7 +57,9 @@ def with_forms(primitive: Primitive) -> Primitive:
     """
     short = primitive.short
     if short in _KERNELS and primitive.parameters and short not in _CHOICES:
-        primitive = replace(primitive, kernel=Deferred("metaloom_lists.kernels", _KERNELS[short]))
+        kernels = "calling_kernels" if short in _CALLING else "kernels"
+        kernel = Deferred(f"metaloom_lists.{kernels}", _KERNELS[short])
+        primitive = replace(primitive, kernel=kernel)
     module, name = "batched", _NUMBERS.get(short)
     if name is None:
         module, name = "ragged", _LISTS.get(short)
