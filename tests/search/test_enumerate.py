@@ -304,7 +304,7 @@ def test_the_memory_limit_ends_the_search_and_says_so():
     problem = problem_of(task_of("list[int] -> list[int]", lambda xs: (77, 78)), library())
     list(Enumerate(bounds=Bounds(cells=20_000)).run(problem))
     notes = " ".join(problem.trace.arm("enumerate").notes)
-    assert "the memory limit of 20000 kept values was reached; raise Bounds(cells=...)" in notes
+    assert "the memory limit of 20000 kept values was reached; shorter or fewer" in notes
 
 
 def test_the_deadline_ends_the_search_and_keeps_what_was_found():
@@ -327,10 +327,7 @@ def test_contradictory_examples_are_named_and_the_best_partial_term_is_given():
     best = min(Enumerate().run(problem), key=lambda s: s.rank)
     assert print_term(best.candidate.term, NAMES) == "(lam (sum $0))"
     assert best.right == (True, False, True, True, True, True)
-    assert (
-        "examples 1 and 2 have the same input and different outputs"
-        in (problem.trace.arm("enumerate").notes[0])
-    )
+    assert "examples 1 and 2 have the same input and different outputs" in problem.trace.warnings[0]
 
 
 def test_a_prior_makes_its_blocks_cheaper():
