@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,11 +78,13 @@ def test_a_compiled_primitive_has_the_values_and_errors_of_the_plain_one(
 ) -> None:
     chosen = data.draw(st.sampled_from(FIRST_ORDER))
     *given_types, result = [words(t) for t in closed(chosen)]
+    arguments: list[Any]
     if chosen.short in ("range", "repeat"):
         arguments = [data.draw(st.integers(-3, 50)) for _ in given_types]
     else:
         arguments = [data.draw(VALUES[t]) for t in given_types]
     assert chosen.scalar is not None
+    assert chosen.kernel is not None
     try:
         wanted = chosen.scalar(*arguments)
     except Exception:
@@ -178,14 +180,17 @@ def test_the_compiled_engine_solves_what_the_other_does() -> None:
     assert run((1, 4, 9)) == (8, 18)
 
 
+def _below(search: Any, level: int, node: object) -> bool:
+    return bool(search.level < level)
+
+
 def test_more_rows_than_a_word_has_bits_are_told_apart() -> None:
     inputs = (*tuple((i, i % 3) for i in range(70)), ())
     task = task_of("list[int] -> int", lambda xs: xs[0] if xs else 7, inputs)
     found = []
     for engine in (PlainTerms, fastest):
         search = enumeration(problem_of(task, library("head", "last", "add", "sum")), engine)
-        terms = takewhile(lambda _, search=search: search.level < 14, search.nodes())
-        found.append([node.values for node in terms])
+        found.append([n.values for n in takewhile(partial(_below, search, 14), search.nodes())])
     assert found[0] == found[1]
 
 
@@ -232,5 +237,5 @@ def test_memory_grows_with_what_is_kept(tables: Tables) -> None:
     before = len(tables.memory)
     words = [tables.keep(tuple(range(1000))) for _ in range(before // 1000)]
     assert len(tables.memory) > before
-    assert read(np.int64(words[-1]), parse_type("list[int]"), tables.memory) == tuple(range(1000))
+    assert read(int(words[-1]), parse_type("list[int]"), tables.memory) == tuple(range(1000))
     assert tables.shapes.types[INT] >= 0

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from metaloom_metalearn.values import BatchedValue, Support
+from metaloom_metalearn.values import BatchedValue, Ragged, Support
 from metaloom_registry import Tensor, Type
 
 FOLDS = 5
@@ -75,8 +75,13 @@ def plain_folds(column: BatchedValue, count: int) -> Sequence[Fold]:
 
 
 def part_of(column: BatchedValue, count: int, generator: torch.Generator) -> Fold:
-    """A fifth of a large support, at most 500 examples, drawn at random and held out as it is."""
+    """A fifth of a large support, at most 500 examples, held out as it is.
+
+    It is drawn at random, of lists from the longest: what is learned should go on to longer ones.
+    """
     order = torch.randperm(count, generator=generator)
+    if isinstance(column, Ragged):
+        order = order[torch.argsort(column.lengths[order], descending=True, stable=True)]
     held, kept = order[: min(500, count // FOLDS)], order[min(500, count // FOLDS) :]
     return Fold(column, kept, held, held)
 
