@@ -90,8 +90,8 @@ class Scale:
     images: int = 6000
     tests: int = 1000
     reader: tuple[int, float] = (6000, 180.0)
-    binary: tuple[int, float] = (2000, 75.0)
-    search: tuple[int, float] = (2400, 30.0)
+    binary: tuple[int, float] = (1500, 50.0)
+    search: tuple[int, float] = (9600, 60.0)
     control: float = 12.0
 
 

@@ -24,6 +24,7 @@ from metaloom_metalearn.search.arm import Problem
 from metaloom_metalearn.search.candidate import Scored
 from metaloom_metalearn.search.few_shot import Chain
 from metaloom_metalearn.search.fillings import Fillings, inlined
+from metaloom_metalearn.search.holdout import part_of
 from metaloom_metalearn.search.measure import Measure, chance
 from metaloom_metalearn.search.networks import (
     LIST_NETWORKS,
@@ -281,6 +282,14 @@ def test_a_chain_takes_the_place_of_a_network() -> None:
     one, two = (Reference(None, Digest.of(bytes([i]))) for i in range(2))
     term = parse_term(f"(lam ({TWO.reference} $0))")
     assert inlined(term, TWO.reference, (one, two)) == parse_term(f"(lam ({two} ({one} $0)))")
+
+
+def test_of_many_lists_the_longest_are_held_out() -> None:
+    lengths = torch.tensor([1, 4, 2, 4, 3, 4, 1, 2, 3, 1])
+    lists = Ragged(torch.zeros(int(lengths.sum()), 3), lengths)
+    fold = part_of(lists, 10, torch.Generator().manual_seed(0))
+    assert lengths[fold.held].tolist() == [4, 4]
+    assert sorted([*fold.held.tolist(), *fold.kept.tolist()]) == list(range(10))
 
 
 def test_the_loss_of_a_soft_value_is_minus_the_log_of_its_chance() -> None:
