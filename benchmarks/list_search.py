@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.contract import progress
 from metaloom_lists import PRIMITIVES
 from metaloom_metalearn import Clock, Constants, Enumerate, Evaluator, Event, Examples, Task, solve
+from metaloom_metalearn.search.engines import fastest
 from metaloom_registry import (
     EvaluationError,
     MemoryLibrary,
@@ -98,7 +99,7 @@ def answers(question: Question) -> tuple[Answer, ...]:
             task,
             library,
             clock=Clock(question.budget, time.process_time),
-            searches=[Enumerate(constants)],
+            searches=[Enumerate(constants, engine=fastest)],
             journal=journal,
         )
     return tuple(

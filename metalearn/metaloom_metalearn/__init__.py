@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.search.compositions import Compositions as Compositions
     from metaloom_metalearn.search.constants import Constants as Constants
     from metaloom_metalearn.search.divide import Divide as Divide
+    from metaloom_metalearn.search.engines import fastest as fastest
     from metaloom_metalearn.search.enumerate import Enumerate as Enumerate
     from metaloom_metalearn.search.enumerate import Patience as Patience
     from metaloom_metalearn.search.few_shot import FewShot as FewShot
@@ -271,6 +272,7 @@ else:
             "search.compositions": ("Compositions",),
             "search.constants": ("Constants",),
             "search.divide": ("Divide",),
+            "search.engines": ("fastest",),
             "search.enumerate": (
                 "Enumerate",
                 "Patience",
