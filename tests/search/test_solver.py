@@ -245,8 +245,9 @@ def test_a_published_solution_makes_a_harder_task_solvable_within_the_same_budge
 
     task = task_of("list[int] -> list[int]", wanted, name="doubled evens and their sum")
     budget = 12_000
-    with pytest.raises(NoSolution, match="is right on 2 of 6"):
-        solve(task, library(), clock=ticks(budget), searches=[Enumerate()])
+    without = solve(task, library(), clock=ticks(budget), searches=[Enumerate()])
+    assert without.support_score is not None
+    assert without.support_score.value < 1.0
     grown = library()
     block = publish(
         grown,
