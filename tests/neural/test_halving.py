@@ -10,68 +10,26 @@ import pytest
 import torch
 from torch import nn
 
-from metaloom_heads import PRIMITIVES as HEADS
-from metaloom_lists import PRIMITIVES as LISTS
 from metaloom_metalearn import (
     Clock,
     Examples,
     Ragged,
     Task,
-    compile_term,
     recurrent_regressor,
     rmse,
     to_batch,
 )
-from metaloom_metalearn.search.arm import Problem
-from metaloom_metalearn.search.candidate import Scored
 from metaloom_metalearn.search.coding import task_ceiling
 from metaloom_metalearn.search.halving import Halving, state_digest
 from metaloom_metalearn.search.measure import Measure
 from metaloom_registry import (
     INT,
-    Digest,
-    Entry,
     MemoryLibrary,
-    Reference,
-    check,
     parse_type,
     references,
 )
 
-
-def block(name: str, type_: str, module: nn.Module) -> tuple[Entry, nn.Module]:
-    digest = Digest.of(name.encode())
-    return Entry(Reference(None, digest), digest, "graph", parse_type(type_), name), module
-
-
-def library(*blocks: tuple[Entry, nn.Module]) -> MemoryLibrary:
-    found = MemoryLibrary.of((*HEADS, *LISTS))
-    for entry, module in blocks:
-        found.add(entry, module)
-    return found
-
-
-def problem(task: Task, held: MemoryLibrary, **settings: Any) -> Problem:
-    entries = tuple(entry for entry, _ in held.blocks.values())
-    generator = torch.Generator().manual_seed(settings.pop("seed", 0))
-    clock = settings.pop("clock", Clock(60))
-    return Problem(task, held, entries, clock, generator=generator, **settings)
-
-
-def predictions(scored: Scored, held: MemoryLibrary, batch: Any) -> Any:
-    known = {entry.reference: entry for entry, _ in held.blocks.values()}
-    parts = scored.candidate.parts
-
-    def type_of(reference: Reference) -> Any:
-        return parts[reference].type if reference in parts else known[reference].type
-
-    check(scored.candidate.term, scored.candidate.type, type_of)
-    module = compile_term(
-        scored.candidate.term,
-        type_of,
-        lambda r: parts[r].module if r in parts else held.load(known[r].digest),
-    )
-    return module.eval()(batch)
+from .arms import block, library, predictions, problem
 
 
 def rings(count: int, seed: int) -> Examples:
