@@ -86,7 +86,9 @@ def _sorted_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             if key in seen:
                 raise ParseError(f"the key {key[:100]!r} appears twice in one object")
             seen.add(key)
-    return {key: found[key] for key in _in_order(found)}
+    keys = list(found)
+    ordered = _in_order(found)
+    return found if keys == ordered else {key: found[key] for key in ordered}
 
 
 def _no_constant(text: str) -> Any:
@@ -94,9 +96,9 @@ def _no_constant(text: str) -> Any:
 
 
 def _int64(text: str) -> int:
-    if len(text) > 20 or not -_INT64 <= int(text) < _INT64:
+    if len(text) > 20 or not -_INT64 <= (value := int(text)) < _INT64:
         raise ParseError(f"the integer {text[:40]} does not fit into 64 bits")
-    return int(text)
+    return value
 
 
 def _finite(text: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 
+import pytest
 import torch
 from torch import nn
 
@@ -52,6 +53,14 @@ def test_a_net_that_looks_at_its_batch_is_found_out():
     capabilities = facts(net)["capabilities"]
     assert not capabilities["batch_independent"]
     assert capabilities["deterministic"]
+
+
+@pytest.mark.parametrize("seed", [1, 3, 4])
+def test_a_bias_that_a_norm_cancels_costs_no_capability(seed):
+    torch.manual_seed(seed)  # its gradient is zero but for rounding
+    layers = nn.Conv2d(3, 8, 3), nn.InstanceNorm2d(8, affine=True), nn.ReLU(), nn.Conv2d(8, 2, 3, 2)
+    found = facts(nn.Sequential(*layers), "image[3,12,12] -> image[2,4,4]")
+    assert found["capabilities"]["vmap_gradient"]
 
 
 def test_class_numbers_have_no_gradient():

@@ -27,10 +27,13 @@ def attempt(compute: Callable[[], Any], seed: int = 0) -> Result:
     return tensors_of(found)
 
 
-def disagreement(ours: Result, theirs: Result, looseness: float = 1.0) -> str:
+def disagreement(
+    ours: Result, theirs: Result, looseness: float = 1.0, *, together: bool = False
+) -> str:
     """In which way what the graph gave differs from what the module gave; empty where it does not.
 
-    Two failures agree.  looseness: 1 allows 300 machine epsilons of the largest number.
+    Two failures agree.  looseness: 1 allows 300 machine epsilons of the largest number of a tensor.
+    together: of all tensors, which are parts of one vector, as the parts of a gradient are.
     """
     if isinstance(theirs, Exception) and isinstance(ours, Exception):
         return ""
@@ -40,8 +43,9 @@ def disagreement(ours: Result, theirs: Result, looseness: float = 1.0) -> str:
         return f"only {failed} fails ({type(error).__name__}: {error})"
     if len(ours) != len(theirs):
         return f"{len(ours)} tensors instead of {len(theirs)}"
+    scale = max((_largest(x) for x in theirs if x is not None), default=0.0) if together else 0.0
     for one, other in zip(ours, theirs, strict=True):
-        difference = apart(one, other, looseness)
+        difference = apart(one, other, looseness, scale)
         if difference:
             return f"the graph and the module differ ({difference})"
     return ""
@@ -56,8 +60,11 @@ def require_agreement(
         raise Refused(f"{what}: {difference}; {remedy}")
 
 
-def apart(one: Tensor | None, other: Tensor | None, looseness: float) -> str:
-    """In which way two tensors differ beyond rounding; empty where they do not."""
+def apart(one: Tensor | None, other: Tensor | None, looseness: float, at_least: float = 0.0) -> str:
+    """In which way two tensors differ beyond rounding; empty where they do not.
+
+    at_least: numbers of this size took part, even if these are all smaller.
+    """
     if one is None or other is None:
         present = one if other is None else other
         return "" if present is None or not present.any() else "one has no value"
@@ -74,9 +81,13 @@ def apart(one: Tensor | None, other: Tensor | None, looseness: float) -> str:
     if not torch.equal(one.isfinite(), other.isfinite()):
         return "NaN or infinity in one of them"
     one, other = one.nan_to_num(), other.nan_to_num()
-    scale = float(other.abs().max())
+    scale = max(float(other.abs().max()), at_least)
     gap = float((one - other).abs().max())
     return "" if gap <= tolerance * (scale + 1e-3) else f"by {gap:.3g} where values are {scale:.3g}"
+
+
+def _largest(x: Tensor) -> float:
+    return float(x.detach().abs().nan_to_num().max()) if x.numel() else 0.0
 
 
 def _parts(x: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def batches_gradients(loaded: nn.Module, inputs: tuple[Any, ...]) -> bool:
     ours = attempt(lambda: vmap(slopes)(stacked))
     apart = attempt(lambda: _one_by_one(slopes, stacked))
     both = not isinstance(ours, Exception) and not isinstance(apart, Exception)
-    return bool(stacked) and both and not disagreement(ours, apart, 30.0)
+    return bool(stacked) and both and not disagreement(ours, apart, 30.0, together=True)
 
 
 def differentiable_in_training(loaded: nn.Module, inputs: tuple[Any, ...]) -> bool:
@@ -86,7 +86,7 @@ def differentiable_in_training(loaded: nn.Module, inputs: tuple[Any, ...]) -> bo
     ours = attempt(lambda: list(grad(_loss(function, inputs))(parameters).values()))
     if isinstance(theirs, Exception) or isinstance(ours, Exception):
         return False
-    return not disagreement(ours, theirs, 100.0)
+    return not disagreement(ours, theirs, 100.0, together=True)
 
 
 def _without_dropout(module: GraphModule) -> GraphModule:
