@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from metaloom_registry.canonical import Json
 from metaloom_registry.catalogue import shapes, tables
+from metaloom_registry.catalogue.embeddings import add_embedding, block_embedding
+from metaloom_registry.catalogue.words import plain_words
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import InvalidName, NotFound
 from metaloom_registry.manifest import Manifest
@@ -62,7 +65,7 @@ def add_block(session: Session, manifest: Manifest, now: int) -> int:
             signature=str(manifest.signature),
             licence=manifest.licence,
             size=manifest.size,
-            facts=dict(manifest.facts),
+            facts=listed_facts(manifest),
             class_set_id=add_class_set(session, manifest.seen, parents.values()),
             created=now,
         )
@@ -76,8 +79,16 @@ def add_block(session: Session, manifest: Manifest, now: int) -> int:
     for primitive in needed.values():
         session.add(tables.Edge(child_id=block, parent_id=primitive, role="requires"))
     count_use(session, [*parents.values(), *needed.values()])
+    point = block_embedding(manifest)
+    if point is not None:
+        add_embedding(session, block, *point)
     session.flush()
     return block
+
+
+def listed_facts(manifest: Manifest) -> dict[str, Json]:
+    """The facts that the table of blocks holds: all but the fingerprint."""
+    return {name: fact for name, fact in manifest.facts.items() if name != "fingerprint"}
 
 
 def count_use(session: Session, nodes: Iterable[int]) -> None:
@@ -238,6 +249,8 @@ def make_current(
     assert name.id is not None
     document = document or tables.Document(id=name.id, title="", tags="", card="")
     document.title, document.tags, document.card = name.spelling, words.tags, words.card
+    if session.get_bind().dialect.name == "postgresql":
+        document.words = plain_words(document.title, document.tags, document.card)
     session.add(document)
 
 

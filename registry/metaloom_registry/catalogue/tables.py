@@ -5,6 +5,7 @@
                   │                            │  └─ seal                     who signed what
                   └─ document (full text)      │
     node (block, primitive, task, run) ── edge (child, parent, role)          lineage
+     └─ embedding                                                             what it is near to
     outbox                                                                    what mirrors are told
     verdict                                                                   what was validated
 
@@ -16,7 +17,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy import UniqueConstraint as Unique
 from sqlmodel import Field, SQLModel
 
@@ -110,7 +123,8 @@ class Block(Row, table=True):
     """A block; its manifest is the blob that its node's key names.
 
     `current`: whether it is the current version of some name.  `uses`: how many blocks came from
-    it.  `class_set_id`: the classes that it or a block it came from was trained on.
+    it.  `class_set_id`: the classes that it or a block it came from was trained on.  `facts` are
+    those of the manifest but for its fingerprint, which is an `Embedding`.
     """
 
     __tablename__ = "block"
@@ -206,13 +220,32 @@ class AliasEvent(Row, table=True):
 
 
 class Document(Row, table=True):
-    """The words by which the current version of a name is found."""
+    """The words by which the current version of a name is found.
+
+    `words` are all of them in plain form, for the index of PostgreSQL; that of SQLite reads the
+    texts themselves, and `words` is empty.
+    """
 
     __tablename__ = "document"
     id: int = Field(sa_column=Column(ForeignKey("name.id"), primary_key=True, autoincrement=False))
     title: str = Field(sa_type=Text)
     tags: str = Field(sa_type=Text)
     card: str = Field(sa_type=Text)
+    words: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": text("''")})
+
+
+class Embedding(Row, table=True):
+    """A point for a block's behaviour or a task's examples: 128 float16, little-endian.
+
+    Points of one `space` can be compared.  Ids grow in the order of commits, so that what follows
+    the last id seen is all that is new.
+    """
+
+    __tablename__ = "embedding"
+    id: int | None = Field(default=None, primary_key=True)
+    node_id: int = Field(foreign_key="node.id", unique=True)
+    space: int = Field(sa_type=BigInteger)
+    point: bytes = Field(sa_type=LargeBinary)
 
 
 class Edge(Row, table=True):

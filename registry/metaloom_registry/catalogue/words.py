@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, or_
 from sqlalchemy import text as sql
 from sqlmodel import Session, col, select
 
@@ -21,6 +20,8 @@ from metaloom_registry.errors import ParseError
 CANDIDATES = 500
 MAX_QUERY = 1_000
 MAX_WORDS = 16
+MAX_WORD = 400
+"""Longer words are not indexed in PostgreSQL, which takes 2 kB a word."""
 
 _WORD = re.compile(r"[^\W_]+")
 _PLACES = (("name", 4, 3), ("tags", 2, 2))
@@ -51,18 +52,22 @@ def words_of(query: str) -> list[str]:
     return found
 
 
+def plain_words(*texts: str) -> str:
+    """The words of texts in plain form, each once, as the index of PostgreSQL takes them."""
+    found = dict.fromkeys(word for text in texts for word in _plain(text))
+    return " ".join(word for word in found if len(word) <= MAX_WORD)
+
+
 def matches(session: Session, query: str, enough: int) -> list[Match]:
     """Names that hold all words of a query, the best first.
 
     Whole words come first; where fewer than `enough` names hold them, beginnings of words count.
     """
     words = words_of(query)
-    if session.get_bind().dialect.name == "sqlite":
-        ids = _indexed(session, words, beginnings=False)
-        if len(ids) < enough:
-            ids = list(dict.fromkeys([*ids, *_indexed(session, words, beginnings=True)]))
-    else:
-        ids = _scanned(session, words)
+    look = _indexed if session.get_bind().dialect.name == "sqlite" else _lexemes
+    ids = look(session, words, beginnings=False)
+    if len(ids) < enough:
+        ids = list(dict.fromkeys([*ids, *look(session, words, beginnings=True)]))
     rows: list[tuple[int, str, str]] = []
     for start in range(0, len(ids), 500):
         rows += session.exec(
@@ -87,12 +92,17 @@ def _indexed(session: Session, words: Sequence[str], *, beginnings: bool) -> lis
     return [row[0] for row in rows]
 
 
-def _scanned(session: Session, words: Sequence[str]) -> list[int]:
-    """The newest names whose text holds the words anywhere: for databases without an index."""
-    texts = (col(tables.Document.title), col(tables.Document.tags), col(tables.Document.card))
-    holds = [or_(*(text.icontains(word, autoescape=True) for text in texts)) for word in words]
-    query = select(tables.Document.id).where(and_(*holds))
-    return list(session.exec(query.order_by(col(tables.Document.id).desc()).limit(CANDIDATES)))
+def _lexemes(session: Session, words: Sequence[str], *, beginnings: bool) -> list[int]:
+    """The newest names that the full-text index of PostgreSQL gives."""
+    query = " & ".join(f"'{w}'{':*' if beginnings and len(w) > 1 else ''}" for w in words)
+    rows = session.connection().execute(
+        sql(
+            "SELECT id FROM document WHERE array_to_tsvector(string_to_array(words, ' ')) "
+            "@@ CAST(:query AS tsquery) ORDER BY id DESC LIMIT :limit"
+        ),
+        {"query": query, "limit": CANDIDATES},
+    )
+    return [row[0] for row in rows]
 
 
 def _match(words: Sequence[str], name: int, title: str, tags: str) -> Match:
