@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from metaloom_metalearn.journal import Journal as Journal
     from metaloom_metalearn.journal import MemoryJournal as MemoryJournal
     from metaloom_metalearn.journal import Silence as Silence
+    from metaloom_metalearn.learners.descent import first_order as first_order
+    from metaloom_metalearn.learners.descent import second_order as second_order
     from metaloom_metalearn.learners.finetune import fine_tune as fine_tune
     from metaloom_metalearn.learners.finetune import fresh_head as fresh_head
     from metaloom_metalearn.learners.learner import Adapted as Adapted
@@ -42,9 +44,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.learners.learner import MetaGradient as MetaGradient
     from metaloom_metalearn.learners.learner import MetaLearner as MetaLearner
     from metaloom_metalearn.learners.learner import natural_loss as natural_loss
-    from metaloom_metalearn.learners.maml import first_order as first_order
     from metaloom_metalearn.learners.maml import maml as maml
-    from metaloom_metalearn.learners.maml import second_order as second_order
     from metaloom_metalearn.learners.metric import Head as Head
     from metaloom_metalearn.learners.metric import metric as metric
     from metaloom_metalearn.learners.optimisers import Optimiser as Optimiser
@@ -190,6 +190,10 @@ else:
                 "MemoryJournal",
                 "Silence",
             ),
+            "learners.descent": (
+                "first_order",
+                "second_order",
+            ),
             "learners.finetune": (
                 "fine_tune",
                 "fresh_head",
@@ -203,11 +207,7 @@ else:
                 "MetaLearner",
                 "natural_loss",
             ),
-            "learners.maml": (
-                "first_order",
-                "maml",
-                "second_order",
-            ),
+            "learners.maml": ("maml",),
             "learners.metric": (
                 "Head",
                 "metric",

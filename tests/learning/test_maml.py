@@ -8,7 +8,8 @@ from torch import nn
 from torch.func import functional_call
 
 from metaloom_metalearn import Episodes, Examples, first_order, maml, second_order
-from metaloom_metalearn.learners.maml import MAML, Order
+from metaloom_metalearn.learners.descent import Order
+from metaloom_metalearn.learners.maml import MAML
 from metaloom_metalearn.testing.learner import LearnerSuite, MetaLearnerSuite
 
 NORMS = {

@@ -1,20 +1,27 @@
 """Model-agnostic meta-learning: a starting point from which a few gradient steps suffice.
 
-Finn, Abbeel and Levine 2017.
+Finn, Abbeel and Levine 2017: theta' = theta - lr grad L_support(theta), and the outer gradient is
+that of the mean over tasks of L_query(theta') (eq. 1 and algorithm 1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call, grad_and_value
 
 from metaloom_metalearn.episodes import Episodes
+from metaloom_metalearn.learners.descent import (
+    Descent,
+    Order,
+    descend,
+    finished,
+    require_choice,
+    second_order,
+)
 from metaloom_metalearn.learners.learner import (
     Adapted,
     Choice,
@@ -25,25 +32,10 @@ from metaloom_metalearn.learners.learner import (
     every,
     natural_loss,
     parameters_of,
-    require_finite,
     require_settings,
 )
+from metaloom_metalearn.learners.per_task import OfTask, State, mean_over_tasks
 from metaloom_metalearn.tasks import Examples
-
-State: TypeAlias = Mapping[str, Tensor]
-
-Order: TypeAlias = Callable[[State], State]
-"""The parameters at which an inner gradient is taken, as the outer gradient sees them."""
-
-
-def second_order(parameters: State) -> State:
-    """The outer gradient goes through the inner gradients: exact (Finn et al. 2017, eq. 1)."""
-    return parameters
-
-
-def first_order(parameters: State) -> State:
-    """The inner gradients are constants to the outer one (Finn et al. 2017, section 5.2)."""
-    return {name: value.detach() for name, value in parameters.items()}
 
 
 @dataclass(frozen=True)
@@ -64,103 +56,50 @@ class MAML:
         """Adapt a copy of the model to the support."""
         del generator
         parameters = parameters_of(model)
-        like = next(iter(parameters.values()), None)
-        wanted = as_targets(support.outputs, like)
-        adapted, buffers, losses = self._adapted(
-            model, parameters, buffers_of(model), support.inputs, wanted
+        changed = require_choice(parameters, self.inner)
+        wanted = as_targets(support.outputs, next(iter(parameters.values())))
+        copy, losses = finished(
+            model, self._descent(model, parameters, buffers_of(model), support.inputs, wanted)
         )
-        history = tuple(map(float, losses))
-        for step, loss in enumerate(history):
-            require_finite(loss, step)
-        copy = deepcopy(model)
-        with torch.no_grad():
-            for name, parameter in copy.named_parameters():
-                parameter.copy_(adapted[name])
-            for name, buffer in copy.named_buffers():
-                buffer.copy_(buffers[name])
-        return Adapted(copy, tuple(filter(self.inner, parameters)), history)
+        return Adapted(copy, changed, losses)
 
     def meta_gradient(
         self, model: nn.Module, episodes: Episodes, generator: torch.Generator
     ) -> MetaGradient:
-        """The gradient of the mean query loss after adaptation, all tasks at once.
-
-        The gradient is taken within each task and then averaged: the gradient of an average over
-        `vmap` is silently wrong in the second order for affine batch, layer and instance norm.
-        """
+        """The gradient of the mean query loss after adaptation, all tasks at once."""
         del generator
-        parameters = parameters_of(model)
-        tasks = len(episodes)
-        start = {
-            name: value.expand(tasks, *value.shape) for name, value in buffers_of(model).items()
-        }
+        require_choice(parameters_of(model), self.inner)
 
-        def task(
+        def query_loss(
             parameters: State, buffers: State, sx: Tensor, sy: Tensor, qx: Tensor, qy: Tensor
         ) -> tuple[Tensor, tuple[Tensor, State]]:
-            adapted, buffers, _ = self._adapted(model, parameters, buffers, (sx,), sy)
+            adapted, buffers, _ = self._descent(model, parameters, buffers, (sx,), sy)
             output = functional_call(model, (dict(adapted), dict(buffers)), (qx,))
             return self.loss(output, qy), (output, buffers)
 
-        step = vmap(
-            grad_and_value(task, has_aux=True),
-            in_dims=(None, 0, 0, 0, 0, 0),
-            randomness="different",
-        )
-        total: dict[str, Tensor] = {}
-        ends: list[State] = []
-        outputs: list[Tensor] = []
-        loss = 0.0
-        size = self.chunk or tasks
-        for first in range(0, tasks, size):
-            some = slice(first, first + size)
-            part = episodes.take(some)
-            buffers = {name: value[some].clone() for name, value in start.items()}
-            gradients, (losses, (output, buffers)) = step(
-                parameters, buffers, part.support_x, part.support_y, part.query_x, part.query_y
+        def task(*of_task: Any) -> OfTask:
+            gradients, (loss, (output, buffers)) = grad_and_value(query_loss, has_aux=True)(
+                *of_task
             )
-            for name, gradient in gradients.items():
-                total[name] = total.get(name, 0) + gradient.sum(0)
-            ends.append(buffers)
-            outputs.append(output.detach())
-            loss += float(losses.sum())
-        return MetaGradient(
-            loss / tasks,
-            {name: value / tasks for name, value in total.items()},
-            {name: _averaged([end[name] for end in ends]) for name in start},
-            torch.cat(outputs),
-        )
+            return OfTask(gradients, loss, output, buffers)
 
-    def _adapted(
+        return mean_over_tasks(model, episodes, task, self.chunk)
+
+    def _descent(
         self, model: nn.Module, parameters: State, buffers: State, x: tuple[Any, ...], y: Tensor
-    ) -> tuple[State, State, list[Tensor]]:
-        """The parameters and buffers after the inner steps, and the loss before each."""
-
-        def support_loss(changing: State, rest: State, buffers: State) -> tuple[Tensor, State]:
-            buffers = {name: value.clone() for name, value in buffers.items()}
-            output = functional_call(model, ({**rest, **changing}, buffers), x)
-            return self.loss(output, y), buffers
-
-        losses = []
-        for _ in range(self.steps):
-            point = self.order(parameters)
-            changing = {name: value for name, value in point.items() if self.inner(name)}
-            rest = {name: value for name, value in point.items() if name not in changing}
-            gradient, (loss, buffers) = grad_and_value(support_loss, has_aux=True)(
-                changing, rest, buffers
-            )
-            parameters = {
-                name: value - self.lr * gradient[name] if name in gradient else value
-                for name, value in parameters.items()
-            }
-            losses.append(loss)
-        return parameters, {name: value.clone() for name, value in buffers.items()}, losses
-
-
-def _averaged(parts: list[Tensor]) -> Tensor:
-    """The mean over the tasks of a buffer; of a counter, what the first task counted."""
-    values = torch.cat(parts)
-    return values.mean(0) if values.is_floating_point() else values[0]
+    ) -> Descent:
+        return descend(
+            model,
+            parameters,
+            buffers,
+            x,
+            y,
+            steps=self.steps,
+            update=lambda step, name, value, gradient: value - self.lr * gradient,
+            loss=self.loss,
+            chosen=self.inner,
+            order=self.order,
+        )
 
 
 def maml(
