@@ -10,6 +10,7 @@ flushed, so after a crash it is there whole or not at all.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import tempfile
@@ -50,7 +51,7 @@ class FolderBlobs:
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            raise NotFound(f"the store {self.folder} holds no blob {digest}") from None
+            raise self._not_held(digest) from None
         except OSError as error:
             raise StorageError(f"cannot read {path}: {_reason(error)}") from error
         return verified(data, digest, f"the blob {path}")
@@ -65,6 +66,38 @@ class FolderBlobs:
                 if _REST.fullmatch(file.name):
                     yield Digest(first.name + file.name)
 
+    def last_put(self, digest: Digest) -> float:
+        path = self.path(digest)
+        try:
+            return path.stat().st_mtime
+        except FileNotFoundError:
+            raise self._not_held(digest) from None
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {_reason(error)}") from error
+
+    def remove(self, digest: Digest) -> None:
+        path = self.path(digest)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"cannot remove {path}: {_reason(error)}; check that its folder is writable"
+            ) from error
+
+    def remove_unfinished(self, before: float) -> int:
+        """Remove what killed writers left, if it was begun before a time; how many files it was."""
+        waiting = self.folder / "tmp"
+        removed = 0
+        for file in sorted(waiting.iterdir()) if waiting.is_dir() else ():
+            with contextlib.suppress(FileNotFoundError):  # its writer has just finished it
+                if file.is_file() and file.stat().st_mtime < before:
+                    file.unlink()
+                    removed += 1
+        return removed
+
+    def _not_held(self, digest: Digest) -> NotFound:
+        return NotFound(f"the store {self.folder} holds no blob {digest}")
+
     def _holds(self, digest: Digest, data: bytes) -> bool:
         """Whether the store holds these bytes unharmed; if so, marks them as just used."""
         path = self.path(digest)
@@ -77,6 +110,9 @@ class FolderBlobs:
             return False
         except PermissionError:  # someone else's file: whole, and not ours to mark
             return True
+        except OSError as error:
+            if error.errno != errno.EROFS:  # mounted read-only: whole, and nobody's to mark
+                raise
         return True
 
     def _write(self, path: Path, data: bytes) -> None:

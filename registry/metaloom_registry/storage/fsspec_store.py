@@ -7,17 +7,18 @@ what `FolderBlobs` is for.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fsspec.core import url_to_fs
 
 from metaloom_registry.digest import Digest
-from metaloom_registry.errors import Corrupt, MissingExtra, NotFound, StorageError
+from metaloom_registry.errors import MetaloomError, MissingExtra, NotFound, StorageError
 from metaloom_registry.storage.store import verified
 
 
 class FsspecBlobs:
-    """A store under a URL; `options` go to the file system, such as an S3 endpoint."""
+    """A store under a URL; `options` go to the file system, such as S3's `endpoint_url`."""
 
     def __init__(self, url: str, **options: Any) -> None:
         self.url = url
@@ -38,37 +39,62 @@ class FsspecBlobs:
         return f"{self.root.rstrip('/')}/sha256/{digest.hex[:2]}/{digest.hex[2:]}"
 
     def put(self, data: bytes) -> Digest:
+        """Send the bytes, those that are there too: it costs no more than to read them again."""
         digest = Digest.of(data)
-        path = self.path(digest)
-        try:
-            try:
-                verified(self.files.cat_file(path), digest, path)
-            except (FileNotFoundError, Corrupt):
-                self.files.pipe_file(path, data)
-        except OSError as error:
-            raise StorageError(f"cannot write into the store {self.url}: {error}") from error
+        with self._reached(f"write {len(data)} bytes into"):
+            self.files.pipe_file(self.path(digest), data)
         return digest
 
     def get(self, digest: Digest) -> bytes:
         path = self.path(digest)
-        try:
+        with self._reached(f"read {path} of", digest):
             data: bytes = self.files.cat_file(path)
-        except FileNotFoundError:
-            raise NotFound(f"the store {self.url} holds no blob {digest}") from None
-        except OSError as error:
-            raise StorageError(f"cannot read {path} of the store {self.url}: {error}") from error
         return verified(data, digest, f"the blob {path} of the store {self.url}")
 
     def has(self, digest: Digest) -> bool:
-        return bool(self.files.exists(self.path(digest)))
+        with self._reached(f"look for {digest} in"):
+            self.files.invalidate_cache()
+            return bool(self.files.exists(self.path(digest)))
 
     def digests(self) -> Iterator[Digest]:
-        try:
-            found = self.files.find(f"{self.root.rstrip('/')}/sha256")
-        except FileNotFoundError:
-            return
+        with self._reached("list"):
+            self.files.invalidate_cache()
+            try:
+                found = self.files.find(f"{self.root.rstrip('/')}/sha256")
+            except FileNotFoundError:
+                return
         for path in found:
             first, _, rest = path.rpartition("/")
             name = first.rpartition("/")[2] + rest
             if len(name) == 64:
                 yield Digest(name)
+
+    def last_put(self, digest: Digest) -> float:
+        with self._reached(f"look for {digest} in", digest):
+            self.files.invalidate_cache()
+            return float(self.files.modified(self.path(digest)).timestamp())
+
+    def remove(self, digest: Digest) -> None:
+        with self._reached(f"remove {digest} from"):
+            try:
+                self.files.rm_file(self.path(digest))
+            except FileNotFoundError:
+                return
+
+    @contextmanager
+    def _reached(self, doing: str, digest: Digest | None = None) -> Iterator[None]:
+        """Say what a failing store means; a missing file is NotFound where a digest is wanted.
+
+        What fails is of many kinds: of the network, of the store's own protocol, of its time-outs.
+        """
+        try:
+            yield
+        except MetaloomError:
+            raise
+        except Exception as error:
+            if digest is not None and isinstance(error, FileNotFoundError):
+                raise NotFound(f"the store {self.url} holds no blob {digest}") from None
+            raise StorageError(
+                f"cannot {doing} the store {self.url}: {type(error).__name__}: "
+                f"{str(error)[:300]}; check the connection, the address and the credentials"
+            ) from error

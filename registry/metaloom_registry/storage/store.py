@@ -37,6 +37,21 @@ class BlobStore(Protocol):
         ...
 
 
+class Collectable(BlobStore, Protocol):
+    """A store from which what nobody needs can be removed."""
+
+    def last_put(self, digest: Digest) -> float:
+        """When the bytes were last put, in seconds since 1970; putting them again renews it.
+
+        Raises NotFound, or StorageError where the store cannot be read.
+        """
+        ...
+
+    def remove(self, digest: Digest) -> None:
+        """Hold these bytes no longer; nothing where they are not held. Raises StorageError."""
+        ...
+
+
 def verified(data: bytes, digest: Digest, where: str) -> bytes:
     """The bytes, once they are known to be those the digest names. Raises Corrupt."""
     found = Digest.of(data)

@@ -13,8 +13,8 @@ from metaloom_registry.lazy import lazy_names
 
 if TYPE_CHECKING:
     from metaloom_registry.testing.blobs import BlobStoreSuite as BlobStoreSuite
+    from metaloom_registry.testing.blobs import CollectableSuite as CollectableSuite
     from metaloom_registry.testing.declarations import PrimitiveSuite as PrimitiveSuite
-    from metaloom_registry.testing.declarations import frozen as frozen
     from metaloom_registry.testing.generating import terms as terms
     from metaloom_registry.testing.generating import types as types
     from metaloom_registry.testing.generating import values as values
@@ -25,11 +25,11 @@ else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
-            "blobs": ("BlobStoreSuite",),
-            "declarations": (
-                "PrimitiveSuite",
-                "frozen",
+            "blobs": (
+                "BlobStoreSuite",
+                "CollectableSuite",
             ),
+            "declarations": ("PrimitiveSuite",),
             "generating": (
                 "terms",
                 "types",

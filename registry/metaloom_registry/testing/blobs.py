@@ -1,4 +1,4 @@
-"""What every `BlobStore` has to do, as tests.
+"""What every `BlobStore` has to do, and what one from which blobs can be removed, as tests.
 
 class TestS3(BlobStoreSuite):
     @pytest.fixture
@@ -9,13 +9,17 @@ class TestS3(BlobStoreSuite):
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import Corrupt, NotFound
-from metaloom_registry.storage.store import BlobStore
+from metaloom_registry.storage.store import BlobStore, Collectable
+
+CLOCK_STEP = 1.0
+"""Seconds by which a store's times may be rounded: those of S3 are whole."""
 
 MEBIBYTE = bytes(range(256)) * 4096
 
@@ -84,3 +88,35 @@ class BlobStoreSuite:
             digests = list(threads.map(store.put, blobs))
             assert list(threads.map(store.get, digests)) == blobs
         assert len(list(store.digests())) == 8
+
+
+class CollectableSuite(BlobStoreSuite):
+    """What a `Collectable` store has to do besides; subclass it as a `BlobStoreSuite`."""
+
+    @pytest.fixture
+    def store(self) -> Collectable:
+        raise NotImplementedError("give a fixture `store` that returns an empty store")
+
+    def test_what_is_removed_is_gone_and_the_rest_stays(self, store: Collectable) -> None:
+        gone, stays = store.put(b"gone"), store.put(b"stays")
+        store.remove(gone)
+        assert not store.has(gone)
+        assert list(store.digests()) == [stays]
+        with pytest.raises(NotFound, match=str(gone)):
+            store.get(gone)
+        assert store.get(stays) == b"stays"
+
+    def test_removing_what_is_not_there_is_no_error(self, store: Collectable) -> None:
+        store.remove(Digest.of(b"never put"))
+
+    def test_what_was_removed_can_be_put_again(self, store: Collectable) -> None:
+        digest = store.put(b"again")
+        store.remove(digest)
+        assert store.get(store.put(b"again")) == b"again"
+
+    def test_a_store_says_when_bytes_were_last_put(self, store: Collectable) -> None:
+        before = time.time()
+        digest = store.put(b"words")
+        assert before - CLOCK_STEP <= store.last_put(digest) <= time.time() + CLOCK_STEP
+        with pytest.raises(NotFound, match="holds no blob"):
+            store.last_put(Digest.of(b"never put"))

@@ -9,10 +9,10 @@ import pytest
 
 from metaloom_registry import Digest, MissingExtra, StorageError
 from metaloom_registry.storage import FolderBlobs, FsspecBlobs, MemoryBlobs
-from metaloom_registry.testing import BlobStoreSuite
+from metaloom_registry.testing import CollectableSuite
 
 
-class TestMemoryBlobs(BlobStoreSuite):
+class TestMemoryBlobs(CollectableSuite):
     @pytest.fixture
     def store(self):
         return MemoryBlobs()
@@ -21,7 +21,7 @@ class TestMemoryBlobs(BlobStoreSuite):
         store.held[digest] = data
 
 
-class TestFolderBlobs(BlobStoreSuite):
+class TestFolderBlobs(CollectableSuite):
     @pytest.fixture
     def store(self, tmp_path):
         return FolderBlobs(tmp_path / "not there yet" / "blobs")
@@ -32,7 +32,7 @@ class TestFolderBlobs(BlobStoreSuite):
         path.write_bytes(data)
 
 
-class TestFsspecBlobs(BlobStoreSuite):
+class TestFsspecBlobs(CollectableSuite):
     @pytest.fixture
     def store(self):
         return FsspecBlobs(f"memory://{uuid.uuid4().hex}")

@@ -1,0 +1,153 @@
+"""Copies of remote blobs: checked, limited, and all there is offline."""
+
+import errno
+import os
+
+import pytest
+
+from metaloom_registry import Corrupt, Digest, NotFound, StorageError
+from metaloom_registry.storage import CachedBlobs, FolderBlobs, MemoryBlobs, open_blobs
+from metaloom_registry.testing import CollectableSuite
+
+
+class CountedBlobs(MemoryBlobs):
+    """Notes what is read, and serves what it was told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.reads = []
+        self.lies = {}
+        self.broken = False
+
+    def get(self, digest):
+        self.reads.append(digest)
+        if self.broken:
+            raise StorageError("the connection was lost in the middle of a blob")
+        return self.lies.get(digest) or super().get(digest)
+
+
+@pytest.fixture
+def remote():
+    return CountedBlobs()
+
+
+class TestCachedBlobs(CollectableSuite):
+    @pytest.fixture
+    def store(self, remote, tmp_path):
+        return CachedBlobs(remote, tmp_path)
+
+    def damage(self, store, digest, data):
+        store.remote.held[digest] = data
+        store.copies.remove(digest)
+
+
+def test_a_blob_is_read_over_the_network_once(remote, tmp_path):
+    digest = remote.put(b"words")
+    store = CachedBlobs(remote, tmp_path)
+    assert [store.get(digest), store.get(digest)] == [b"words"] * 2
+    assert CachedBlobs(remote, tmp_path).get(digest) == b"words"
+    assert remote.reads == [digest]
+
+
+def test_a_damaged_copy_is_fetched_again(remote, tmp_path):
+    digest = remote.put(b"words")
+    store = CachedBlobs(remote, tmp_path)
+    store.get(digest)
+    copy = store.copies.path(digest)
+    copy.chmod(0o644)
+    copy.write_bytes(b"worms")
+    assert store.get(digest) == b"words"
+    assert copy.read_bytes() == b"words"
+
+
+def test_a_remote_that_serves_other_bytes_than_asked_is_caught_and_nothing_is_kept(
+    remote, tmp_path
+):
+    digest = remote.put(b"words")
+    remote.lies[digest] = b"swords"
+    store = CachedBlobs(remote, tmp_path)
+    with pytest.raises(
+        Corrupt, match=f"what the remote serves as {digest}.*{Digest.of(b'swords')}"
+    ):
+        store.get(digest)
+    assert not store.copies.has(digest)
+    remote.lies.clear()
+    assert store.get(digest) == b"words"
+
+
+def test_a_lost_connection_leaves_nothing_behind_and_the_next_read_goes_on(remote, tmp_path):
+    digest = remote.put(b"words")
+    store = CachedBlobs(remote, tmp_path)
+    remote.broken = True
+    with pytest.raises(StorageError, match="connection was lost"):
+        store.get(digest)
+    assert list(store.copies.digests()) == []
+    remote.broken = False
+    assert store.get(digest) == b"words"
+
+
+def test_offline_there_are_the_copies_and_nothing_is_asked(remote, tmp_path):
+    here, there = remote.put(b"here"), remote.put(b"there")
+    CachedBlobs(remote, tmp_path).get(here)
+    remote.reads.clear()
+    store = CachedBlobs(remote, tmp_path, offline=True)
+    assert store.get(here) == b"here"
+    assert (store.has(here), store.has(there)) == (True, False)
+    assert list(store.digests()) == [here]
+    with pytest.raises(StorageError, match=f"{there}, of which there is no copy.*METALOOM_OFFLINE"):
+        store.get(there)
+    with pytest.raises(StorageError, match="METALOOM_OFFLINE"):
+        store.put(b"new")
+    assert remote.reads == []
+
+
+def test_beyond_the_limit_the_copies_go_that_were_used_longest_ago(remote, tmp_path):
+    store = CachedBlobs(remote, tmp_path, limit=3_500)
+    digests = [remote.put(bytes([i]) * 1000) for i in range(5)]
+    for age, digest in enumerate(digests[:3]):
+        store.get(digest)
+        os.utime(store.copies.path(digest), (age, age))
+    store.get(digests[0])  # used again: now the youngest
+    store.get(digests[3])
+    assert set(store.copies.digests()) == {digests[0], digests[2], digests[3]}
+    assert CachedBlobs(remote, tmp_path, limit=3_500).get(digests[1]) == b"\1" * 1000
+
+
+def test_the_limit_counts_what_another_process_left(remote, tmp_path):
+    digests = [remote.put(bytes([i]) * 1000) for i in range(6)]
+    for digest in digests[:3]:
+        CachedBlobs(remote, tmp_path, limit=3_500).get(digest)
+    CachedBlobs(remote, tmp_path, limit=3_500).get(digests[3])
+    assert len(list(FolderBlobs(tmp_path).digests())) == 3
+
+
+def test_a_blob_larger_than_the_limit_is_read_and_not_kept(remote, tmp_path):
+    digest = remote.put(b"x" * 1000)
+    store = CachedBlobs(remote, tmp_path, limit=999)
+    assert len(store.get(digest)) == 1000
+    assert list(store.copies.digests()) == []
+
+
+def test_a_full_disk_under_the_copies_is_no_error_of_reading(remote, tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    digest = remote.put(b"words")
+    monkeypatch.setattr(os, "fsync", full)
+    store = CachedBlobs(remote, tmp_path)
+    assert store.get(digest) == b"words"
+    assert list(store.copies.digests()) == []
+
+
+def test_what_the_remote_has_not_is_not_found(remote, tmp_path):
+    with pytest.raises(NotFound):
+        CachedBlobs(remote, tmp_path).get(Digest.of(b"never put"))
+
+
+def test_an_address_is_a_folder_or_a_url_with_copies(tmp_path):
+    assert isinstance(open_blobs(tmp_path / "blobs", tmp_path), FolderBlobs)
+    one = open_blobs("memory://one", tmp_path / "cache")
+    two = open_blobs("memory://two", tmp_path / "cache")
+    assert isinstance(one, CachedBlobs)
+    assert isinstance(two, CachedBlobs)
+    assert one.copies.folder != two.copies.folder
