@@ -22,12 +22,23 @@ if TYPE_CHECKING:
     from metaloom_metalearn.episodes import stack_tasks as stack_tasks
     from metaloom_metalearn.evaluate.evaluator import Evaluator as Evaluator
     from metaloom_metalearn.evaluate.limits import Limits as Limits
-    from metaloom_metalearn.evaluation import Evaluation as Evaluation
-    from metaloom_metalearn.evaluation import Interval as Interval
-    from metaloom_metalearn.evaluation import Method as Method
-    from metaloom_metalearn.evaluation import compare as compare
-    from metaloom_metalearn.evaluation import with_head as with_head
-    from metaloom_metalearn.evaluation import with_learner as with_learner
+    from metaloom_metalearn.evaluation.answers import Answers as Answers
+    from metaloom_metalearn.evaluation.answers import by_head as by_head
+    from metaloom_metalearn.evaluation.answers import by_learner as by_learner
+    from metaloom_metalearn.evaluation.comparison import Evaluation as Evaluation
+    from metaloom_metalearn.evaluation.comparison import Method as Method
+    from metaloom_metalearn.evaluation.comparison import compare as compare
+    from metaloom_metalearn.evaluation.comparison import with_head as with_head
+    from metaloom_metalearn.evaluation.comparison import with_learner as with_learner
+    from metaloom_metalearn.evaluation.conditions import Condition as Condition
+    from metaloom_metalearn.evaluation.conditions import beyond_the_support as beyond_the_support
+    from metaloom_metalearn.evaluation.conditions import fgsm as fgsm
+    from metaloom_metalearn.evaluation.conditions import noisy as noisy
+    from metaloom_metalearn.evaluation.conditions import pgd as pgd
+    from metaloom_metalearn.evaluation.conditions import rotated as rotated
+    from metaloom_metalearn.evaluation.conditions import shifted as shifted
+    from metaloom_metalearn.evaluation.interval import Interval as Interval
+    from metaloom_metalearn.evaluation.performance import Performance as Performance
     from metaloom_metalearn.features import Features as Features
     from metaloom_metalearn.journal import Event as Event
     from metaloom_metalearn.journal import Journal as Journal
@@ -134,10 +145,16 @@ if TYPE_CHECKING:
     from metaloom_metalearn.tasks import TaskSource as TaskSource
     from metaloom_metalearn.tasks import Values as Values
     from metaloom_metalearn.tasks import class_digest as class_digest
-    from metaloom_metalearn.training import Plan as Plan
-    from metaloom_metalearn.training import Trained as Trained
-    from metaloom_metalearn.training import meta_train as meta_train
-    from metaloom_metalearn.training import train_classifier as train_classifier
+    from metaloom_metalearn.training.checkpoint import Checkpoint as Checkpoint
+    from metaloom_metalearn.training.episodic import meta_train as meta_train
+    from metaloom_metalearn.training.plan import Augment as Augment
+    from metaloom_metalearn.training.plan import Plan as Plan
+    from metaloom_metalearn.training.plan import Trained as Trained
+    from metaloom_metalearn.training.supervised import train_classifier as train_classifier
+    from metaloom_metalearn.training.team import Processes as Processes
+    from metaloom_metalearn.training.team import Team as Team
+    from metaloom_metalearn.training.validation import Validated as Validated
+    from metaloom_metalearn.training.validation import Validation as Validation
     from metaloom_metalearn.values import BatchedValue as BatchedValue
     from metaloom_metalearn.values import Ragged as Ragged
     from metaloom_metalearn.values import Rows as Rows
@@ -175,14 +192,29 @@ else:
             ),
             "evaluate.evaluator": ("Evaluator",),
             "evaluate.limits": ("Limits",),
-            "evaluation": (
+            "evaluation.answers": (
+                "Answers",
+                "by_head",
+                "by_learner",
+            ),
+            "evaluation.comparison": (
                 "Evaluation",
-                "Interval",
                 "Method",
                 "compare",
                 "with_head",
                 "with_learner",
             ),
+            "evaluation.conditions": (
+                "Condition",
+                "beyond_the_support",
+                "fgsm",
+                "noisy",
+                "pgd",
+                "rotated",
+                "shifted",
+            ),
+            "evaluation.interval": ("Interval",),
+            "evaluation.performance": ("Performance",),
             "features": ("Features",),
             "journal": (
                 "Event",
@@ -343,11 +375,21 @@ else:
                 "Values",
                 "class_digest",
             ),
-            "training": (
+            "training.checkpoint": ("Checkpoint",),
+            "training.episodic": ("meta_train",),
+            "training.plan": (
+                "Augment",
                 "Plan",
                 "Trained",
-                "meta_train",
-                "train_classifier",
+            ),
+            "training.supervised": ("train_classifier",),
+            "training.team": (
+                "Processes",
+                "Team",
+            ),
+            "training.validation": (
+                "Validated",
+                "Validation",
             ),
             "values": (
                 "BatchedValue",

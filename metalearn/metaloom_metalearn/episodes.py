@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -19,6 +19,8 @@ class Episodes:
 
     support_x [tasks, s, ...], support_y [tasks, s, ...]; query_x [tasks, q, ...], query_y alike.
     For classification the outputs are int64 labels below `classes`; else `classes` is 0.
+    `drawn`, int64 [tasks, classes], says which class of the source each label stands for, where
+    the source tells.
     """
 
     support_x: torch.Tensor
@@ -26,28 +28,31 @@ class Episodes:
     query_x: torch.Tensor
     query_y: torch.Tensor
     classes: int = 0
+    drawn: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.support_x)
 
     def to(self, device: torch.device | str) -> Episodes:
         """The same episodes on a device."""
-        return Episodes(
-            self.support_x.to(device),
-            self.support_y.to(device),
-            self.query_x.to(device),
-            self.query_y.to(device),
-            self.classes,
-        )
+        return self._each(lambda tensor: tensor.to(device))
 
     def take(self, tasks: slice) -> Episodes:
         """Some of the tasks."""
+        return self._each(lambda tensor: tensor[tasks])
+
+    def without_answers(self) -> Episodes:
+        """The same episodes, all outputs of the query -1: what a method may see that is judged."""
+        return replace(self, query_y=torch.full_like(self.query_y, -1))
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Episodes:
         return Episodes(
-            self.support_x[tasks],
-            self.support_y[tasks],
-            self.query_x[tasks],
-            self.query_y[tasks],
+            change(self.support_x),
+            change(self.support_y),
+            change(self.query_x),
+            change(self.query_y),
             self.classes,
+            None if self.drawn is None else change(self.drawn),
         )
 
 

@@ -136,11 +136,29 @@ def test_ctrl_c_leaves_what_there_is(source: ArrayEpisodes) -> None:
     assert len(trained.losses) == 3
 
 
+class Ticking:
+    """A journal that makes time: one second for each report."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def record(self, event: Event) -> None:
+        self.time += 1
+
+    def clock(self, budget: float) -> Clock:
+        return Clock(budget, now=lambda: self.time)
+
+
 def test_the_deadline_leaves_what_there_is(source: ArrayEpisodes) -> None:
-    times = iter(range(100))
-    clock = Clock(budget=4, now=lambda: float(next(times)))
+    time = Ticking()
     trained = meta_train(
-        small_network(8), source, metric(prototypes), seeded(0), Plan(1000), clock=clock
+        small_network(8),
+        source,
+        metric(prototypes),
+        seeded(0),
+        Plan(1000, report=1),
+        clock=time.clock(3),
+        journal=time,
     )
     assert trained.ended == "deadline"
     assert len(trained.losses) == 3

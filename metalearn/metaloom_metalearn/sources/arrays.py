@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from metaloom_metalearn.episodes import Episodes
 from metaloom_metalearn.tasks import Examples, Task, class_digest
-from metaloom_registry import Arrow, Digest, InvalidTask, Type
+from metaloom_registry import Arrow, Digest, InvalidTask, Type, dump_canonical
 from metaloom_registry import Tensor as TensorType
 
 
@@ -65,6 +65,43 @@ class LabelledArrays:
         """The identity of each class, in the order of `names`."""
         return tuple(class_digest(self.dataset, name) for name in self.names)
 
+    @property
+    def digest(self) -> Digest:
+        """The identity of the data: its name, classes, labels and every number in it."""
+        return Digest.of(
+            dump_canonical(
+                {
+                    "dataset": self.dataset,
+                    "names": list(self.names),
+                    "shape": list(self.inputs.shape),
+                    "labels": str(_bytes_digest(self.labels)),
+                    "inputs": str(_bytes_digest(self.inputs)),
+                }
+            )
+        )
+
+    def to(self, device: torch.device | str) -> LabelledArrays:
+        """The same data on a device, where episodes are then put together."""
+        return replace(self, inputs=self.inputs.to(device), labels=self.labels.to(device))
+
+    def with_rotations(self) -> LabelledArrays:
+        """Square images turned by 90, 180 and 270 degrees too, as classes of their own.
+
+        Santoro et al. 2016.  Raises InvalidTask where the inputs are no square images.
+        """
+        if self.kind != "image" or self.inputs.shape[-1] != self.inputs.shape[-2]:
+            raise InvalidTask(
+                f"the data set {self.dataset!r} : {self.type} has no square images to rotate"
+            )
+        count = len(self.names)
+        return LabelledArrays(
+            torch.cat([torch.rot90(self.inputs, turns, (-2, -1)) for turns in range(4)]),
+            torch.cat([self.labels + count * turns for turns in range(4)]),
+            tuple(f"{name}{turn}" for turn in _TURNS for name in self.names),
+            self.dataset,
+            self.kind,
+        )
+
     def take(self, index: torch.Tensor) -> LabelledArrays:
         """The examples at these places; the names of all classes stay."""
         return LabelledArrays(
@@ -96,6 +133,13 @@ class LabelledArrays:
         rank = torch.arange(len(self)) - starts
         first = rank < (share * counts[self.labels[order]]).round()
         return self.take(order[first].sort().values), self.take(order[~first].sort().values)
+
+
+_TURNS = ("", "@90", "@180", "@270")
+
+
+def _bytes_digest(values: torch.Tensor) -> Digest:
+    return Digest.of(values.detach().cpu().contiguous().numpy().tobytes())
 
 
 def _shape(values: torch.Tensor) -> str:
@@ -146,14 +190,30 @@ class ArrayEpisodes:
         object.__setattr__(self, "_table", table)
         object.__setattr__(self, "_counts", counts)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the classes that tasks are drawn from."""
+        return self.arrays.names
+
+    @property
+    def classes(self) -> tuple[Digest, ...]:
+        """The identities of the classes that tasks are drawn from."""
+        return self.arrays.classes
+
+    @property
+    def data(self) -> tuple[Digest, ...]:
+        """The digest of the data set that tasks are drawn from."""
+        return (self.arrays.digest,)
+
     def episodes(self, count: int, generator: torch.Generator) -> Episodes:
         """Draw `count` tasks at once."""
-        return self._drawn(count, generator)[0]
+        return self._drawn(count, generator)
 
     def sample(self, generator: torch.Generator) -> Task:
         """Draw one task, which carries the digests of its classes."""
-        episodes, chosen = self._drawn(1, generator)
-        names = [self.arrays.names[c] for c in chosen[0].tolist()]
+        episodes = self._drawn(1, generator)
+        assert episodes.drawn is not None
+        names = [self.arrays.names[c] for c in episodes.drawn[0].tolist()]
         label = TensorType("label", (self.ways,))
         return Task(
             type=Arrow(self.arrays.type, label),
@@ -163,7 +223,7 @@ class ArrayEpisodes:
             name=f"{self.arrays.dataset}: {', '.join(names)}",
         )
 
-    def _drawn(self, count: int, generator: torch.Generator) -> tuple[Episodes, torch.Tensor]:
+    def _drawn(self, count: int, generator: torch.Generator) -> Episodes:
         number, longest = self._table.shape
         chosen = torch.rand(count, number, generator=generator).topk(self.ways, 1).indices
         keys = torch.rand(count, self.ways, longest, generator=generator)
@@ -180,5 +240,8 @@ class ArrayEpisodes:
             return x.reshape(count, self.ways * each, *inputs.shape[1:]), y
 
         return Episodes(
-            *part(examples[..., : self.shots]), *part(examples[..., self.shots :]), self.ways
-        ), chosen
+            *part(examples[..., : self.shots]),
+            *part(examples[..., self.shots :]),
+            self.ways,
+            chosen.to(inputs.device),
+        )

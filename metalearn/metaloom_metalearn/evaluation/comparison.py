@@ -1,8 +1,7 @@
-"""How good few-shot methods are: accuracy over episodes with intervals, differences paired."""
+"""Methods side by side on the same episodes: accuracies with intervals, differences paired."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,49 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from metaloom_metalearn.episodes import Episodes, EpisodeSource, draw_episodes
+from metaloom_metalearn.evaluation.answers import Answers, by_head, by_learner
+from metaloom_metalearn.evaluation.interval import Interval
 from metaloom_metalearn.learners.learner import Learner
 from metaloom_metalearn.learners.metric import Head
-from metaloom_metalearn.tasks import Examples, TaskSource
-from metaloom_metalearn.values import Support
+from metaloom_metalearn.tasks import TaskSource
 from metaloom_registry import InvalidTask
 
 Method: TypeAlias = Callable[[Episodes], Tensor]
 """What is evaluated: `episodes -> labels` int64 [tasks, q], never looking at the query labels."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over n episodes with its 95 % interval, mean plus or minus `half`.
-
-    `half` is 1.96 standard errors (for fewer than 30 episodes Student's quantile is larger: the
-    interval is then too narrow).
-    """
-
-    mean: float
-    half: float
-    n: int
-
-    @classmethod
-    def of(cls, values: Sequence[float] | Tensor) -> Interval:
-        """The mean of at least two values. Raises InvalidTask for fewer."""
-        column = torch.as_tensor(values, dtype=torch.float64)
-        if column.numel() < 2:
-            raise InvalidTask(
-                f"{column.numel()} episodes have no confidence interval; evaluate at least 2"
-            )
-        error = float(column.std()) / math.sqrt(column.numel())
-        return cls(float(column.mean()), 1.96 * error, column.numel())
-
-    @property
-    def low(self) -> float:
-        return self.mean - self.half
-
-    @property
-    def high(self) -> float:
-        return self.mean + self.half
-
-    def __str__(self) -> str:
-        return f"{self.mean:.2f} ± {self.half:.2f}"
 
 
 @dataclass(frozen=True)
@@ -80,31 +45,16 @@ class Evaluation:
 
 def with_head(encoder: nn.Module, head: Head) -> Method:
     """The method that embeds an episode with `encoder`, unchanged, and reads it with `head`."""
-
-    def method(episodes: Episodes) -> Tensor:
-        count = episodes.support_x.shape[1]
-        together = torch.cat([episodes.support_x, episodes.query_x], 1)
-        with torch.no_grad():
-            features = encoder(together.flatten(0, 1)).unflatten(0, (len(episodes), -1))
-            support = Support(features[:, :count], episodes.support_y, episodes.classes)
-            return head(support, features[:, count:]).argmax(-1)
-
-    return method
+    return _labels(by_head(encoder, head))
 
 
 def with_learner(model: nn.Module, learner: Learner, generator: torch.Generator) -> Method:
     """The method that adapts `model` to each support in turn, and then predicts."""
+    return _labels(by_learner(model, learner, generator))
 
-    def method(episodes: Episodes) -> Tensor:
-        labels = []
-        for x, y, queries in zip(
-            episodes.support_x, episodes.support_y, episodes.query_x, strict=True
-        ):
-            adapted = learner(model, Examples((x,), y), generator)
-            labels.append(adapted.predict(queries).argmax(-1))
-        return torch.stack(labels)
 
-    return method
+def _labels(answers: Answers) -> Method:
+    return lambda episodes: answers(episodes).argmax(-1)
 
 
 def compare(
@@ -121,13 +71,7 @@ def compare(
     found: dict[str, list[Tensor]] = {name: [] for name in methods}
     for first in range(0, episodes, chunk):
         batch = draw_episodes(source, min(chunk, episodes - first), generator)
-        hidden = Episodes(
-            batch.support_x,
-            batch.support_y,
-            batch.query_x,
-            torch.full_like(batch.query_y, -1),
-            batch.classes,
-        )
+        hidden = batch.without_answers()
         for name, method in methods.items():
             labels = method(hidden)
             if labels.shape != batch.query_y.shape:

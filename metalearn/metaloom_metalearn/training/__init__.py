@@ -1,0 +1,1 @@
+"""Training that outlasts interruptions: episodes or labelled examples, one loop for both."""
