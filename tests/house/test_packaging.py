@@ -26,6 +26,7 @@ PACKAGES = {
     "metaloom_metalearn": "metalearn",
     "metaloom_registry": "registry",
     "metaloom_text": "plugins",
+    "metaloom_vectors": "plugins",
     "metaloom_vision": "plugins",
 }
 

@@ -10,6 +10,7 @@ a structure S_t for each task t, repeat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -114,26 +115,53 @@ def bouncegrad(
     the loss is not finite, InvalidTask where the episodes are not of numbers.
     """
     require_vectors(episodes, networks)
-    count, tasks = networks.count, len(episodes)
+    count, spread = networks.count, variance(episodes.support_y)
+    few = template.number(count) < MANY
+
+    def bounce(progress: float, some: Tensor, structures: Tensor) -> None:
+        sx, sy = episodes.support_x[some], episodes.support_y[some]
+        if progress >= 1 and few:
+            structures[some] = best_structures(template, networks, sx, sy)
+        else:
+            judge, at = judge_of(networks, template, sx, sy), structures[some]
+            heat = plan.cooling.at(min(1.0, progress)) * spread[some]
+            structures[some] = bounced(judge, at, judge(at), count, heat, generator)[0]
+
+    def outputs(some: Tensor, structures: Tensor) -> Tensor:
+        return joined(networks, template, structures, episodes.query_x[some])
+
+    return outer_loop(networks, template, episodes, generator, plan, clock, bounce, outputs)
+
+
+def outer_loop(
+    networks: Networks,
+    template: Template,
+    episodes: Episodes,
+    generator: torch.Generator,
+    plan: Bouncing,
+    clock: Clock | None,
+    bounce: Callable[[float, Tensor, Tensor], None],
+    outputs: Callable[[Tensor, Tensor], Tensor],
+) -> Modular:
+    """Bounce and Grad in turn, until the steps or the time are over, or on Ctrl-C.
+
+    `bounce(progress, some, structures)` changes the structures of some tasks, or of all; progress
+    is 1 where polishing begins.  `outputs(some, structures[some])` are those for the queries,
+    which the outer gradient goes through.
+    """
+    tasks = len(episodes)
     optimiser = plan.optimiser(list(networks.parameters()))
-    structures = torch.randint(count, (tasks, template.slots), generator=generator)
-    spread = variance(episodes.support_y)
+    structures = torch.randint(networks.count, (tasks, template.slots), generator=generator)
     losses: list[float] = []
     last = int(plan.steps * (1 - plan.polish))
-    few = template.number(count) < MANY
     try:
         for step in range(plan.steps):
             if clock is not None and clock.expired():
                 break
             some = batch_of(tasks, plan.batch, generator)
-            sx, sy = episodes.support_x[some], episodes.support_y[some]
-            if step >= last and few:
-                structures[some] = best_structures(template, networks, sx, sy)
-            else:
-                judge, at = judge_of(networks, template, sx, sy), structures[some]
-                heat = plan.cooling.at(min(1.0, step / max(1, last))) * spread[some]
-                structures[some] = bounced(judge, at, judge(at), count, heat, generator)[0]
-            output = joined(networks, template, structures[some], episodes.query_x[some])
+            progress = step / last if step < last else 1.0 + step - last
+            bounce(progress, some, structures)
+            output = outputs(some, structures[some])
             loss = (output - episodes.query_y[some]).square().mean()
             losses.append(float(loss.detach()))
             require_finite(losses[-1], step)

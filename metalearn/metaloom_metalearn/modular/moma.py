@@ -17,17 +17,17 @@ from torch import Tensor
 
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.episodes import Episodes
-from metaloom_metalearn.learners.learner import require_finite, require_settings
+from metaloom_metalearn.learners.learner import require_settings
 from metaloom_metalearn.modular.bouncegrad import (
     Bouncing,
     Modular,
-    batch_of,
     fitted,
+    outer_loop,
     require_vectors,
     variance,
 )
 from metaloom_metalearn.modular.networks import Networks, State
-from metaloom_metalearn.modular.structures import bounced, module_of
+from metaloom_metalearn.modular.structures import Judge, bounced, module_of
 from metaloom_metalearn.modular.templates import Template
 
 
@@ -90,43 +90,34 @@ def moma(
     `predict_adapted` adapts its modules.
     """
     require_vectors(episodes, networks)
-    count, tasks = networks.count, len(episodes)
-    optimiser = plan.optimiser(list(networks.parameters()))
-    structures = torch.randint(count, (tasks, template.slots), generator=generator)
-    spread = variance(episodes.support_y)
-    losses: list[float] = []
-    last = int(plan.steps * (1 - plan.polish))
-    try:
-        for step in range(plan.steps):
-            if clock is not None and clock.expired():
-                break
-            some = batch_of(tasks, plan.batch, generator)
-            sx, sy = episodes.support_x[some], episodes.support_y[some]
+    count, spread = networks.count, variance(episodes.support_y)
 
-            def judge(given: Tensor, sx: Tensor = sx, sy: Tensor = sy) -> Tensor:
-                states = adapted(networks, template, given, sx, sy, inner)
-                with torch.no_grad():
-                    output = template.join(sx, [module_of(state) for state in states])
-                    return (output - sy).square().flatten(1).mean(1)
+    def bounce(progress: float, some: Tensor, structures: Tensor) -> None:
+        if progress == 1:
+            x, y = episodes.support_x, episodes.support_y
+            structures[:] = fitted(networks, template, x, y, generator)
+        elif progress < 1:
+            judge, at = judge_of_adapted(some), structures[some]
+            heat = plan.cooling.at(progress) * spread[some]
+            structures[some] = bounced(judge, at, judge(at), count, heat, generator)[0]
 
-            if step == last:
-                x, y = episodes.support_x, episodes.support_y
-                structures = fitted(networks, template, x, y, generator)
-            elif step < last:
-                heat = plan.cooling.at(step / max(1, last)) * spread[some]
-                at = structures[some]
-                structures[some] = bounced(judge, at, judge(at), count, heat, generator)[0]
-            states = adapted(networks, template, structures[some], sx, sy, inner, create_graph=True)
-            output = template.join(episodes.query_x[some], [module_of(s) for s in states])
-            loss = (output - episodes.query_y[some]).square().mean()
-            losses.append(float(loss.detach()))
-            require_finite(losses[-1], step)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-    except KeyboardInterrupt:
-        pass
-    return Modular(networks, template, structures, tuple(losses))
+    def judge_of_adapted(some: Tensor) -> Judge:
+        x, y = episodes.support_x[some], episodes.support_y[some]
+
+        def judge(given: Tensor) -> Tensor:
+            states = adapted(networks, template, given, x, y, inner)
+            with torch.no_grad():
+                output = template.join(x, [module_of(state) for state in states])
+                return (output - y).square().flatten(1).mean(1)
+
+        return judge
+
+    def outputs(some: Tensor, structures: Tensor) -> Tensor:
+        x, y = episodes.support_x[some], episodes.support_y[some]
+        states = adapted(networks, template, structures, x, y, inner, create_graph=True)
+        return template.join(episodes.query_x[some], [module_of(state) for state in states])
+
+    return outer_loop(networks, template, episodes, generator, plan, clock, bounce, outputs)
 
 
 def _split(flat: list[Tensor], size: int) -> list[State]:
