@@ -16,7 +16,18 @@ from typing import Any
 
 from benchmarks.contract import progress
 from metaloom_lists import PRIMITIVES
-from metaloom_metalearn import Clock, Constants, Enumerate, Evaluator, Event, Examples, Task, solve
+from metaloom_metalearn import (
+    Arm,
+    Clock,
+    Constants,
+    Divide,
+    Enumerate,
+    Evaluator,
+    Event,
+    Examples,
+    Task,
+    solve,
+)
 from metaloom_metalearn.search.engines import fastest
 from metaloom_registry import (
     EvaluationError,
@@ -35,12 +46,43 @@ DREAMCODER = tuple(p for p in PRIMITIVES if "dreamcoder" in p.tags)
 """The primitives DreamCoder starts from on lists (Ellis et al. 2021); its integers are 0 and 1."""
 
 
+ENUMERATED = 0.7
+"""The share of the time after which division follows, where enumeration has found nothing."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to search: the primitives and literals there are, and whether division follows.
+
+    `dreamcoder` says that there are DreamCoder's alone.
+    """
+
+    name: str
+    dreamcoder: bool = False
+    divide: bool = True
+
+    @property
+    def library(self) -> MemoryLibrary:
+        return MemoryLibrary.of(DREAMCODER if self.dreamcoder else PRIMITIVES)
+
+    @property
+    def arms(self) -> Sequence[Arm]:
+        constants = Constants(((0, 1.0), (1, 1.0)), mined=0) if self.dreamcoder else Constants()
+        share = ENUMERATED if self.divide else 1.0
+        enumerate_ = Enumerate(constants, engine=fastest, share=share)
+        return (enumerate_, Divide(constants, share=1.0)) if self.divide else (enumerate_,)
+
+
+FULL = Way("all primitives")
+ALONE = Way("DreamCoder's primitives", dreamcoder=True)
+ENUMERATION = Way("enumeration alone", divide=False)
+
+
 @dataclass(frozen=True)
 class Question:
     """A task by name and type, the examples the search sees, and those that judge.
 
-    An example is an input and an output.  `dreamcoder` says that DreamCoder's primitives alone may
-    be used, with its literals.
+    An example is an input and an output.
     """
 
     name: str
@@ -48,7 +90,7 @@ class Question:
     seen: tuple[tuple[Any, Any], ...]
     judged: tuple[tuple[Any, Any], ...]
     budget: float
-    dreamcoder: bool = False
+    way: Way = FULL
 
 
 @dataclass(frozen=True)
@@ -60,20 +102,17 @@ class Answer:
     right: tuple[bool, ...]
 
 
+def hard(value: Any) -> Any:
+    """A JSON value as the search has it: lists as tuples."""
+    return tuple(map(hard, value)) if isinstance(value, list) else value
+
+
 def compile_all() -> None:
     """Have the compiled engine compiled, which no figure counts."""
-    for dreamcoder in (False, True):
-        xs = ((1, 2, 3), (4, 5), (6,))
-        answers(
-            Question(
-                "",
-                "list[int] -> list[int]",
-                tuple(zip(xs, xs[::-1], strict=True)),
-                (),
-                3.0,
-                dreamcoder,
-            )
-        )
+    xs = ((1, 2, 3), (4, 5), (6,))
+    seen = tuple(zip(xs, xs[::-1], strict=True))
+    for way in (FULL, ALONE):
+        answers(Question("", "list[int] -> list[int]", seen, (), 3.0, way))
 
 
 @dataclass
@@ -91,15 +130,13 @@ def answers(question: Question) -> tuple[Answer, ...]:
     """What `solve` had found, with the time at which each became its answer."""
     inputs, outputs = zip(*question.seen, strict=True)
     task = Task(parse_type(question.type), Examples((inputs,), outputs), name=question.name)
-    library = MemoryLibrary.of(DREAMCODER if question.dreamcoder else PRIMITIVES)
-    constants = Constants(((0, 1.0), (1, 1.0)), mined=0) if question.dreamcoder else Constants()
     journal = _Improvements()
     with suppress(NoSolution):  # what was found on the way is in the journal all the same
         solve(
             task,
-            library,
+            question.way.library,
             clock=Clock(question.budget, time.process_time),
-            searches=[Enumerate(constants, engine=fastest)],
+            searches=question.way.arms,
             journal=journal,
         )
     return tuple(

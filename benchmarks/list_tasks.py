@@ -22,12 +22,14 @@ from typing import Any
 
 from benchmarks.contract import Metrics, Options, progress, run
 from benchmarks.list_search import (
+    ALONE,
     DREAMCODER,
     PROCESSES,
     Answer,
     Question,
     all_answers,
     answer_at,
+    hard,
 )
 from metaloom_lists import PRIMITIVES
 from metaloom_metalearn import Clock, Enumerate, Examples, Problem, Task
@@ -57,7 +59,7 @@ def questions_of(path: Path) -> tuple[Question, ...]:
     found = []
     for task in json.loads(gzip.decompress(path.read_bytes())):
         given, want = TYPES[task["type"]["input"]], TYPES[task["type"]["output"]]
-        judged = tuple((_value(e["i"]), _value(e["o"])) for e in task["examples"])
+        judged = tuple((hard(e["i"]), hard(e["o"])) for e in task["examples"])
         kind = _kind(f"{given} -> {want}")
         if kind == "left out" or (kind == "list->list" and all(i == o for i, o in judged)):
             continue
@@ -65,10 +67,6 @@ def questions_of(path: Path) -> tuple[Question, ...]:
         budget = float(max(BUDGETS[kind]))
         found.append(Question(task["name"], f"{given} -> {want}", seen, judged, budget))
     return tuple(found)
-
-
-def _value(value: Any) -> Any:
-    return tuple(map(_value, value)) if isinstance(value, list) else value
 
 
 def _kind(type_: str) -> str:
@@ -82,7 +80,7 @@ def measure(options: Options) -> Metrics:
     if options.quick:
         shuffled = Random(options.seed).sample(questions, 8)
         questions = tuple(replace(q, budget=1.0) for q in shuffled)
-    alone = tuple(replace(question, dreamcoder=True) for question in questions)
+    alone = tuple(replace(question, way=ALONE) for question in questions)
     return {
         **figures(questions),
         "programs_per_second": rates(questions, options),

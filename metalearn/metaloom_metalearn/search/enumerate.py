@@ -168,12 +168,16 @@ class Enumeration:
 
 @dataclass(frozen=True)
 class Enumerate:
-    """The arm that enumerates programs of primitives, programs and frozen trained blocks."""
+    """The arm that enumerates programs of primitives, programs and frozen trained blocks.
+
+    It uses at most the share `share` of the time there is.
+    """
 
     constants: Constants = field(default_factory=Constants)
     bounds: Bounds = field(default_factory=Bounds)
     patience: Patience = field(default_factory=Patience)
     engine: Engine = PlainTerms
+    share: float = 1.0
     name: str = "enumerate"
     gradients: bool = False
 
@@ -197,11 +201,14 @@ class Enumerate:
             account.note(missing)
             return None
         blocks.warm(grammar, examples)
+        clock = problem.clock
+        if self.share < 1.0:
+            clock = Clock(max(clock.left() * self.share, 1e-9), clock.now)
         return Enumeration(
             problem.task.type,
             examples,
             grammar,
-            problem.clock,
+            clock,
             account,
             self.bounds,
             self.patience,
