@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.journal import Silence as Silence
     from metaloom_metalearn.learners.descent import first_order as first_order
     from metaloom_metalearn.learners.descent import second_order as second_order
+    from metaloom_metalearn.learners.equipped import Equipped as Equipped
     from metaloom_metalearn.learners.finetune import fine_tune as fine_tune
     from metaloom_metalearn.learners.finetune import fresh_head as fresh_head
     from metaloom_metalearn.learners.learner import Adapted as Adapted
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.learners.learner import natural_loss as natural_loss
     from metaloom_metalearn.learners.maml import maml as maml
     from metaloom_metalearn.learners.metric import Head as Head
+    from metaloom_metalearn.learners.metric import Metric as Metric
     from metaloom_metalearn.learners.metric import metric as metric
     from metaloom_metalearn.learners.optimisers import Optimiser as Optimiser
     from metaloom_metalearn.learners.optimisers import adam as adam
@@ -133,13 +135,31 @@ if TYPE_CHECKING:
     from metaloom_metalearn.solver import solve as solve
     from metaloom_metalearn.sources.arrays import ArrayEpisodes as ArrayEpisodes
     from metaloom_metalearn.sources.arrays import LabelledArrays as LabelledArrays
+    from metaloom_metalearn.sources.curves import Curves as Curves
+    from metaloom_metalearn.sources.curves import Family as Family
+    from metaloom_metalearn.sources.curves import polynomials as polynomials
+    from metaloom_metalearn.sources.curves import sinusoids as sinusoids
+    from metaloom_metalearn.sources.curves import smooth_functions as smooth_functions
     from metaloom_metalearn.sources.folder import bright as bright
     from metaloom_metalearn.sources.folder import dark as dark
     from metaloom_metalearn.sources.folder import read_folder as read_folder
+    from metaloom_metalearn.sources.hosted import HOSTED as HOSTED
+    from metaloom_metalearn.sources.hosted import Hosted as Hosted
+    from metaloom_metalearn.sources.hosted import dataset_images as dataset_images
+    from metaloom_metalearn.sources.hosted import read_hosted as read_hosted
     from metaloom_metalearn.sources.jsonl import parse_jsonl as parse_jsonl
     from metaloom_metalearn.sources.jsonl import read_jsonl as read_jsonl
+    from metaloom_metalearn.sources.listed import read_listed as read_listed
     from metaloom_metalearn.sources.npz import read_npz as read_npz
     from metaloom_metalearn.sources.plain import read_values as read_values
+    from metaloom_metalearn.sources.table import Table as Table
+    from metaloom_metalearn.sources.table import read_cell as read_cell
+    from metaloom_metalearn.sources.table import read_columns as read_columns
+    from metaloom_metalearn.sources.table import read_table as read_table
+    from metaloom_metalearn.sources.table import table_task as table_task
+    from metaloom_metalearn.sources.texts import Embed as Embed
+    from metaloom_metalearn.sources.texts import embed_texts as embed_texts
+    from metaloom_metalearn.sources.texts import hashed_ngrams as hashed_ngrams
     from metaloom_metalearn.tasks import Examples as Examples
     from metaloom_metalearn.tasks import Task as Task
     from metaloom_metalearn.tasks import TaskSource as TaskSource
@@ -226,6 +246,7 @@ else:
                 "first_order",
                 "second_order",
             ),
+            "learners.equipped": ("Equipped",),
             "learners.finetune": (
                 "fine_tune",
                 "fresh_head",
@@ -242,6 +263,7 @@ else:
             "learners.maml": ("maml",),
             "learners.metric": (
                 "Head",
+                "Metric",
                 "metric",
             ),
             "learners.optimisers": (
@@ -357,17 +379,43 @@ else:
                 "ArrayEpisodes",
                 "LabelledArrays",
             ),
+            "sources.curves": (
+                "Curves",
+                "Family",
+                "polynomials",
+                "sinusoids",
+                "smooth_functions",
+            ),
             "sources.folder": (
                 "bright",
                 "dark",
                 "read_folder",
             ),
+            "sources.hosted": (
+                "HOSTED",
+                "Hosted",
+                "dataset_images",
+                "read_hosted",
+            ),
             "sources.jsonl": (
                 "parse_jsonl",
                 "read_jsonl",
             ),
+            "sources.listed": ("read_listed",),
             "sources.npz": ("read_npz",),
             "sources.plain": ("read_values",),
+            "sources.table": (
+                "Table",
+                "read_cell",
+                "read_columns",
+                "read_table",
+                "table_task",
+            ),
+            "sources.texts": (
+                "Embed",
+                "embed_texts",
+                "hashed_ngrams",
+            ),
             "tasks": (
                 "Examples",
                 "Task",

@@ -38,6 +38,21 @@ PRIMITIVES = (
         "neighbour",
         "Minus the squared distance to the nearest example of each class.",
     ),
+    _head(
+        "matching",
+        "attention",
+        "The labels of the support weighted by cosine attention (Vinyals et al. 2016).",
+    ),
+    _head(
+        "cosine",
+        "cosine_similarity",
+        "The cosine to the mean direction of each class (Gidaris and Komodakis 2018).",
+    ),
+    _head(
+        "svm",
+        "support_vectors",
+        "A multi-class support vector machine on the support (Lee et al. 2019, MetaOptNet).",
+    ),
     Primitive(
         name="heads/embed",
         version=1,

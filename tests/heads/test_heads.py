@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.func import vmap
 
-from metaloom_heads import embed, nearest, prototypes, ridge
+from metaloom_heads import cosine, embed, matching, nearest, prototypes, ridge, svm
 from metaloom_heads.reading import argmax, soft_argmax, soft_value, softmax, value
 from metaloom_heads.ridge_regression import REGULARISATION, SCALE
+from metaloom_heads.support_vectors import RIDGE, _slack, _solution
 from metaloom_metalearn import SoftInt, SoftLabel, Support
 from metaloom_registry import TypeMismatch
 
 Head = Callable[[Support, Tensor], Tensor]
-HEADS: list[Head] = [prototypes, nearest, ridge]
+CENTRED: list[Head] = [prototypes, nearest, ridge, svm]
+HEADS: list[Head] = [*CENTRED, matching, cosine]
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -74,7 +76,89 @@ def test_ridge_does_not_mind_the_scale_of_the_features() -> None:
     torch.testing.assert_close(ridge(scaled, 100 * query), ridge(support, query))
 
 
-@pytest.mark.parametrize("head", HEADS)
+def test_matching_weighs_the_labels_by_the_softmax_of_the_cosines() -> None:
+    support, query = task(6)
+    cosines = torch.nn.functional.cosine_similarity(query[:, None], support.x, dim=2)
+    attention = (7.0 * cosines).softmax(1)
+    wanted = attention @ torch.nn.functional.one_hot(support.y, 3).double()
+    torch.testing.assert_close(matching(support, query, scale=7.0).exp(), wanted)
+
+
+def test_cosine_compares_with_the_mean_of_unit_vectors() -> None:
+    support, query = task(7)
+    units = support.x / support.x.norm(dim=1, keepdim=True)
+    means = torch.stack([units[support.y == c].mean(0) for c in range(3)])
+    wanted = 5.0 * torch.nn.functional.cosine_similarity(query[:, None], means, dim=2)
+    torch.testing.assert_close(cosine(support, query, scale=5.0), wanted)
+
+
+@pytest.mark.parametrize("head", [matching, cosine])
+def test_cosines_do_not_mind_lengths_nor_a_vector_of_zeros(head: Head) -> None:
+    support, query = task(8)
+    longer = Support(support.x * torch.rand(8, 1, generator=seeded(1)).double(), support.y, 3)
+    torch.testing.assert_close(head(longer, 3 * query), head(support, query))
+    x = torch.zeros(8, 5).double().requires_grad_()
+    logits = head(Support(x, support.y, 3), query)
+    logits.sum().backward()
+    assert bool(torch.isfinite(logits).all())
+    assert x.grad is not None
+    assert bool(torch.isfinite(x.grad).all())
+
+
+@settings(derandomize=True, max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    count=st.integers(4, 12),
+    classes=st.integers(2, 4),
+    cost=st.sampled_from([0.05, 1.0, 20.0]),
+)
+def test_the_svm_meets_the_conditions_of_its_quadratic_program(
+    seed: int, count: int, classes: int, cost: float
+) -> None:
+    """Karush, Kuhn and Tucker's, which hold at the minimum alone: the program is convex."""
+    support, _ = task(seed, count, 5, classes)
+    labels = torch.nn.functional.one_hot(support.y, classes).double()
+    x = support.x - support.x.mean(0)
+    kernel = x @ x.T / (x * x).sum() * count + RIDGE * torch.eye(count)
+    upper = cost * labels
+    free = (_slack(kernel, labels, upper) > 0).double()
+    alpha = _solution(kernel, labels, upper, free)
+    assert float(alpha.sum(1).abs().max()) < 1e-9
+    assert float((alpha - upper).max()) < 1e-9
+    slope = kernel @ alpha - labels
+    level = (slope * free).sum(1, keepdim=True) / free.sum(1, keepdim=True)
+    torch.testing.assert_close(slope * free, level * free)
+    assert float(((slope - level) * (1 - free)).max()) < 1e-9
+
+
+def test_two_examples_have_the_svm_of_the_widest_margin() -> None:
+    """At +a and -a the machine w = (1/2, -1/2)/a scores +1/2 and -1/2, but for the small ridge."""
+    support = Support(torch.tensor([[3.0], [-3.0]]).double(), torch.tensor([0, 1]), 2)
+    scores = svm(support, support.x, scale=1.0)
+    wanted = torch.tensor([[0.5, -0.5], [-0.5, 0.5]]).double() * 2 / (2 + RIDGE)
+    torch.testing.assert_close(scores, wanted)
+
+
+@pytest.mark.parametrize(
+    ("head", "setting"),
+    [
+        (ridge, "regularisation"),
+        (ridge, "scale"),
+        (svm, "cost"),
+        (svm, "scale"),
+        (matching, "scale"),
+        (cosine, "scale"),
+    ],
+)
+def test_the_settings_of_heads_have_the_gradients_of_finite_differences(
+    head: Callable[..., Tensor], setting: str
+) -> None:
+    support, query = task(9)
+    value = torch.tensor(0.3).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda v: head(support, query, **{setting: v}), (value,))
+
+
+@pytest.mark.parametrize("head", CENTRED)
 def test_heads_ignore_where_the_origin_and_the_order_of_the_support_are(head: Head) -> None:
     support, query = task(2)
     order = torch.randperm(8, generator=seeded(0))
@@ -82,7 +166,7 @@ def test_heads_ignore_where_the_origin_and_the_order_of_the_support_are(head: He
     torch.testing.assert_close(head(moved, query + 7), head(support, query))
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", CENTRED)
 def test_float32_far_from_the_origin_loses_no_digits(head: Head) -> None:
     support, query = task(3)
     near = head(Support(support.x.float() + 300, support.y, 3), query.float() + 300)
@@ -113,7 +197,7 @@ def test_a_task_axis_and_vmap_give_the_tasks_one_by_one(head: Head) -> None:
     torch.testing.assert_close(mapped, wanted)
 
 
-@pytest.mark.parametrize("head", [prototypes, nearest])
+@pytest.mark.parametrize("head", [prototypes, nearest, matching, cosine, svm])
 def test_a_class_without_an_example_is_never_chosen_and_leaves_gradients_finite(
     head: Head,
 ) -> None:
@@ -123,6 +207,7 @@ def test_a_class_without_an_example_is_never_chosen_and_leaves_gradients_finite(
     assert bool((logits[:, 3] == -torch.inf).all())
     logits.softmax(1)[:, :3].sum().backward()
     torch.testing.assert_close(logits[:, :3], head(support, query))
+    assert torch.equal(logits.argmax(1), head(support, query).argmax(1))
     assert x.grad is not None
     assert bool(torch.isfinite(x.grad).all())
 
