@@ -1,10 +1,11 @@
-"""A task from a file, whatever its form: JSON lines, JSON, CSV, NPZ, a folder of pictures.
+"""A task from a file, whatever its form: JSON lines, JSON, CSV, Parquet, NPZ, a folder of pictures.
 
 evens.jsonl   {"i": [1, 2, 3], "o": [2]}          one example a line; see `read_jsonl`
 evens.json    [{"i": [1, 2, 3], "o": [2]}, ...]   or [[[1, 2, 3], [2]], ...]
 sums.csv      a,b,sum                             the last column is the output
               1,2,3
               4,5,                                an empty last cell is to be filled in
+sums.parquet  the same columns                    see `table_task`
 digits.npz    images and labels                   see `read_npz`
 digits/       one folder of pictures a class      needs the type, such as image[1,28,28]
 """
@@ -23,10 +24,12 @@ from metaloom_metalearn import (
     Task,
     Values,
     parse_jsonl,
+    read_cell,
     read_folder,
     read_jsonl,
     read_npz,
     read_values,
+    table_task,
 )
 from metaloom_registry import (
     Arrow,
@@ -42,7 +45,7 @@ from metaloom_registry import (
 )
 
 MAX_BYTES = 64 * 1024 * 1024
-FORMS = ".jsonl, .json, .csv or .npz, or a folder of pictures"
+FORMS = ".jsonl, .json, .csv, .parquet or .npz, or a folder of pictures"
 
 
 def read_task(path: str | Path, type_: Type | str | None = None) -> Task:
@@ -70,6 +73,8 @@ def read_task(path: str | Path, type_: Type | str | None = None) -> Task:
         return _from_json(path, type_)
     if suffix == ".csv":
         return _from_csv(path, type_)
+    if suffix == ".parquet":
+        return table_task(path, type_=type_)
     raise InvalidTask(f"{path.name} is of no known form; a task is a {FORMS}")
 
 
@@ -119,7 +124,7 @@ def _unanswered(path: Path) -> list[tuple[int, list[Any]]]:
         rows = csv.reader(io.StringIO(_read(path).decode("utf-8-sig", "replace")))
         for number, row in enumerate(filter(None, rows), 1):
             if number > 1 and len(row) > 1 and not row[-1].strip():
-                found.append((number, [_cell(cell) for cell in row[:-1]]))
+                found.append((number, [read_cell(cell) for cell in row[:-1]]))
     return found
 
 
@@ -191,7 +196,7 @@ def _from_csv(path: Path, type_: Type | None) -> Task:
         raise InvalidTask(
             f"{path.name} needs a line of names, with the output last, and a line for each example"
         )
-    if not any(isinstance(_cell(cell), str) for cell in rows[0]):
+    if not any(isinstance(read_cell(cell), str) for cell in rows[0]):
         raise InvalidTask(
             f"line 1 of {path.name} holds values where the names of the columns are wanted; put a "
             "line of names before it, such as a,b,sum"
@@ -205,17 +210,9 @@ def _from_csv(path: Path, type_: Type | None) -> Task:
         if not row[-1].strip():
             lines.append("")
             continue
-        *inputs, output = map(_cell, row)
+        *inputs, output = map(read_cell, row)
         lines.append(json.dumps({"inputs": inputs, "o": output}))
     return parse_jsonl("\n".join(lines), type_, path.name)
-
-
-def _cell(text: str) -> Any:
-    """A number, truth value or list as in JSON; anything else is a text."""
-    try:
-        return load_strict(text.strip().encode())
-    except MetaloomError:
-        return text
 
 
 def _read(path: Path) -> bytes:

@@ -9,7 +9,7 @@ import torch
 
 from metaloom_metalearn.episodes import Episodes
 from metaloom_metalearn.tasks import Examples, Task, class_digest
-from metaloom_registry import Arrow, Digest, InvalidTask, Type, dump_canonical
+from metaloom_registry import Arrow, Digest, InvalidTask, NotFound, Type, dump_canonical
 from metaloom_registry import Tensor as TensorType
 
 
@@ -121,6 +121,21 @@ class LabelledArrays:
             self.dataset,
             self.kind,
         )
+
+    def named(self, names: Sequence[str]) -> LabelledArrays:
+        """The examples of the classes of these names. Raises NotFound."""
+        missing = sorted(set(names) - set(self.names))
+        if missing:
+            raise NotFound(f"the data set {self.dataset!r} has no class {missing[0]!r}")
+        return self.only([self.names.index(name) for name in names])
+
+    def split_classes(
+        self, share: float, generator: torch.Generator
+    ) -> tuple[LabelledArrays, LabelledArrays]:
+        """Two parts with other classes, the first with `share` of the classes, drawn at random."""
+        order = torch.randperm(len(self.names), generator=generator).tolist()
+        count = round(share * len(order))
+        return self.only(sorted(order[:count])), self.only(sorted(order[count:]))
 
     def split(
         self, share: float, generator: torch.Generator

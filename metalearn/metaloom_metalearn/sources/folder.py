@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -34,22 +34,29 @@ def dark(brightness: torch.Tensor) -> torch.Tensor:
 
 
 def read_folder(
-    path: str | Path, type_: Type | str, ink: Ink = bright, dataset: str | None = None
+    path: str | Path,
+    type_: Type | str,
+    ink: Ink = bright,
+    dataset: str | None = None,
+    only: Sequence[str] | None = None,
 ) -> LabelledArrays:
     """Read a folder of folders of pictures; each inner folder is a class, named after it.
 
     `type_` is `image[1,h,w]` (grey) or `image[3,h,w]` (colour); pictures are converted and
     resized to it, by averaging areas.  Files that are no pictures by their suffix and hidden files
-    are left out.  Raises NotFound, InvalidTask, and MissingExtra without Pillow.
+    are left out.  `only` are the folders to read, by default all.  Raises NotFound, InvalidTask,
+    and MissingExtra without Pillow.
     """
-    if Image is None:
-        raise MissingExtra("pictures are read with Pillow, which is missing: metaloom[images]")
-    wanted = parse_type(type_) if isinstance(type_, str) else type_
-    shape = _shape(wanted)
+    shape = shape_of(parse_type(type_) if isinstance(type_, str) else type_)
     path = Path(path)
     if not path.is_dir():
         raise NotFound(f"there is no folder {path}")
     folders = sorted(one for one in path.iterdir() if one.is_dir() and one.name[0] != ".")
+    if only is not None:
+        missing = set(only) - {folder.name for folder in folders}
+        if missing:
+            raise NotFound(f"the folder {path.name} has no folder {sorted(missing)[0]}")
+        folders = [folder for folder in folders if folder.name in set(only)]
     files = [(_pictures(folder), folder.name) for folder in folders]
     classes = [(found, name) for found, name in files if found]
     if len(classes) < 2:
@@ -57,7 +64,7 @@ def read_folder(
             f"the folder {path.name} has {len(classes)} folders with pictures; wanted is one a "
             "class, and at least two"
         )
-    images = [_read(file, shape) for found, _ in classes for file in found]
+    images = [read_picture(file, shape) for found, _ in classes for file in found]
     counts = torch.tensor([len(found) for found, _ in classes])
     return LabelledArrays(
         ink(torch.stack(images)),
@@ -67,7 +74,8 @@ def read_folder(
     )
 
 
-def _shape(wanted: Type) -> tuple[int, int, int]:
+def shape_of(wanted: Type) -> tuple[int, int, int]:
+    """Channels, height and width of an image type that pictures can be read as."""
     if isinstance(wanted, Tensor) and wanted.kind == "image" and len(wanted.dimensions) == 3:
         channels, height, width = wanted.dimensions
         if channels in _MODES and isinstance(height, int) and isinstance(width, int):
@@ -83,15 +91,22 @@ def _pictures(folder: Path) -> list[Path]:
     )
 
 
-def _read(file: Path, shape: tuple[int, int, int]) -> torch.Tensor:
-    channels, height, width = shape
+def read_picture(file: Path, shape: tuple[int, int, int]) -> torch.Tensor:
+    """The pixels of a picture file. Raises InvalidTask, and MissingExtra without Pillow."""
+    if Image is None:
+        raise MissingExtra("pictures are read with Pillow, which is missing: metaloom[images]")
     try:
         with Image.open(file) as opened:
-            picture: Any = opened.convert(_MODES[channels])
-            picture = picture.resize((width, height), Image.Resampling.BOX)
+            return pixels(opened, shape)
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise InvalidTask(
             f"{file.parent.name}/{file.name} is no picture that can be read: {error}"
         ) from None
-    values = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+
+
+def pixels(picture: Any, shape: tuple[int, int, int]) -> torch.Tensor:
+    """A picture of Pillow's as float32 [channels, height, width] in [0, 1], resized by area."""
+    channels, height, width = shape
+    sized = picture.convert(_MODES[channels]).resize((width, height), Image.Resampling.BOX)
+    values = torch.frombuffer(bytearray(sized.tobytes()), dtype=torch.uint8)
     return values.reshape(height, width, channels).permute(2, 0, 1).float() / 255
