@@ -1,0 +1,155 @@
+"""The meta-gradient of gradient descent, for whole meta-batches on an explicit task axis.
+
+With theta_0 the model's parameters and theta_{k+1} = theta_k - r g_k, where g_k is the gradient of
+the support's loss at theta_k, the gradient lambda_k of the query's loss in theta_k is
+lambda_{k+1} - H_k (r lambda_{k+1}): one product with the Hessian of the support's loss a step
+(Finn et al. 2017, eq. 1, worked out backwards).  Nothing is recorded by autograd; layers know their
+own derivatives, and the result is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+
+from metaloom_metalearn.episodes import Episodes
+from metaloom_metalearn.learners.batched.chain import Chain
+from metaloom_metalearn.learners.batched.gradient_steps import (
+    BatchedGradient,
+    GradientSteps,
+    State,
+)
+from metaloom_metalearn.learners.batched.job import Job
+from metaloom_metalearn.learners.batched.kernels import Kernels, kernels_for
+from metaloom_metalearn.learners.batched.lowering import Shape, lowered
+from metaloom_metalearn.learners.batched.reading import Link, links_of
+from metaloom_metalearn.learners.batched.workers import Workers
+from metaloom_metalearn.learners.descent import first_order, second_order
+from metaloom_metalearn.learners.learner import buffers_of, parameters_of
+
+NEAR = 1 << 18
+"""How many numbers of activations a thread of the CPU works on at once: what its cache holds."""
+
+SMALL = 1 << 18
+"""Meta-batches of so few numbers are computed at once: sharing them costs more than it saves."""
+
+AT_ONCE = 1 << 30
+"""How many numbers are kept at once on another device than the CPU."""
+
+WORTH_COMPILING = 1 << 20
+"""From how many numbers on a meta-batch is worth the seconds that numba takes, once."""
+
+
+class Engine:
+    """Computes meta-gradients; keeps what it has read of models, and its threads' memory.
+
+    compiled: whether small loops are numba's; None decides by device and by what is installed.
+    threads: None for as many as torch uses.
+    """
+
+    def __init__(self, *, compiled: bool | None = None, threads: int | None = None) -> None:
+        self.compiled, self.threads = compiled, threads
+        self._read: WeakKeyDictionary[nn.Module, _Read] = WeakKeyDictionary()
+        self._workers = Workers()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Engine:
+        return Engine(compiled=self.compiled, threads=self.threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _engine, (self.compiled, self.threads)
+
+    def meta_gradient(
+        self,
+        model: nn.Module,
+        episodes: Episodes,
+        descent: GradientSteps,
+        chunk: int | None = None,
+    ) -> BatchedGradient | None:
+        """The mean over the tasks; None where the model is no chain of layers known here.
+
+        chunk: how many tasks at once at most; None chooses by the size of the activations.
+        """
+        if descent.order not in (first_order, second_order):
+            return None
+        parameters = parameters_of(model)
+        chain = self._chain(model, episodes, parameters)
+        if chain is None:
+            return None
+        job = Job(chain, parameters, buffers_of(model), episodes, descent)
+        if descent.steps and job.lowest == len(chain.layers):
+            return None
+        threads = self.threads or torch.get_num_threads()
+        if job.like.device.type != "cpu":
+            threads = 1
+        size = chunk_size(job, threads, chunk)
+        parts = [slice(at, at + size) for at in range(0, len(episodes), size)]
+        return job.averaged(self._workers.each(job.part, parts, threads, job.like))
+
+    def _chain(
+        self, model: nn.Module, episodes: Episodes, parameters: State
+    ) -> Chain | None:
+        x = episodes.support_x
+        like = next(iter(parameters.values()), x)
+        usual = like.dtype in (torch.float32, torch.float64) and all(
+            value.dtype == like.dtype and value.device == like.device
+            for value in (*parameters.values(), x, episodes.query_x)
+        )
+        if not usual or not parameters or x.shape[2:] != episodes.query_x.shape[2:]:
+            return None
+        form = tuple((type(module), module.training) for module in model.modules())
+        read = self._read.get(model)
+        if read is None or read.form != form:
+            read = _Read(form, links_of(model))
+            self._read[model] = read
+        item = tuple(x.shape[2:])
+        chain = read.lowered(item, parameters, kernels_for(compiled=False))
+        compiled = self.compiled
+        if chain is not None and compiled is None:
+            worth = chain.size * x.shape[0] * x.shape[1] >= WORTH_COMPILING
+            compiled = worth and like.device.type == "cpu" and find_spec("numba") is not None
+        if compiled:
+            chain = read.lowered(item, parameters, kernels_for(compiled=True))
+        return chain
+
+
+@dataclass
+class _Read:
+    """A model as a chain of operations, and the layers made of it for each shape of an item."""
+
+    form: tuple[Any, ...]
+    links: list[Link] | None
+    chains: dict[Any, Chain | None] = field(default_factory=dict)
+
+    def lowered(self, item: Shape, parameters: State, kernels: Kernels) -> Chain | None:
+        """The layers for items of a shape."""
+        key = item, kernels
+        if key not in self.chains:
+            links = self.links
+            self.chains[key] = (
+                None if links is None else lowered(links, item, parameters, kernels)
+            )
+        return self.chains[key]
+
+
+def chunk_size(job: Job, threads: int, most: int | None) -> int:
+    """How many tasks are computed at once, by one thread: at most `most` by all of them."""
+    tasks = len(job.episodes)
+    examples = max(job.episodes.support_x.shape[1], job.episodes.query_x.shape[1])
+    of_task = job.chain.size * examples
+    if job.like.device.type != "cpu":
+        kept = 4 * of_task * (job.descent.steps + 1)
+        return max(1, min(most or tasks, AT_ONCE // kept))
+    if most is not None:
+        return max(1, min(most // threads, -(-tasks // threads)))
+    if of_task * tasks <= SMALL:
+        return tasks
+    return max(1, min(NEAR // of_task, -(-tasks // threads)))
+
+
+def _engine(compiled: bool | None, threads: int | None) -> Engine:
+    return Engine(compiled=compiled, threads=threads)
