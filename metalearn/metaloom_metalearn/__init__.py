@@ -44,11 +44,17 @@ if TYPE_CHECKING:
     from metaloom_metalearn.journal import Journal as Journal
     from metaloom_metalearn.journal import MemoryJournal as MemoryJournal
     from metaloom_metalearn.journal import Silence as Silence
+    from metaloom_metalearn.learners.anil import anil as anil
+    from metaloom_metalearn.learners.anil import boil as boil
+    from metaloom_metalearn.learners.choices import adaptable as adaptable
+    from metaloom_metalearn.learners.choices import matching_names as matching_names
+    from metaloom_metalearn.learners.choices import trainable as trainable
     from metaloom_metalearn.learners.descent import first_order as first_order
     from metaloom_metalearn.learners.descent import second_order as second_order
     from metaloom_metalearn.learners.equipped import Equipped as Equipped
     from metaloom_metalearn.learners.finetune import fine_tune as fine_tune
     from metaloom_metalearn.learners.finetune import fresh_head as fresh_head
+    from metaloom_metalearn.learners.imaml import imaml as imaml
     from metaloom_metalearn.learners.learner import Adapted as Adapted
     from metaloom_metalearn.learners.learner import Diverged as Diverged
     from metaloom_metalearn.learners.learner import Learner as Learner
@@ -57,12 +63,15 @@ if TYPE_CHECKING:
     from metaloom_metalearn.learners.learner import MetaLearner as MetaLearner
     from metaloom_metalearn.learners.learner import natural_loss as natural_loss
     from metaloom_metalearn.learners.maml import maml as maml
+    from metaloom_metalearn.learners.mamlpp import maml_pp as maml_pp
+    from metaloom_metalearn.learners.meta_sgd import meta_sgd as meta_sgd
     from metaloom_metalearn.learners.metric import Head as Head
     from metaloom_metalearn.learners.metric import Metric as Metric
     from metaloom_metalearn.learners.metric import metric as metric
     from metaloom_metalearn.learners.optimisers import Optimiser as Optimiser
     from metaloom_metalearn.learners.optimisers import adam as adam
     from metaloom_metalearn.learners.optimisers import sgd as sgd
+    from metaloom_metalearn.learners.reptile import reptile as reptile
     from metaloom_metalearn.learners.schedules import constant as constant
     from metaloom_metalearn.learners.schedules import cosine as cosine
     from metaloom_metalearn.learners.schedules import halving as halving
@@ -90,9 +99,11 @@ if TYPE_CHECKING:
     from metaloom_metalearn.recurrent import rmse as rmse
     from metaloom_metalearn.report import Report as Report
     from metaloom_metalearn.scores import Score as Score
+    from metaloom_metalearn.search.annealing import anneal as anneal
     from metaloom_metalearn.search.arm import Arm as Arm
     from metaloom_metalearn.search.arm import Problem as Problem
     from metaloom_metalearn.search.bank import Bounds as Bounds
+    from metaloom_metalearn.search.beam_search import beam as beam
     from metaloom_metalearn.search.candidate import Candidate as Candidate
     from metaloom_metalearn.search.candidate import Part as Part
     from metaloom_metalearn.search.candidate import Scored as Scored
@@ -103,6 +114,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.search.engines import fastest as fastest
     from metaloom_metalearn.search.enumerate import Enumerate as Enumerate
     from metaloom_metalearn.search.enumerate import Patience as Patience
+    from metaloom_metalearn.search.evolution import evolve as evolve
     from metaloom_metalearn.search.few_shot import FewShot as FewShot
     from metaloom_metalearn.search.halving import Halving as Halving
     from metaloom_metalearn.search.halving import state_digest as state_digest
@@ -118,6 +130,8 @@ if TYPE_CHECKING:
     from metaloom_metalearn.search.prior import Prior as Prior
     from metaloom_metalearn.search.prior import Uniform as Uniform
     from metaloom_metalearn.search.prior import Weights as Weights
+    from metaloom_metalearn.search.space import Space as Space
+    from metaloom_metalearn.search.strategy import Strategy as Strategy
     from metaloom_metalearn.search.trace import Account as Account
     from metaloom_metalearn.search.trace import Improvement as Improvement
     from metaloom_metalearn.search.trace import Trace as Trace
@@ -135,6 +149,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.solver import solve as solve
     from metaloom_metalearn.sources.arrays import ArrayEpisodes as ArrayEpisodes
     from metaloom_metalearn.sources.arrays import LabelledArrays as LabelledArrays
+    from metaloom_metalearn.sources.augmented import Augmented as Augmented
     from metaloom_metalearn.sources.curves import Curves as Curves
     from metaloom_metalearn.sources.curves import Family as Family
     from metaloom_metalearn.sources.curves import polynomials as polynomials
@@ -242,6 +257,15 @@ else:
                 "MemoryJournal",
                 "Silence",
             ),
+            "learners.anil": (
+                "anil",
+                "boil",
+            ),
+            "learners.choices": (
+                "adaptable",
+                "matching_names",
+                "trainable",
+            ),
             "learners.descent": (
                 "first_order",
                 "second_order",
@@ -251,6 +275,7 @@ else:
                 "fine_tune",
                 "fresh_head",
             ),
+            "learners.imaml": ("imaml",),
             "learners.learner": (
                 "Adapted",
                 "Diverged",
@@ -261,6 +286,8 @@ else:
                 "natural_loss",
             ),
             "learners.maml": ("maml",),
+            "learners.mamlpp": ("maml_pp",),
+            "learners.meta_sgd": ("meta_sgd",),
             "learners.metric": (
                 "Head",
                 "Metric",
@@ -271,6 +298,7 @@ else:
                 "adam",
                 "sgd",
             ),
+            "learners.reptile": ("reptile",),
             "learners.schedules": (
                 "constant",
                 "cosine",
@@ -312,11 +340,13 @@ else:
             ),
             "report": ("Report",),
             "scores": ("Score",),
+            "search.annealing": ("anneal",),
             "search.arm": (
                 "Arm",
                 "Problem",
             ),
             "search.bank": ("Bounds",),
+            "search.beam_search": ("beam",),
             "search.candidate": (
                 "Candidate",
                 "Part",
@@ -331,6 +361,7 @@ else:
                 "Enumerate",
                 "Patience",
             ),
+            "search.evolution": ("evolve",),
             "search.few_shot": ("FewShot",),
             "search.halving": (
                 "Halving",
@@ -352,6 +383,8 @@ else:
                 "Uniform",
                 "Weights",
             ),
+            "search.space": ("Space",),
+            "search.strategy": ("Strategy",),
             "search.trace": (
                 "Account",
                 "Improvement",
@@ -379,6 +412,7 @@ else:
                 "ArrayEpisodes",
                 "LabelledArrays",
             ),
+            "sources.augmented": ("Augmented",),
             "sources.curves": (
                 "Curves",
                 "Family",

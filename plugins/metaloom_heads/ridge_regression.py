@@ -26,8 +26,8 @@ def ridge(
     W = X^T (X X^T + lambda I)^-1 Y (Bertinetto et al. 2019, eq. 4-6: the Woodbury form) where there
     are fewer examples than features, else the equal (X^T X + lambda I)^-1 X^T Y.  Lambda follows
     the scale of the features: it is `regularisation` times their mean squared length.  The paper
-    learns lambda and scale (eq. 7), as `r2d2` does; its bias shifts all logits alike, so the softmax does
-    not see it.  Shapes, leading task axes and errors are those of `prototypes`.
+    learns lambda and scale (eq. 7), as `r2d2` does; its bias shifts all logits alike, so the
+    softmax does not see it.  Shapes, leading task axes and errors are those of `prototypes`.
     """
     x, labels = labelled("ridge", support, query)
     mean, base = x.mean(-2, keepdim=True), labels.mean(-2, keepdim=True)

@@ -10,9 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 
-from metaloom_metalearn.learners.learner import Choice, Loss, require_finite
-from metaloom_metalearn.learners.per_task import State
-from metaloom_registry import InvalidTask
+from metaloom_metalearn.episodes import Episodes
+from metaloom_metalearn.learners.equipped import MODEL, Equipped
+from metaloom_metalearn.learners.learner import (
+    Adapted,
+    Choice,
+    Loss,
+    MetaGradient,
+    require_finite,
+)
+from metaloom_metalearn.learners.per_task import OfTask, State, mean_over_tasks
 
 Order: TypeAlias = Callable[[State], State]
 """The parameters at which an inner gradient is taken, as the outer gradient sees them."""
@@ -79,20 +86,8 @@ def descend(
     return Descent(parameters, {n: value.clone() for n, value in buffers.items()}, tuple(losses))
 
 
-def require_choice(parameters: State, chosen: Choice) -> tuple[str, ...]:
-    """The names that are chosen. Raises InvalidTask where none is."""
-    names = tuple(filter(chosen, parameters))
-    if not names:
-        first = ", ".join(list(parameters)[:3]) or "none"
-        raise InvalidTask(
-            f"the learner has no parameter to change; the model's begin with {first}, and at "
-            "least one has to be chosen"
-        )
-    return names
-
-
-def finished(model: nn.Module, descent: Descent) -> tuple[nn.Module, tuple[float, ...]]:
-    """A copy of the model at the end of a descent, and the losses. Raises Diverged."""
+def finished(model: nn.Module, changed: tuple[str, ...], descent: Descent) -> Adapted:
+    """A copy of the model at the end of a descent; of an `Equipped`, its model. Raises Diverged."""
     losses = tuple(map(float, descent.losses))
     for step, loss in enumerate(losses):
         require_finite(loss, step)
@@ -102,4 +97,33 @@ def finished(model: nn.Module, descent: Descent) -> tuple[nn.Module, tuple[float
             parameter.copy_(descent.parameters[name])
         for name, buffer in copy.named_buffers():
             buffer.copy_(descent.buffers[name])
-    return copy, losses
+    if isinstance(copy, Equipped):
+        return Adapted(copy.model, tuple(name.removeprefix(MODEL) for name in changed), losses)
+    return Adapted(copy, changed, losses)
+
+
+Descending: TypeAlias = Callable[[State, State, tuple[Any, ...], Tensor], Descent]
+"""`(parameters, buffers, x, y) -> Descent`: a learner's way down on a support."""
+
+
+def gradient_through(
+    model: nn.Module,
+    episodes: Episodes,
+    descending: Descending,
+    loss: Loss,
+    chunk: int | None = None,
+) -> MetaGradient:
+    """The gradient of the mean query loss after a descent on each support, through the descent."""
+
+    def query_loss(
+        parameters: State, buffers: State, sx: Tensor, sy: Tensor, qx: Tensor, qy: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, State]]:
+        adapted, buffers, _ = descending(parameters, buffers, (sx,), sy)
+        output = functional_call(model, (dict(adapted), dict(buffers)), (qx,))
+        return loss(output, qy), (output, buffers)
+
+    def task(*of_task: Any) -> OfTask:
+        gradients, (value, (output, buffers)) = grad_and_value(query_loss, has_aux=True)(*of_task)
+        return OfTask(gradients, value, output, buffers)
+
+    return mean_over_tasks(model, episodes, task, chunk)

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from metaloom_metalearn.learners.choices import adaptable
 from metaloom_metalearn.learners.learner import Choice
+from metaloom_registry import InvalidTask
 
 MODEL, LEARNED = "model.", "learned."
 """How the names of the parameters of the two begin."""
@@ -42,12 +44,23 @@ def name_of_learned(name: str) -> str:
     return LEARNED + _key(name)
 
 
-def of_the_model(model: nn.Module, chosen: Choice) -> Choice:
-    """The choice among a model's own parameters, by their own names, equipped or not."""
+def adaptable_of(model: nn.Module, chosen: Choice) -> Choice:
+    """What a task may change, chosen by the names that the model's own parameters have."""
     if not isinstance(model, Equipped):
-        return chosen
-    return lambda name: name.startswith(MODEL) and chosen(name.removeprefix(MODEL))
+        return adaptable(model, chosen)
+    own = adaptable(model.model, chosen)
+    return lambda name: name.startswith(MODEL) and own(name.removeprefix(MODEL))
 
 
 def _key(name: str) -> str:
     return name.replace(".", "/")
+
+
+def require_equipped(model: nn.Module, learner: str) -> Equipped:
+    """The model, if it is equipped. Raises InvalidTask."""
+    if not isinstance(model, Equipped):
+        raise InvalidTask(
+            f"{learner} learns numbers beside the model and was given a {type(model).__name__} "
+            "without them; train learner.equip(model)"
+        )
+    return model

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metaloom_metalearn.clock import Clock
+from metaloom_metalearn.learners.choices import adaptable, require_choice
 from metaloom_metalearn.learners.learner import (
     Adapted,
     Choice,
@@ -41,17 +42,13 @@ class FineTune:
 
     def __call__(self, model: nn.Module, support: Examples, generator: torch.Generator) -> Adapted:
         copy = deepcopy(model)
-        changed = []
+        changed = require_choice(copy, adaptable(copy, self.chosen))
         for name, parameter in copy.named_parameters():
-            parameter.requires_grad_(self.chosen(name))
-            if parameter.requires_grad:
-                changed.append(name)
-        if not changed:
-            raise InvalidTask("fine-tuning has no parameter to change; choose at least one")
+            parameter.requires_grad_(name in changed)
         losses = self._descend(copy, support, generator)
         for parameter in copy.parameters():
             parameter.requires_grad_(True)
-        return Adapted(copy, tuple(changed), losses)
+        return Adapted(copy, changed, losses)
 
     def _descend(
         self, model: nn.Module, support: Examples, generator: torch.Generator

@@ -6,20 +6,23 @@ that of the mean over tasks of L_query(theta') (eq. 1 and algorithm 1).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value
 
 from metaloom_metalearn.episodes import Episodes
+from metaloom_metalearn.learners.batched.engine import Engine
+from metaloom_metalearn.learners.batched.gradient_steps import GradientSteps
+from metaloom_metalearn.learners.choices import adaptable, require_choice
 from metaloom_metalearn.learners.descent import (
     Descent,
     Order,
     descend,
     finished,
-    require_choice,
+    gradient_through,
     second_order,
 )
 from metaloom_metalearn.learners.learner import (
@@ -34,7 +37,7 @@ from metaloom_metalearn.learners.learner import (
     parameters_of,
     require_settings,
 )
-from metaloom_metalearn.learners.per_task import OfTask, State, mean_over_tasks
+from metaloom_metalearn.learners.per_task import State
 from metaloom_metalearn.tasks import Examples
 
 
@@ -48,6 +51,7 @@ class MAML:
     loss: Loss = natural_loss
     inner: Choice = every
     chunk: int | None = None
+    engine: Engine = field(default_factory=Engine, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         require_settings(self.steps, self.lr)
@@ -56,34 +60,25 @@ class MAML:
         """Adapt a copy of the model to the support."""
         del generator
         parameters = parameters_of(model)
-        changed = require_choice(parameters, self.inner)
+        changed = require_choice(model, adaptable(model, self.inner))
         wanted = as_targets(support.outputs, next(iter(parameters.values())))
-        copy, losses = finished(
-            model, self._descent(model, parameters, buffers_of(model), support.inputs, wanted)
-        )
-        return Adapted(copy, changed, losses)
+        down = self._descent(model, parameters, buffers_of(model), support.inputs, wanted)
+        return finished(model, changed, down)
 
     def meta_gradient(
         self, model: nn.Module, episodes: Episodes, generator: torch.Generator
     ) -> MetaGradient:
         """The gradient of the mean query loss after adaptation, all tasks at once."""
         del generator
-        require_choice(parameters_of(model), self.inner)
-
-        def query_loss(
-            parameters: State, buffers: State, sx: Tensor, sy: Tensor, qx: Tensor, qy: Tensor
-        ) -> tuple[Tensor, tuple[Tensor, State]]:
-            adapted, buffers, _ = self._descent(model, parameters, buffers, (sx,), sy)
-            output = functional_call(model, (dict(adapted), dict(buffers)), (qx,))
-            return self.loss(output, qy), (output, buffers)
-
-        def task(*of_task: Any) -> OfTask:
-            gradients, (loss, (output, buffers)) = grad_and_value(query_loss, has_aux=True)(
-                *of_task
-            )
-            return OfTask(gradients, loss, output, buffers)
-
-        return mean_over_tasks(model, episodes, task, self.chunk)
+        chosen = adaptable(model, self.inner)
+        require_choice(model, chosen)
+        steps = GradientSteps(self.steps, self.lr, self.order, self.loss, chosen)
+        found = self.engine.meta_gradient(model, episodes, steps, self.chunk)
+        if found is not None:
+            return found.mean
+        return gradient_through(
+            model, episodes, partial(self._descent, model), self.loss, self.chunk
+        )
 
     def _descent(
         self, model: nn.Module, parameters: State, buffers: State, x: tuple[Any, ...], y: Tensor
@@ -97,7 +92,7 @@ class MAML:
             steps=self.steps,
             update=lambda step, name, value, gradient: value - self.lr * gradient,
             loss=self.loss,
-            chosen=self.inner,
+            chosen=adaptable(model, self.inner),
             order=self.order,
         )
 
@@ -113,6 +108,7 @@ def maml(
     """MAML with `steps` inner gradient steps of rate `lr`.
 
     `order` is `second_order` or `first_order`.  `inner` chooses the parameters that the inner steps
-    change, by name; all are meta-trained.  `chunk` tasks are computed at once, by default all.
+    change, by name; all are meta-trained.  `chunk` tasks are computed at once, by default as many
+    as is fast.
     """
     return MAML(steps, lr, order, loss, inner, chunk)
