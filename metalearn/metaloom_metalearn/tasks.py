@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from metaloom_registry import Arrow, Digest, InvalidTask, Type, dump_canonical, uncurried
+from metaloom_registry.types import unhashable_key
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +70,12 @@ class Task:
     def __post_init__(self) -> None:
         if not isinstance(self.type, Arrow):
             raise InvalidTask(f"a task is a function, but its type is {self.type}")
+        key = unhashable_key(self.type)
+        if key is not None:
+            raise InvalidTask(
+                f"the type {self.type} of the task {self.name!r} has keys of the type {key}; keys "
+                "are int, bool, float, text, or tuples of these"
+            )
         if len(self.support) == 0:
             raise InvalidTask(
                 f"the task {self.name!r} has no support example; give at least one to learn from"

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from metaloom_registry.errors import MissingExtra as MissingExtra
     from metaloom_registry.errors import NoSolution as NoSolution
     from metaloom_registry.errors import NotFound as NotFound
+    from metaloom_registry.errors import NotOwner as NotOwner
     from metaloom_registry.errors import ParseError as ParseError
     from metaloom_registry.errors import PluginError as PluginError
     from metaloom_registry.errors import Refused as Refused
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from metaloom_registry.errors import TypeMismatch as TypeMismatch
     from metaloom_registry.errors import WorkerFailed as WorkerFailed
     from metaloom_registry.errors import WrongFact as WrongFact
+    from metaloom_registry.frozen_dict import FrozenDict as FrozenDict
+    from metaloom_registry.frozen_dict import frozen_value as frozen_value
     from metaloom_registry.graph import Budget as Budget
     from metaloom_registry.graph import ExportedGraph as ExportedGraph
     from metaloom_registry.graph import GraphModule as GraphModule
@@ -99,9 +102,12 @@ if TYPE_CHECKING:
     from metaloom_registry.source import python_module as python_module
     from metaloom_registry.source import python_source as python_source
     from metaloom_registry.storage import BlobStore as BlobStore
+    from metaloom_registry.storage import CachedBlobs as CachedBlobs
+    from metaloom_registry.storage import Collectable as Collectable
     from metaloom_registry.storage import FolderBlobs as FolderBlobs
     from metaloom_registry.storage import FsspecBlobs as FsspecBlobs
     from metaloom_registry.storage import MemoryBlobs as MemoryBlobs
+    from metaloom_registry.storage import open_blobs as open_blobs
     from metaloom_registry.terms import MAX_DEPTH as MAX_DEPTH
     from metaloom_registry.terms import MAX_NODES as MAX_NODES
     from metaloom_registry.terms import Apply as Apply
@@ -191,6 +197,7 @@ else:
                 "MissingExtra",
                 "NoSolution",
                 "NotFound",
+                "NotOwner",
                 "ParseError",
                 "PluginError",
                 "Refused",
@@ -198,6 +205,10 @@ else:
                 "TypeMismatch",
                 "WorkerFailed",
                 "WrongFact",
+            ),
+            "frozen_dict": (
+                "FrozenDict",
+                "frozen_value",
             ),
             "graph": (
                 "Budget",
@@ -286,9 +297,12 @@ else:
             ),
             "storage": (
                 "BlobStore",
+                "CachedBlobs",
+                "Collectable",
                 "FolderBlobs",
                 "FsspecBlobs",
                 "MemoryBlobs",
+                "open_blobs",
             ),
             "terms": (
                 "Apply",

@@ -14,13 +14,16 @@ from metaloom_registry.names import Reference
 from metaloom_registry.sexpr import print_term
 from metaloom_registry.terms import Apply, Bound, Hole, Lambda, Let, Literal, Term, Use, spine
 from metaloom_registry.types import (
+    KEYED,
     Arrow,
+    Constructed,
     Dimension,
     DimensionVariable,
     Tensor,
     Type,
     Variable,
     parts,
+    unhashable_key,
 )
 from metaloom_registry.unification import Fresh, Substitution, generalised, renamed, unify
 
@@ -102,12 +105,13 @@ _Scope: TypeAlias = "tuple[_Scheme, _Scope] | None"
 
 @dataclass
 class _Inference:
-    """One run of algorithm J."""
+    """One run of algorithm J; `keyed` are the uses of blocks whose types speak of keys."""
 
     type_of: TypeOf
     fresh: Fresh = field(default_factory=Fresh)
     substitution: Substitution = field(default_factory=Substitution)
     known: dict[Reference, Type] = field(default_factory=dict)
+    keyed: list[tuple[Reference, Type]] = field(default_factory=list)
 
     def run(self, term: Term, given: Sequence[Type]) -> Type:
         scope: _Scope = None
@@ -116,7 +120,9 @@ class _Inference:
         for type_ in given:
             self._reserve(type_)
         try:
-            return self.substitution.resolve(self.infer(term, scope))
+            found = self.infer(term, scope)
+            self.refuse_unhashable_keys()
+            return self.substitution.resolve(found)
         except RecursionError:
             raise TypeMismatch(
                 "a term or its type nests too deeply to be checked; write it in smaller blocks"
@@ -138,7 +144,7 @@ class _Inference:
         if isinstance(term, Literal):
             return term.type
         if isinstance(term, Use):
-            return self.fresh.instantiate(self.block(term.reference))
+            return self.instance(term.reference)
         if isinstance(term, Hole):
             return self.fresh.instantiate(term.type)
         if isinstance(term, Lambda):
@@ -159,6 +165,23 @@ class _Inference:
         raise TypeMismatch(
             f"${term.index} is bound by nothing: {count} variables are in scope there"
         )
+
+    def instance(self, reference: Reference) -> Type:
+        """The type of one use of a block; noted where it speaks of keys."""
+        type_ = self.block(reference)
+        instance = self.fresh.instantiate(type_)
+        if any(isinstance(part, Constructed) and part.name in KEYED for part in parts(type_)):
+            self.keyed.append((reference, instance))
+        return instance
+
+    def refuse_unhashable_keys(self) -> None:
+        for reference, instance in self.keyed:
+            key = unhashable_key(self.substitution.resolve(instance))
+            if key is not None:
+                raise TypeMismatch(
+                    f"{reference} is used with keys of the type {generalised(key)}; keys are int, "
+                    "bool, float, text, or tuples of these"
+                )
 
     def block(self, reference: Reference) -> Type:
         found = self.known.get(reference)

@@ -31,7 +31,8 @@ class Entry:
 
     `reference` is how a term names it: a primitive's `namespace/name@version`, any other block's
     `@sha256:...`.  `digest` is the digest of the manifest.  `seen` holds the digests of the classes
-    it was trained on, `facts` what was measured of it, `uses` how often solutions used it.
+    it was trained on, `facts` what was measured of it, `uses` how often solutions used it, `tags`
+    those of a primitive.
     """
 
     reference: Reference
@@ -42,6 +43,7 @@ class Entry:
     seen: frozenset[Digest] = frozenset()
     facts: Mapping[str, object] = field(default_factory=dict)
     uses: int = 0
+    tags: tuple[str, ...] = ()
 
 
 class Library(Protocol):
@@ -92,4 +94,5 @@ def primitive_entry(primitive: Primitive) -> Entry:
         kind="primitive",
         type=primitive.signature,
         name=primitive.name,
+        tags=primitive.tags,
     )

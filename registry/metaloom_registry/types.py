@@ -38,6 +38,12 @@ CONSTRUCTORS = {
 }  # fmt: skip
 """The other type constructors and how many types each takes; a tuple takes two or more."""
 
+KEYED = frozenset({"dict", "set", "graph"})
+"""The constructors whose first type is one of keys: values are found by it."""
+
+HOLDING = frozenset({"list", "text", *KEYED})
+"""The constructors of values that have a length."""
+
 MAX_LENGTH = 10_000
 MAX_DEPTH = 50
 MAX_DIMENSION = 1 << 31
@@ -138,6 +144,21 @@ def tuple_of(*items: Type) -> Type:
     return Constructed("tuple", items)
 
 
+def set_of(item: Type) -> Type:
+    """`set[item]`."""
+    return Constructed("set", (item,))
+
+
+def dict_of(key: Type, value: Type) -> Type:
+    """`dict[key, value]`."""
+    return Constructed("dict", (key, value))
+
+
+def store_of(held: Type) -> Type:
+    """`store[held]`: a memory on disk."""
+    return Constructed("store", (held,))
+
+
 def examples_of(inputs: Type, outputs: Type) -> Type:
     """A support set: pairs of an input and an output."""
     return Constructed("examples", (inputs, outputs))
@@ -181,6 +202,24 @@ def is_closed(type_: Type) -> bool:
         )
         for part in parts(type_)
     )
+
+
+def unhashable_key(type_: Type) -> Type | None:
+    """The first part in a place for keys that can be none; None where every key can be one.
+
+    Keys of dictionaries, items of sets and nodes of graphs are int, bool, float, text, or tuples of
+    these; a variable may become one.
+    """
+    for part in parts(type_):
+        if isinstance(part, Constructed) and part.name in KEYED and not _is_key(part.arguments[0]):
+            return part.arguments[0]
+    return None
+
+
+def _is_key(type_: Type) -> bool:
+    if isinstance(type_, Constructed) and type_.name == "tuple":
+        return all(map(_is_key, type_.arguments))
+    return isinstance(type_, Variable) or type_ in (INT, BOOL, FLOAT, TEXT)
 
 
 def without_domains(type_: Type) -> Type:

@@ -18,12 +18,13 @@ from metaloom_registry import (
     Reference,
     Refused,
     TypeMismatch,
+    frozen_value,
     parse_term,
     parse_type,
     python_module,
     python_source,
 )
-from metaloom_registry.testing import frozen, terms, values
+from metaloom_registry.testing import terms, values
 
 TABLE = PrimitiveTable(PRIMITIVES)
 EVENS = Reference.parse("me/evens@1")
@@ -139,7 +140,7 @@ def test_names_and_terms_that_cannot_be_python_are_refused():
 def run(module, arguments):
     names: dict[str, Any] = {}
     exec(module, names)
-    return frozen(names["solution"](*map(listed, arguments)))
+    return frozen_value(names["solution"](*map(listed, arguments)))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The hard engine: compiles a term once, into nested Python functions over an environment.
 
-Values are int, bool, float, str, tuples for lists and tuples, functions of one argument, and
-`Item`s for tensors.  Nothing is generated as text, and nothing runs but the primitives that
+Values are int, bool, float, str, tuples for lists and tuples, a `FrozenDict` for a dictionary or
+graph, a frozenset for a set, functions of one argument, and `Item`s for tensors.  Nothing is generated as text, and nothing runs but the primitives that
 plugins declare and the graphs that the registry loads.
 """
 
@@ -41,6 +41,7 @@ from metaloom_registry import (
     Use,
     spine,
 )
+from metaloom_registry.types import HOLDING
 
 if TYPE_CHECKING:
     from metaloom_metalearn.evaluate.blocks import Blocks
@@ -228,11 +229,11 @@ class Evaluator:
 
 
 def _makes_items(primitive: Primitive) -> bool:
-    """Whether what the primitive returns is a list or text that it may have made."""
+    """Whether what the primitive returns is a text or holds items, and it may have made it."""
     type_ = primitive.signature
     for _ in primitive.parameters:
         type_ = type_.result if isinstance(type_, Arrow) else type_
-    return isinstance(type_, Constructed) and type_.name in ("list", "text")
+    return isinstance(type_, Constructed) and type_.name in HOLDING
 
 
 def _too_large(error: BaseException) -> EvaluationError:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
+
+from metaloom_registry import FrozenDict
 
 
 class Item:
@@ -43,11 +46,20 @@ def wrapped(value: Any) -> Any:
     """The value with every tensor in it as an item."""
     if isinstance(value, torch.Tensor):
         return Item(value)
-    return tuple(map(wrapped, value)) if isinstance(value, tuple) else value
+    return _rebuilt(value, wrapped)
 
 
 def unwrapped(value: Any) -> Any:
     """The value with every item in it as a tensor."""
     if isinstance(value, Item):
         return value.tensor
-    return tuple(map(unwrapped, value)) if isinstance(value, tuple) else value
+    return _rebuilt(value, unwrapped)
+
+
+def _rebuilt(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The value with what it holds changed; keys hold no tensors."""
+    if isinstance(value, tuple):
+        return tuple(map(change, value))
+    if isinstance(value, FrozenDict):
+        return FrozenDict((key, change(item)) for key, item in value.items())
+    return value

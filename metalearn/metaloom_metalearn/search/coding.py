@@ -5,7 +5,8 @@
     float      64 bits
     text       its length, then ln 128 a character, or ln 2^21 where one is not ASCII
     list, set  its length, then its items       (A, B)     its items
-    dict[K,V]  its length, then keys and values grid       rows, columns, then ln 10 a cell
+    dict[K,V]  its length, then keys and values graph[N]   as dict[N, dict[N, int]]
+    grid       rows, columns, then ln 10 a cell
     other tensors  32 bits a number
 
 An output that a candidate gets wrong is an exception to it: the mark that makes it one
@@ -22,7 +23,7 @@ from typing import Any
 
 from metaloom_metalearn.tasks import Task
 from metaloom_registry import Constructed, Tensor, Type
-from metaloom_registry.types import INT
+from metaloom_registry.types import INT, dict_of
 
 BIT = math.log(2)
 EXCEPTION = 4.0
@@ -54,6 +55,9 @@ def description_length(value: Any, type_: Type) -> float:
         return description_length(len(value), INT) + sum(
             description_length(k, key) + description_length(v, held) for k, v in value.items()
         )
+    if name == "graph" and isinstance(value, Mapping):
+        (node,) = type_.arguments
+        return description_length(value, dict_of(node, dict_of(node, INT)))
     if name == "grid":
         cells = sum(len(row) for row in value)
         width = len(value[0]) if len(value) else 0

@@ -13,7 +13,7 @@ from typing import Any
 
 from metaloom_metalearn.search.mining import common_pieces
 from metaloom_registry import Constructed, Literal, Type
-from metaloom_registry.types import BOOL, FLOAT, INT, TEXT
+from metaloom_registry.types import BOOL, FLOAT, INT, TEXT, dict_of
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def values_within(value: Any, held: Type, wanted: Type) -> Iterator[Any]:
     if not isinstance(held, Constructed):
         return
     if held.name in ("list", "set"):
-        for item in value:
+        for item in sorted(value) if held.name == "set" else value:
             yield from values_within(item, held.arguments[0], wanted)
     elif held.name == "tuple":
         for item, type_ in zip(value, held.arguments, strict=True):
@@ -176,3 +176,6 @@ def values_within(value: Any, held: Type, wanted: Type) -> Iterator[Any]:
         for key, item in value.items():
             yield from values_within(key, held.arguments[0], wanted)
             yield from values_within(item, held.arguments[1], wanted)
+    elif held.name == "graph":
+        (node,) = held.arguments
+        yield from values_within(value, dict_of(node, dict_of(node, INT)), wanted)

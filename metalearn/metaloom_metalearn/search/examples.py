@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from metaloom_metalearn.keyed import is_keyed, read_keyed
 from metaloom_metalearn.tasks import Examples, Task
 from metaloom_registry import Constructed, InvalidTask, Tensor, Type, uncurried
 from metaloom_registry.types import parts
@@ -93,6 +94,8 @@ def _checked(value: Any, type_: Type, place: str) -> Any:
             raise _misfit(value, type_, place)
         held = zip(value, type_.arguments, strict=True)
         return tuple(_checked(item, item_type, place) for item, item_type in held)
+    if is_keyed(type_):
+        return read_keyed(value, type_, lambda v, t: _checked(v, t, place), f"the {place}")
     if type_.name == "grid":
         return tuple(tuple(row) for row in value)
     return value

@@ -23,7 +23,7 @@ from typing import Any
 from metaloom_metalearn.search.application import chosen, metered, safe, sized
 from metaloom_metalearn.search.universe import Universe, instance_weight, instances
 from metaloom_registry import Arrow, Constructed, Entry, Literal, Reference, Type, uncurried
-from metaloom_registry.types import BOOL, INT, parts, without_domains
+from metaloom_registry.types import BOOL, HOLDING, INT, parts, without_domains
 
 UNIT = 0.5
 VARIABLE = 8.0
@@ -236,7 +236,7 @@ def _costed(draft: _Draft, function: Function, cost: float) -> Production:
     metered_calls = not is_bounded(draft.entry.type)
     if metered_calls:
         call = metered(call)
-    makes_items = isinstance(draft.result, Constructed) and draft.result.name in ("list", "text")
+    makes_items = isinstance(draft.result, Constructed) and draft.result.name in HOLDING
     return Production(
         reference=draft.entry.reference,
         slots=draft.slots,

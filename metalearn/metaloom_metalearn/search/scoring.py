@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metaloom_metalearn.search.coding import exception_cost
-from metaloom_registry import Constructed, Type
+from metaloom_registry import Constructed, FrozenDict, Type
 from metaloom_registry.types import FLOAT, parts
 
 
@@ -67,4 +67,8 @@ def same(value: Any, wanted: Any, type_: Type) -> bool:
             return False
         held = type_.arguments if type_.name == "tuple" else type_.arguments * len(wanted)
         return all(same(v, w, t) for v, w, t in zip(value, wanted, held, strict=True))
+    if isinstance(type_, Constructed) and type_.name == "dict":
+        if not isinstance(value, FrozenDict) or value.keys() != wanted.keys():
+            return False
+        return all(same(value[key], wanted[key], type_.arguments[1]) for key in wanted)
     return bool(value == wanted)

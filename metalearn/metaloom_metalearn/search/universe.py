@@ -24,7 +24,17 @@ from metaloom_registry import (
     uncurried,
     unify,
 )
-from metaloom_registry.types import BOOL, INT, list_of, parts, without_domains
+from metaloom_registry.types import (
+    BOOL,
+    INT,
+    KEYED,
+    dict_of,
+    list_of,
+    parts,
+    set_of,
+    tuple_of,
+    without_domains,
+)
 
 MAX_TYPES = 20
 MAX_INSTANCES = 64
@@ -60,6 +70,8 @@ def universe_of(given: Iterable[Type], want: Type, signatures: Iterable[Type]) -
             if not isinstance(part, Arrow) and is_closed(part) and not _is_opaque(part):
                 weights.setdefault(part, 1.0)
     deepest = 1 + max(_nesting(type_) for type_ in weights)
+    for type_ in tuple(weights):
+        weights.update(dict.fromkeys(_companions(type_), 1.0))
     for type_ in tuple(weights):
         if _nesting(type_) < deepest and not isinstance(type_, Tensor):
             weights.setdefault(list_of(type_), RARE)
@@ -129,6 +141,19 @@ def _filled(
         except TypeMismatch:
             continue
         yield from _filled(places, index + 1, attempt, universe)
+
+
+def _companions(type_: Type) -> tuple[Type, ...]:
+    """The types that the parts of a dictionary, set or graph come in."""
+    if not isinstance(type_, Constructed) or type_.name not in KEYED:
+        return ()
+    key = type_.arguments[0]
+    if type_.name == "set":
+        return (key, list_of(key))
+    if type_.name == "dict":
+        return (key, list_of(key), tuple_of(*type_.arguments), list_of(tuple_of(*type_.arguments)))
+    pair = tuple_of(key, key)
+    return (key, list_of(key), set_of(key), dict_of(key, INT), pair, list_of(pair))
 
 
 def _makes_something_new(signature: Type) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from metaloom_metalearn.keyed import is_keyed, read_keyed
 from metaloom_metalearn.tasks import Values
 from metaloom_registry import (
     BOOL,
@@ -21,6 +22,7 @@ from metaloom_registry import (
     Variable,
     list_of,
 )
+from metaloom_registry.types import dict_of
 
 _INT64 = 1 << 63
 _SHOWN = 80
@@ -30,7 +32,7 @@ Where = Callable[[int], str]
 
 
 def infer_type(values: Sequence[Any], where: Where) -> Type:
-    """The type of plain values: int, bool, float, text and lists of one of them.
+    """The type of plain values: int, bool, float, text, lists, and objects as dictionaries.
 
     Integers among floats are floats; where all lists are empty their items are taken to be int.
     Raises InvalidTask that names the first value that does not go with those before it.
@@ -80,6 +82,17 @@ def _type_of(value: Any, where: str) -> Type:
                 )
             item = joined
         return list_of(item)
+    if isinstance(value, Mapping):
+        held: Type = Variable("a")
+        for one in value.values():
+            joined = _joined(held, _type_of(one, where))
+            if joined is None:
+                raise InvalidTask(
+                    f"{where} has the object {_shown(value)}, in which {_shown(one)} is no "
+                    f"{_closed(held)}; a dictionary holds one type"
+                )
+            held = joined
+        return dict_of(TEXT, held)
     raise InvalidTask(
         f"{where} has {_shown(value)}, whose type cannot be inferred; give the type of the task"
     )
@@ -92,16 +105,18 @@ def _joined(one: Type, other: Type) -> Type | None:
     if isinstance(other, Variable) or {one, other} == {INT, FLOAT}:
         return one if isinstance(other, Variable) else FLOAT
     if isinstance(one, Constructed) and isinstance(other, Constructed) and one.arguments:
-        item = _joined(one.arguments[0], other.arguments[0]) if other.arguments else None
-        return None if item is None else list_of(item)
+        if one.name != other.name:
+            return None
+        item = _joined(one.arguments[-1], other.arguments[-1])
+        return None if item is None else Constructed(one.name, (*one.arguments[:-1], item))
     return None
 
 
 def _closed(type_: Type) -> Type:
     if isinstance(type_, Variable):
         return INT
-    if isinstance(type_, Constructed) and type_.name == "list":
-        return list_of(_closed(type_.arguments[0]))
+    if isinstance(type_, Constructed) and type_.arguments:
+        return Constructed(type_.name, tuple(map(_closed, type_.arguments)))
     return type_
 
 
@@ -119,6 +134,8 @@ def _value(value: Any, type_: Type, where: str) -> Any:
         if isinstance(value, list | tuple) and len(value) == len(type_.arguments):
             pairs = zip(value, type_.arguments, strict=True)
             return tuple(_value(one, part, where) for one, part in pairs)
+    elif isinstance(type_, Constructed) and is_keyed(type_):
+        return read_keyed(value, type_, lambda v, t: _value(v, t, where), where)
     elif isinstance(type_, Constructed) and type_.name == "grid":
         return _grid(value, where)
     else:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from metaloom_registry.testing.importers import ImporterSuite as ImporterSuite
     from metaloom_registry.testing.interpreter import interpret as interpret
     from metaloom_registry.testing.libraries import LibrarySuite as LibrarySuite
+    from metaloom_registry.testing.postgresql import postgres as postgres
+    from metaloom_registry.testing.postgresql import postgres_binaries as postgres_binaries
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
@@ -38,5 +40,9 @@ else:
             "importers": ("ImporterSuite",),
             "interpreter": ("interpret",),
             "libraries": ("LibrarySuite",),
+            "postgresql": (
+                "postgres",
+                "postgres_binaries",
+            ),
         },
     )

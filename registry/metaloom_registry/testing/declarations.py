@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from metaloom_registry.errors import EvaluationError
 from metaloom_registry.expressions import bound_names, free_names
+from metaloom_registry.frozen_dict import FrozenDict, frozen_value
 from metaloom_registry.inference import infer
 from metaloom_registry.primitives import Primitive, PrimitiveTable
 from metaloom_registry.sexpr import parse_term
@@ -27,12 +28,13 @@ from metaloom_registry.types import (
     Arrow,
     Constructed,
     Type,
+    dict_of,
     function,
     parts,
     uncurried,
 )
 
-_PLAIN = {"int", "bool", "float", "text", "list", "tuple"}
+_PLAIN = {"int", "bool", "float", "text", "list", "tuple", "set", "dict", "graph", "store"}
 
 
 class PrimitiveSuite:
@@ -112,7 +114,7 @@ class PrimitiveSuite:
                 module = python_module(term, vocabulary.__getitem__, name="example")
                 names: dict[str, Any] = {}
                 exec(module, names)  # noqa: S102 - what the plugin's author wrote, in a test
-                found = frozen(names["example"]())
+                found = frozen_value(names["example"]())
                 assert found == wanted, f"{primitive.name}: {text} is {found} as\n{module}"
 
     def test_scalar_forms_have_typed_values_or_raise_evaluation_errors(
@@ -121,11 +123,6 @@ class PrimitiveSuite:
         for primitive in primitives:
             if primitive.scalar is not None and _is_plain(primitive.signature):
                 _try_at_random(primitive)
-
-
-def frozen(value: Any) -> Any:
-    """The value with lists as tuples, as the evaluator has them."""
-    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def _imported(primitive: Primitive) -> set[str]:
@@ -189,6 +186,19 @@ def _is_of(value: Any, type_: Type) -> bool:
             and len(value) == len(type_.arguments)
             and all(map(_is_of, value, type_.arguments))
         )
+    if type_.name == "set":
+        return type(value) is frozenset and all(_is_of(i, type_.arguments[0]) for i in value)
+    if type_.name == "dict":
+        key, held = type_.arguments
+        return type(value) is FrozenDict and all(
+            _is_of(k, key) and _is_of(v, held) for k, v in value.items()
+        )
+    if type_.name == "graph":
+        (node,) = type_.arguments
+        rows = dict_of(node, dict_of(node, INT))
+        return _is_of(value, rows) and all(to in value for row in value.values() for to in row)
+    if type_.name == "store":
+        return _is_of(value, type_.arguments[0])
     if type_ == INT:
         return type(value) is int and -(1 << 63) <= value < 1 << 63
     return type(value) is {BOOL: bool, FLOAT: float, TEXT: str}.get(type_, object)

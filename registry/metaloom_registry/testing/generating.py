@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import lru_cache
 from typing import Any
 
 from hypothesis import strategies as st
 
 from metaloom_registry.errors import TypeMismatch
+from metaloom_registry.frozen_dict import FrozenDict
 from metaloom_registry.primitives import PrimitiveTable
 from metaloom_registry.terms import Apply, Bound, Lambda, Let, Literal, Term, Use, apply
 from metaloom_registry.types import (
     BOOL,
     FLOAT,
     INT,
+    KEYED,
     TENSOR_KINDS,
     TEXT,
     Arrow,
@@ -31,12 +33,15 @@ from metaloom_registry.types import (
     parts,
     tuple_of,
     uncurried,
+    unhashable_key,
 )
 from metaloom_registry.unification import Fresh, Substitution, unify
 
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
 GROUND = st.sampled_from([INT, BOOL, list_of(INT)])
 """What a type variable stands for in random terms and values."""
+KEYS = st.sampled_from([INT, BOOL, TEXT, tuple_of(INT, BOOL)])
+"""What a type variable stands for where a key is wanted."""
 
 
 def types() -> st.SearchStrategy[Type]:
@@ -73,7 +78,7 @@ def _containers(inner: st.SearchStrategy[Type]) -> st.SearchStrategy[Type]:
 
 
 def values(type_: Type) -> st.SearchStrategy[Any]:
-    """Plain values of a closed type of int, bool, float, text, lists, tuples and functions.
+    """Plain values of a closed type without tensors, functions included.
 
     Integers are small for the most part, and anything of 64 bits at times.
     """
@@ -84,6 +89,14 @@ def values(type_: Type) -> st.SearchStrategy[Any]:
             return st.lists(values(type_.arguments[0]), max_size=6).map(tuple)
         if type_.name == "tuple":
             return st.tuples(*map(values, type_.arguments))
+        if type_.name == "set":
+            return st.frozensets(values(type_.arguments[0]), max_size=5)
+        if type_.name == "dict":
+            return st.dictionaries(*map(values, type_.arguments), max_size=5).map(FrozenDict)
+        if type_.name == "graph":
+            return _graphs(type_.arguments[0])
+        if type_.name == "store":
+            return values(type_.arguments[0])
         if type_ in _PLAIN:
             return _PLAIN[type_]
     raise ValueError(f"there are no random values of the type {type_}")
@@ -95,6 +108,16 @@ _PLAIN: dict[Type, st.SearchStrategy[Any]] = {
     FLOAT: st.floats(allow_nan=False, allow_infinity=False),
     TEXT: st.text(max_size=8),
 }
+
+
+@st.composite
+def _graphs(draw: st.DrawFn, node: Type) -> FrozenDict[Any, FrozenDict[Any, int]]:
+    """Up to five nodes, each with edges to some of them."""
+    nodes = draw(st.lists(values(node), max_size=5, unique=True))
+    if not nodes:
+        return FrozenDict()
+    edges = st.dictionaries(st.sampled_from(nodes), st.integers(0, 9), max_size=3)
+    return FrozenDict({one: FrozenDict(draw(edges)) for one in nodes})
 
 
 def _tabled(results: Sequence[Any]) -> Callable[[Any], Any]:
@@ -109,8 +132,25 @@ def _tabled(results: Sequence[Any]) -> Callable[[Any], Any]:
 def grounded(type_: Type, draw: st.DrawFn) -> Type:
     """The type with each type variable replaced by a random closed type."""
     variables = {part for part in parts(type_) if isinstance(part, Variable)}
-    chosen = {variable: draw(GROUND) for variable in sorted(variables, key=str)}
+    chosen = _chosen(draw, variables, (type_,))
     return mapped(type_, lambda t: chosen.get(t, t) if isinstance(t, Variable) else t)
+
+
+def _chosen(
+    draw: st.DrawFn, variables: Set[Variable], within: Sequence[Type]
+) -> dict[Variable, Type]:
+    """A closed type for each variable; one that can be a key where a key is wanted."""
+    keys = {
+        key
+        for type_ in within
+        for part in parts(type_)
+        if isinstance(part, Constructed) and part.name in KEYED
+        for key in parts(part.arguments[0])
+    }
+    return {
+        variable: draw(KEYS if variable in keys else GROUND)
+        for variable in sorted(variables, key=str)
+    }
 
 
 @st.composite
@@ -164,7 +204,7 @@ def _called(
 ) -> Term:
     head, arguments = call
     names = {p for a in arguments for p in parts(a) if isinstance(p, Variable)}
-    chosen = {name: draw(GROUND) for name in sorted(names, key=str)}
+    chosen = _chosen(draw, names, arguments)
     closed = [
         mapped(a, lambda t: chosen.get(t, t) if isinstance(t, Variable) else t) for a in arguments
     ]
@@ -196,7 +236,8 @@ def _calls(type_: Type, table: PrimitiveTable) -> list[tuple[Use, tuple[Type, ..
             rest = function(*arguments[count:], result)
             if _unifies(rest, type_, substitution):
                 taken = tuple(map(substitution.resolve, arguments[:count]))
-                found.append((Use(primitive.reference), taken))
+                if not any(map(unhashable_key, taken)):
+                    found.append((Use(primitive.reference), taken))
             if not isinstance(type_, Arrow):
                 break
     return found
