@@ -32,7 +32,7 @@ from metaloom_metalearn.learners.batched.workers import Workers
 from metaloom_metalearn.learners.descent import first_order, second_order
 from metaloom_metalearn.learners.learner import buffers_of, parameters_of
 
-NEAR = 1 << 18
+NEAR = 3 << 19
 """How many numbers of activations a thread of the CPU works on at once: what its cache holds."""
 
 SMALL = 1 << 18
