@@ -40,7 +40,8 @@ def account_rows(trace: Trace) -> list[tuple[str, str]]:
     rows = []
     for name, account in trace.arms.items():
         counts = ", ".join(f"{value:,} {what}" for what, value in account.counts.most_common())
-        rows.append((name, f"{counts or 'nothing'} in {account.seconds:.2f} s"))
+        engine = f", {account.engine}" if account.engine else ""
+        rows.append((name, f"{counts or 'nothing'} in {account.seconds:.2f} s{engine}"))
     return rows
 
 

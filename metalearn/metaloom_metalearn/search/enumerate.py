@@ -17,7 +17,7 @@ from metaloom_metalearn.search.candidate import Candidate, Scored
 from metaloom_metalearn.search.coding import description_length
 from metaloom_metalearn.search.collection import collection_put_off
 from metaloom_metalearn.search.constants import Constants
-from metaloom_metalearn.search.engines import Engine, PlainTerms
+from metaloom_metalearn.search.engines import Engine, overtaking
 from metaloom_metalearn.search.examples import contradictions, plain_examples
 from metaloom_metalearn.search.grammar import UNIT, Grammar
 from metaloom_metalearn.search.node import Node, term_of
@@ -76,7 +76,7 @@ class Enumeration:
         account: Account,
         bounds: Bounds | None = None,
         patience: Patience | None = None,
-        engine: Engine = PlainTerms,
+        engine: Engine = overtaking,
     ) -> None:
         given, want = uncurried(without_domains(type_))
         order, self.telling = most_telling([output for _, output in examples], want)
@@ -135,6 +135,8 @@ class Enumeration:
         except Exhausted as reason:
             if self.found is None or self.clock.expired():
                 self.account.note(f"stopped at {self.level * UNIT:.1f} nats: {reason}")
+        finally:
+            self.account.engine = self.terms.ran
 
     def hurry(self, seconds: float) -> None:
         """Go on for so many seconds at most."""
@@ -176,7 +178,7 @@ class Enumerate:
     constants: Constants = field(default_factory=Constants)
     bounds: Bounds = field(default_factory=Bounds)
     patience: Patience = field(default_factory=Patience)
-    engine: Engine = PlainTerms
+    engine: Engine = overtaking
     share: float = 1.0
     name: str = "enumerate"
     gradients: bool = False

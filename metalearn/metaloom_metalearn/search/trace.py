@@ -23,7 +23,7 @@ class Account:
 
     `counts` are by what happened (`generated`, `distinct`, `failed`, `trained` ...), `levels` by
     cost level in nats, `notes` say in words what was cut and why the arm stopped, `warnings` what
-    is wrong with the examples or the library.
+    is wrong with the examples or the library, `engine` what evaluated the terms of an enumeration.
     """
 
     arm: str
@@ -31,6 +31,7 @@ class Account:
     levels: dict[float, Counter[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    engine: str = ""
     seconds: float = 0.0
 
     def note(self, text: str) -> None:

@@ -52,6 +52,8 @@ EMITTED_AT_ONCE = 64
 class KernelBank:
     """The distinct terms of one context; see `search.bank.Bank`."""
 
+    ran = "compiled"
+
     def __init__(
         self,
         workshop: Workshop,
@@ -75,6 +77,7 @@ class KernelBank:
         self.levels: dict[Type, list[Pool]] = {}
         self.functions: dict[tuple[Slot, int], Pool] = {}
         self.stores: dict[Type, Store] = {}
+        self.slots: dict[int, Store] = {}
         self.inner: dict[tuple[Type, ...], KernelBank | None] = {}
         self.leaves: dict[Type, list[tuple[int, int, Words]]] = {}
         samples = Samples(environments, scope, workshop.grammar)
@@ -92,7 +95,10 @@ class KernelBank:
         for inner in self.inner.values():
             if inner is not None:
                 inner.clear()
-        for held in (self.inner, self.levels, self.functions, self.stores, self.leaves):
+        for held in (
+            self.inner, self.levels, self.functions, self.stores, self.slots, self.leaves,
+            self.combinations.columns,
+        ):  # fmt: skip
             held.clear()
 
     def level(self, type_: Type, level: int) -> Pool:
@@ -277,10 +283,9 @@ class KernelBank:
             if slot.taken:
                 rows.append((1, 0, 0, address_of(choice), len(choice), 0))
                 continue
-            store = self.stores[slot.result]
-            address, stride = address_of(store.words), store.words.strides[0]
-            nodes = address_of(store.nodes)
-            rows.append((0, stride, address, address_of(choice), len(choice), nodes))
+            store = self._store_of(slot)
+            words, nodes = store.addresses
+            rows.append((0, store.stride, words, address_of(choice), len(choice), nodes))
         return np.array(rows, np.int64)
 
     def _function_pool(self, slot: Slot, level: int) -> Pool:
@@ -341,6 +346,13 @@ class KernelBank:
         if type_ not in self.stores:
             self.stores[type_] = Store(len(self.environments))
         return self.stores[type_]
+
+    def _store_of(self, slot: Slot) -> Store:
+        """The store of what stands in a slot; slots live as long as the grammar."""
+        store = self.slots.get(id(slot))
+        if store is None:
+            store = self.slots[id(slot)] = self._store(slot.result)
+        return store
 
     def _written_environments(self) -> Words:
         """Where in memory the variables of each row stand."""

@@ -23,6 +23,7 @@ from metaloom_metalearn.search.kernel.machine import (
     invoke,
 )
 from metaloom_metalearn.search.kernel.memory import (
+    END,
     FAILURE,
     FINE,
     FREE,
@@ -114,11 +115,13 @@ def equal(memory: Any, one: Word, other: Word, shape: Word, shapes: Any) -> bool
 
 @njit(cache=True)
 def places_of(memory: Any, word: Word, shape: Word, shapes: Any) -> Word:
-    """How many places a word's items need."""
+    """How many places a word's items need that are not kept yet."""
     kind = shapes[shape, 0]
     if kind == SCALAR:
         return 0
     place, length = place_of(word), length_of(word)
+    if place >= memory[END]:
+        return 0
     total = length
     if kind == LIST:
         item = shapes[shape, 1]
@@ -133,11 +136,13 @@ def places_of(memory: Any, word: Word, shape: Word, shapes: Any) -> Word:
 
 @njit(cache=True)
 def moved(memory: Any, word: Word, shape: Word, shapes: Any, state: Any) -> Word:
-    """The same value with its items in what is kept."""
+    """The same value with its items in what is kept, where they may stand already."""
     kind = shapes[shape, 0]
     if kind == SCALAR:
         return word
     place, length = place_of(word), length_of(word)
+    if place >= memory[END]:
+        return word
     to = state[TOP]
     state[TOP] += length
     for i in range(length):
@@ -269,7 +274,7 @@ def make(
         count = state[COUNT]
         for column in range(masks):
             words[count, column] = 0
-        failures, longest, held, oversized = 0, 0, 0, False
+        failures, longest, oversized = 0, 0, False
         total_hash = np.int64(7)
         for row in range(rows):
             word = value_on(memory, row, masks, heads, p, slots, arguments, environments)
@@ -282,7 +287,6 @@ def make(
             else:
                 if is_list:
                     longest = max(longest, length_of(word))
-                    held += length_of(word)
                 total_hash ^= hashed(memory, word, shape, shapes)
                 total_hash *= 0x100000001B3
             total_hash ^= total_hash >> 31
@@ -296,8 +300,8 @@ def make(
         if oversized or (bounded and longest > items):
             state[OVERSIZED] += 1
             continue
+        need = 0
         if is_list:
-            need = 0
             for row in range(rows):
                 need += places_of(memory, words[count, masks + row], shape, shapes)
             if state[TOP] + need > len(array):
@@ -308,7 +312,7 @@ def make(
                 words[count, masks + row] = moved(
                     memory, words[count, masks + row], shape, shapes, state
                 )
-        state[LEFT] -= rows + held
+        state[LEFT] -= rows + need
         if state[LEFT] < 0:
             return CELLS
         node = state[NODES]
@@ -404,7 +408,6 @@ def store(
     for term in range(len(numbers)):
         count = state[COUNT]
         total_hash = np.int64(7)
-        held = 0
         for column in range(masks):
             words[count, column] = 0
         for row in range(rows):
@@ -415,8 +418,6 @@ def store(
                 total_hash = (total_hash ^ 0x2545F491) * 0x100000001B3
                 word = 0
             else:
-                if shapes[shape, 0] != SCALAR:
-                    held += length_of(word)
                 total_hash ^= hashed(memory, word, shape, shapes)
                 total_hash *= 0x100000001B3
             total_hash ^= total_hash >> 31
@@ -424,7 +425,7 @@ def store(
         place = find(memory, shapes, shape, words, hashes, index, count, total_hash, masks, rows)
         if place < 0:
             continue
-        state[LEFT] -= rows + held
+        state[LEFT] -= rows
         if state[LEFT] < 0:
             return CELLS
         nodes[count] = numbers[term]

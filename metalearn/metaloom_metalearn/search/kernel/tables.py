@@ -14,7 +14,7 @@ import numpy as np
 
 from metaloom_metalearn.search.grammar import Grammar, Production
 from metaloom_metalearn.search.kernel import machine
-from metaloom_metalearn.search.kernel.loops import BITS, LEFT, NODES, TOP, indexed
+from metaloom_metalearn.search.kernel.loops import BITS, LEFT, NODES, TOP, indexed, make
 from metaloom_metalearn.search.kernel.machine import (
     CALL,
     CHOICE,
@@ -72,7 +72,7 @@ class Tables:
 
     def more_memory(self) -> None:
         """Twice the memory."""
-        self.memory = np.concatenate([self.memory, np.zeros_like(self.memory)])
+        self.memory = grown(self.memory, 2 * len(self.memory))
         self._point()
 
     def more_nodes(self, count: int) -> None:
@@ -183,6 +183,16 @@ def compiled_form(form: Callable[..., Any], arity: int) -> Any:
     return _COMPILED[key]
 
 
+def is_loaded(grammar: Grammar) -> bool:
+    """Whether all that a grammar needs is compiled in this process."""
+    return bool(make.signatures) and all(
+        (one.kernel, len(one.slots)) in _COMPILED
+        for group in grammar.productions.values()
+        for one in group
+        if one.kernel is not None
+    )
+
+
 @dataclass
 class Store:
     """The distinct terms of one type in one bank."""
@@ -196,6 +206,12 @@ class Store:
         self.nodes: Words = np.zeros(64, np.int64)
         self.hashes: Words = np.zeros(64, np.int64)
         self.index: Words = np.zeros(256, np.int64)
+        self._point()
+
+    def _point(self) -> None:
+        """Where the words and the nodes stand, and how many bytes a row of words has."""
+        self.addresses = (address_of(self.words), address_of(self.nodes))
+        self.stride = self.words.strides[0]
 
     def reserve(self, more: int) -> None:
         """Room for so many more terms, and one to try."""
@@ -205,6 +221,7 @@ class Store:
             self.words = grown(self.words, size)
             self.nodes = grown(self.nodes, size)
             self.hashes = grown(self.hashes, size)
+            self._point()
         if 2 * wanted > len(self.index):
             self.index = np.zeros(1 << (4 * wanted).bit_length(), np.int64)
             indexed(self.hashes, self.count, self.index)
