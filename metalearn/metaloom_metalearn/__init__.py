@@ -46,14 +46,16 @@ if TYPE_CHECKING:
     from metaloom_metalearn.journal import Silence as Silence
     from metaloom_metalearn.learners.anil import anil as anil
     from metaloom_metalearn.learners.anil import boil as boil
+    from metaloom_metalearn.learners.baseline import baseline_pp as baseline_pp
+    from metaloom_metalearn.learners.baseline import fresh_head as fresh_head
     from metaloom_metalearn.learners.choices import adaptable as adaptable
     from metaloom_metalearn.learners.choices import matching_names as matching_names
     from metaloom_metalearn.learners.choices import trainable as trainable
     from metaloom_metalearn.learners.descent import first_order as first_order
     from metaloom_metalearn.learners.descent import second_order as second_order
     from metaloom_metalearn.learners.equipped import Equipped as Equipped
+    from metaloom_metalearn.learners.film import film as film
     from metaloom_metalearn.learners.finetune import fine_tune as fine_tune
-    from metaloom_metalearn.learners.finetune import fresh_head as fresh_head
     from metaloom_metalearn.learners.imaml import imaml as imaml
     from metaloom_metalearn.learners.learner import Adapted as Adapted
     from metaloom_metalearn.learners.learner import Diverged as Diverged
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.learners.learner import MetaGradient as MetaGradient
     from metaloom_metalearn.learners.learner import MetaLearner as MetaLearner
     from metaloom_metalearn.learners.learner import natural_loss as natural_loss
+    from metaloom_metalearn.learners.lora import lora as lora
     from metaloom_metalearn.learners.maml import maml as maml
     from metaloom_metalearn.learners.mamlpp import maml_pp as maml_pp
     from metaloom_metalearn.learners.meta_sgd import meta_sgd as meta_sgd
@@ -71,6 +74,8 @@ if TYPE_CHECKING:
     from metaloom_metalearn.learners.optimisers import Optimiser as Optimiser
     from metaloom_metalearn.learners.optimisers import adam as adam
     from metaloom_metalearn.learners.optimisers import sgd as sgd
+    from metaloom_metalearn.learners.patched import Patched as Patched
+    from metaloom_metalearn.learners.patched import merged as merged
     from metaloom_metalearn.learners.reptile import reptile as reptile
     from metaloom_metalearn.learners.schedules import constant as constant
     from metaloom_metalearn.learners.schedules import cosine as cosine
@@ -261,6 +266,10 @@ else:
                 "anil",
                 "boil",
             ),
+            "learners.baseline": (
+                "baseline_pp",
+                "fresh_head",
+            ),
             "learners.choices": (
                 "adaptable",
                 "matching_names",
@@ -271,10 +280,8 @@ else:
                 "second_order",
             ),
             "learners.equipped": ("Equipped",),
-            "learners.finetune": (
-                "fine_tune",
-                "fresh_head",
-            ),
+            "learners.film": ("film",),
+            "learners.finetune": ("fine_tune",),
             "learners.imaml": ("imaml",),
             "learners.learner": (
                 "Adapted",
@@ -285,6 +292,7 @@ else:
                 "MetaLearner",
                 "natural_loss",
             ),
+            "learners.lora": ("lora",),
             "learners.maml": ("maml",),
             "learners.mamlpp": ("maml_pp",),
             "learners.meta_sgd": ("meta_sgd",),
@@ -297,6 +305,10 @@ else:
                 "Optimiser",
                 "adam",
                 "sgd",
+            ),
+            "learners.patched": (
+                "Patched",
+                "merged",
             ),
             "learners.reptile": ("reptile",),
             "learners.schedules": (

@@ -21,7 +21,8 @@ from metaloom_metalearn import (
     natural_loss,
     sgd,
 )
-from metaloom_metalearn.learners.finetune import FineTune, FreshHead
+from metaloom_metalearn.learners.baseline import FreshHead
+from metaloom_metalearn.learners.finetune import FineTune
 from metaloom_metalearn.testing.learner import LearnerSuite, small_network
 from metaloom_registry import InvalidTask, ParseError
 
@@ -116,11 +117,33 @@ def test_a_rate_that_is_too_high_is_named() -> None:
         lambda: maml(steps=-1, lr=0.1),
         lambda: maml(steps=1, lr=-0.1),
         lambda: maml(steps=1, lr=math.nan),
+        lambda: fine_tune(lr=-0.1),
     ],
 )
 def test_steps_and_rates_that_are_none_are_refused(make: Callable[[], Learner]) -> None:
     with pytest.raises(ParseError, match=r"is not a (number of steps|learning rate)"):
         make()
+
+
+def test_a_rate_stands_for_adam_and_not_beside_an_optimiser() -> None:
+    model, support = nn.Linear(1, 1), Examples((torch.ones(1, 1),), (3.0,))
+    one = fine_tune(steps=2, lr=0.3)(model, support, seeded(0))
+    other = fine_tune(steps=2, optimiser=adam(0.3))(model, support, seeded(0))
+    assert one.losses == other.losses
+    with pytest.raises(ParseError, match=r"both an optimiser and lr=0.3"):
+        fine_tune(optimiser=adam(0.3), lr=0.3)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "width"),
+    [(torch.tensor([0, 2, 1]), 3), (torch.rand(3), 1), (torch.rand(3, 2), 2)],
+)
+def test_a_fresh_head_has_as_many_outputs_as_the_examples_ask_for(
+    outputs: torch.Tensor, width: int
+) -> None:
+    support = Examples((torch.rand(3, 4, generator=seeded(0)),), outputs)
+    adapted = fresh_head(steps=1)(nn.Identity(), support, seeded(0))
+    assert adapted.predict(*support.inputs).shape == (3, width)
 
 
 def test_a_fresh_head_goes_on_vectors_only() -> None:

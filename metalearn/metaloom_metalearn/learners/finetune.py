@@ -1,13 +1,12 @@
-"""Fine-tuning: gradient steps on the support alone, of a whole block or of a fresh head on it."""
+"""Fine-tuning: steps of an optimiser on the support alone."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.learners.choices import adaptable, require_choice
@@ -23,7 +22,7 @@ from metaloom_metalearn.learners.learner import (
 )
 from metaloom_metalearn.learners.optimisers import Optimiser, adam
 from metaloom_metalearn.tasks import Examples
-from metaloom_registry import InvalidTask
+from metaloom_registry import ParseError
 
 
 @dataclass(frozen=True)
@@ -87,51 +86,22 @@ def fine_tune(
     loss: Loss = natural_loss,
     chosen: Choice = every,
     clock: Clock | None = None,
+    lr: float | None = None,
 ) -> FineTune:
     """Fine-tune the parameters that `chosen` names, by default all, for at most `steps` steps.
 
-    `optimiser` is by default `adam(0.001)`.  Each step takes `batch` examples at random, by default
-    all.  Stops early when `clock` has run out, and keeps what it has.
+    `optimiser` is by default `adam(lr)`, with a rate of 0.001.  Each step takes `batch` examples at
+    random, by default all.  Stops early when `clock` has run out, and keeps what it has.  Raises
+    ParseError where both an optimiser and a rate are given.
     """
-    return FineTune(steps, optimiser or adam(0.001), batch, loss, chosen, clock)
+    return FineTune(steps, chosen_optimiser(optimiser, lr, 0.001), batch, loss, chosen, clock)
 
 
-@dataclass(frozen=True)
-class FreshHead:
-    """A new linear layer on the frozen block; see `fresh_head`."""
-
-    outputs: int
-    tune: FineTune
-
-    def __call__(self, model: nn.Module, support: Examples, generator: torch.Generator) -> Adapted:
-        encoder = deepcopy(model)
-        with torch.no_grad():
-            features = deepcopy(model)(*support.inputs)
-        if not isinstance(features, Tensor) or features.dim() != 2:
-            given = list(features.shape) if isinstance(features, Tensor) else type(features)
-            raise InvalidTask(f"a fresh head goes on vectors [n, features], not on {given}")
-        head = nn.Linear(features.shape[1], self.outputs, device="meta", dtype=features.dtype)
-        head.to_empty(device=features.device)  # no draw from torch's own randomness
-        with torch.no_grad():
-            for parameter in head.parameters():
-                parameter.zero_()
-        fitted = self.tune(head, Examples((features,), support.outputs), generator)
-        whole = nn.Sequential(OrderedDict(encoder=encoder, head=fitted.model))
-        whole.training = model.training
-        return Adapted(whole, ("head.weight", "head.bias"), fitted.losses)
-
-
-def fresh_head(
-    outputs: int,
-    steps: int = 100,
-    optimiser: Optimiser | None = None,
-    batch: int | None = None,
-    loss: Loss = natural_loss,
-    clock: Clock | None = None,
-) -> FreshHead:
-    """Train a new linear layer with `outputs` outputs on the block's vectors, the block frozen.
-
-    The vectors are computed once.  The layer begins at zero, so nothing is left to chance but the
-    choice of batches; the other settings are those of `fine_tune`, with `adam(0.05)`.
-    """
-    return FreshHead(outputs, fine_tune(steps, optimiser or adam(0.05), batch, loss, clock=clock))
+def chosen_optimiser(optimiser: Optimiser | None, lr: float | None, default: float) -> Optimiser:
+    """The optimiser, or Adam at a rate. Raises ParseError for both, and for a rate that is none."""
+    if optimiser is None:
+        require_settings(0, default if lr is None else lr)
+        return adam(default if lr is None else lr)
+    if lr is not None:
+        raise ParseError(f"both an optimiser and lr={lr} are given; give the rate to the optimiser")
+    return optimiser
