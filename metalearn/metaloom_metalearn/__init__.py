@@ -44,8 +44,10 @@ if TYPE_CHECKING:
     from metaloom_metalearn.journal import Journal as Journal
     from metaloom_metalearn.journal import MemoryJournal as MemoryJournal
     from metaloom_metalearn.journal import Silence as Silence
+    from metaloom_metalearn.keyed import json_value as json_value
     from metaloom_metalearn.learners.anil import anil as anil
     from metaloom_metalearn.learners.anil import boil as boil
+    from metaloom_metalearn.learners.baseline import CosineLinear as CosineLinear
     from metaloom_metalearn.learners.baseline import baseline_pp as baseline_pp
     from metaloom_metalearn.learners.baseline import fresh_head as fresh_head
     from metaloom_metalearn.learners.choices import adaptable as adaptable
@@ -80,6 +82,9 @@ if TYPE_CHECKING:
     from metaloom_metalearn.learners.schedules import constant as constant
     from metaloom_metalearn.learners.schedules import cosine as cosine
     from metaloom_metalearn.learners.schedules import halving as halving
+    from metaloom_metalearn.memory import Effect as Effect
+    from metaloom_metalearn.memory import called_in_turn as called_in_turn
+    from metaloom_metalearn.memory import empty_value as empty_value
     from metaloom_metalearn.mode import Hard as Hard
     from metaloom_metalearn.mode import Mode as Mode
     from metaloom_metalearn.mode import Soft as Soft
@@ -120,6 +125,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.search.enumerate import Enumerate as Enumerate
     from metaloom_metalearn.search.enumerate import Patience as Patience
     from metaloom_metalearn.search.evolution import evolve as evolve
+    from metaloom_metalearn.search.examples import hard_value as hard_value
     from metaloom_metalearn.search.few_shot import FewShot as FewShot
     from metaloom_metalearn.search.halving import Halving as Halving
     from metaloom_metalearn.search.halving import state_digest as state_digest
@@ -135,6 +141,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.search.prior import Prior as Prior
     from metaloom_metalearn.search.prior import Uniform as Uniform
     from metaloom_metalearn.search.prior import Weights as Weights
+    from metaloom_metalearn.search.remembering import Remembering as Remembering
     from metaloom_metalearn.search.space import Space as Space
     from metaloom_metalearn.search.strategy import Strategy as Strategy
     from metaloom_metalearn.search.trace import Account as Account
@@ -262,11 +269,13 @@ else:
                 "MemoryJournal",
                 "Silence",
             ),
+            "keyed": ("json_value",),
             "learners.anil": (
                 "anil",
                 "boil",
             ),
             "learners.baseline": (
+                "CosineLinear",
                 "baseline_pp",
                 "fresh_head",
             ),
@@ -315,6 +324,11 @@ else:
                 "constant",
                 "cosine",
                 "halving",
+            ),
+            "memory": (
+                "Effect",
+                "called_in_turn",
+                "empty_value",
             ),
             "mode": (
                 "Hard",
@@ -374,6 +388,7 @@ else:
                 "Patience",
             ),
             "search.evolution": ("evolve",),
+            "search.examples": ("hard_value",),
             "search.few_shot": ("FewShot",),
             "search.halving": (
                 "Halving",
@@ -395,6 +410,7 @@ else:
                 "Uniform",
                 "Weights",
             ),
+            "search.remembering": ("Remembering",),
             "search.space": ("Space",),
             "search.strategy": ("Strategy",),
             "search.trace": (

@@ -155,7 +155,7 @@ def load_block(path: Path | str) -> nn.Module | Term:
     block = read_portable(path, alone=True)
     validate_block(block.manifest, block.files)
     if block.manifest.kind == "graph":
-        return module_of(block.files)
+        return module_of(block.files, block.manifest.facts)
     if block.manifest.kind == "program":
         return term_of(block.manifest, block.files)
     raise Refused(f"{path} holds a primitive, whose code is a plugin's: install that plugin")

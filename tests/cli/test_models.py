@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
+from metaloom import Hub
 
 Command = Callable[..., Any]
 
@@ -113,6 +116,41 @@ def test_a_graph_is_published_adapted_and_run(
     )  # fmt: skip
     assert tuned.code == 0, tuned.err
     assert tuned.json["type"] == "image[1,4,4] -> label[2]"
+
+
+LEARNERS = [
+    "anil steps=2 lr=0.1 head='*'", "baseline_pp steps=5", "boil steps=2 lr=0.1", "film steps=2",
+    "fine_tune steps=2 lr=0.01", "fresh_head steps=5 lr=0.1", "imaml steps=2", "lora rank=1",
+    "maml steps=2 lr=0.1", "maml_pp", "matchingnet", "meta_sgd lr=0.1", "metaoptnet", "protonet",
+    "r2d2", "reptile batch=4",
+]  # fmt: skip
+
+
+def test_every_learner_adapts_an_encoder_or_a_program(metaloom: Command, digits: Path) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 4))
+    with Hub.open() as hub:
+        hub.publish("vision/net", net, "image[1,4,4] -> vec[4]")
+    listed = {row["name"]: row for row in metaloom("learners", "--json").json}
+    assert sorted(listed) == [line.split()[0] for line in LEARNERS]
+    assert listed["lora"]["settings"]["rank"] == 4
+    assert "MAML with" in metaloom("learners").out
+    for line in LEARNERS:
+        name, *settings = shlex.split(line)
+        own_head = name in ("baseline_pp", "fresh_head") or name.endswith(("net", "r2d2"))
+        block = "vision/net" if own_head else "(lam (lam (prototypes (embed vision/net $1) "
+        block += "" if own_head else "(vision/net $0))))"
+        given = [part for one in settings for part in ("--set", _quoted(one))]
+        done = metaloom("adapt", block, digits, "--learner", name, *given, "--device", "cpu")
+        assert done.code == 0, (line, done.err)
+        assert "logits[2]" in done.out, line
+
+
+def _quoted(setting: str) -> str:
+    """A setting with its value as JSON."""
+    name, _, value = setting.partition("=")
+    return setting if value[0].isdigit() else f"{name}={json.dumps(value)}"
 
 
 BAD = {

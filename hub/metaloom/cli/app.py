@@ -15,6 +15,7 @@ from metaloom.cli import (
     exchange,
     find,
     key,
+    learners,
     lineage,
     listing,
     models,
@@ -108,6 +109,7 @@ app.command("export", rich_help_panel=_KEEP)(exchange.export)
 app.command("alias", rich_help_panel=_KEEP)(blocks.alias)
 app.command("verify", rich_help_panel=_KEEP)(blocks.verify)
 app.add_typer(key.app, rich_help_panel=_KEEP)
+app.command("learners", rich_help_panel=_ABOUT)(learners.learners)
 app.command("plugins", rich_help_panel=_ABOUT)(plugins.plugins)
 app.command("demo", rich_help_panel=_ABOUT)(plugins.demo)
 

@@ -1,11 +1,13 @@
-"""A learner from the command line: its plugin's name and its settings."""
+"""Learners on the command line: by their plugin's name, with settings; and the list of them."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from metaloom.cli.options import AsJson
+from metaloom.cli.output import show, show_json, table
 from metaloom_registry import MetaloomError, ParseError, discover, load_strict
 
 if TYPE_CHECKING:
@@ -19,11 +21,7 @@ def learner_named(name: str, settings: Sequence[str]) -> Learner:
     """
     make = cast(Any, discover("metaloom.learners").load(name))
     given = dict(map(_setting, settings))
-    known = {
-        parameter.name: parameter
-        for parameter in inspect.signature(make).parameters.values()
-        if _kinds(parameter) <= _PLAIN.keys()  # the others, such as a loss, are given from Python
-    }
+    known = _plain_settings(make)
     for setting, value in given.items():
         if setting not in known:
             raise ParseError(
@@ -44,6 +42,50 @@ def learner_named(name: str, settings: Sequence[str]) -> Learner:
         return cast("Learner", make(**given))
     except (TypeError, ValueError) as error:
         raise ParseError(f"the learner {name} does not take these settings: {error}") from None
+
+
+def learners(as_json: AsJson = False) -> None:
+    """List the learners that adapt takes, with their settings.
+
+    [bold]Examples[/bold]
+
+      metaloom learners
+      metaloom adapt vision/net digits.npz --learner lora --set rank=2 --set steps=50
+    """
+    rows = []
+    for outcome in discover("metaloom.learners").outcomes():
+        if outcome.error is None:
+            make = cast(Any, outcome.value)
+            about = (inspect.getdoc(make) or "").split("\n\n")[0].replace("\n", " ")
+            settings = {
+                name: None if parameter.default is parameter.empty else parameter.default
+                for name, parameter in _plain_settings(make).items()
+            }
+            rows.append({"name": outcome.plugin.name, "about": about, "settings": settings})
+    if as_json:
+        show_json(rows)
+        return
+    show(
+        table(
+            ("learner", "what it does", "settings"),
+            (
+                (
+                    row["name"],
+                    row["about"],
+                    " ".join(
+                        f"{n}={'...' if v is None else v}" for n, v in row["settings"].items()
+                    ),
+                )
+                for row in rows
+            ),
+        )
+    )
+
+
+def _plain_settings(make: Callable[..., object]) -> dict[str, inspect.Parameter]:
+    """What the command line can say; the others, such as a loss, are given from Python."""
+    parameters = inspect.signature(make).parameters.values()
+    return {one.name: one for one in parameters if _kinds(one) <= _PLAIN.keys()}
 
 
 _PLAIN = {

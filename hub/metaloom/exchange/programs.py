@@ -123,5 +123,5 @@ def _library(portable: Portable, term: Term) -> tuple[MemoryLibrary, tuple[Entry
                 library.add(entry, body)
                 waiting.append(body)
             else:
-                library.add(entry, module_of(found.files))
+                library.add(entry, module_of(found.files, found.manifest.facts))
     return library, tuple(entries.values())

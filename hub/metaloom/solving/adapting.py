@@ -7,8 +7,9 @@ does well on the support; each block that changes is a new part of the solution.
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,10 @@ from metaloom.solving.devices import choose_device
 from metaloom.vocabulary import renamed
 from metaloom_metalearn import (
     Adapted,
+    CosineLinear,
     Examples,
     Learner,
+    Metric,
     Part,
     Soft,
     Solution,
@@ -28,6 +31,7 @@ from metaloom_metalearn import (
     TermModule,
     Values,
     compile_term,
+    merged,
     state_digest,
     to_batch,
     to_support,
@@ -37,10 +41,12 @@ from metaloom_registry import (
     Arrow,
     Bound,
     Constructed,
+    Deferred,
     Digest,
     InvalidTask,
     Lambda,
     Loaded,
+    Primitive,
     Reference,
     Substitution,
     Tensor,
@@ -110,6 +116,9 @@ def adapted_solution(
     started = time.monotonic()
     generator = torch.Generator().manual_seed(seed)
     term = hub.term(program)
+    if isinstance(learner, Metric):
+        head = _primitive_head(learner, hub.primitives)
+        term, learner = hub.compose(term, Use(head.reference)).term, None
     fitted = fit(term, hub.vocabulary.type_of, hub.load, support, learner, chosen, generator)
     examples = support.support if isinstance(support, Task) else support
     name = support.name if isinstance(support, Task) else "adapted"
@@ -164,7 +173,7 @@ def fit(
         raise InvalidTask("the program has no parameters that a learner could change")
     model = OnValues(program, given, examples if holds else None)
     model.eval()
-    adapted = learner(model, examples, generator)
+    adapted = merged(learner(model, examples, generator))
     parts: dict[Reference, Part] = {}
     if not isinstance(adapted.model, OnValues):
         return _with_head(term, type_, own, adapted)
@@ -182,7 +191,7 @@ def _with_head(term: Term, type_: Type, own: Type, adapted: Adapted) -> Fitted:
     """The program followed by the new last layer that the learner put on it: `fresh_head`."""
     head = getattr(adapted.model, "head", None)
     given, result = uncurried(own)
-    if own is not type_ or len(given) != 1 or not isinstance(head, nn.Linear):
+    if own is not type_ or len(given) != 1 or not isinstance(head, nn.Linear | CosineLinear):
         raise InvalidTask(
             f"the learner gives a {type(adapted.model).__name__} for a program of type {type_}; "
             "a hub keeps programs with changed blocks, and encoders with a new linear head"
@@ -193,6 +202,23 @@ def _with_head(term: Term, type_: Type, own: Type, adapted: Adapted) -> Fitted:
     part = Part(head.cpu(), Arrow(result, made))
     type_ = Arrow(given[0], made)
     return Fitted(whole, type_, type_, {reference: part}, adapted.losses)
+
+
+def _primitive_head(learner: Metric, primitives: Iterable[Primitive]) -> Primitive:
+    """The primitive that computes the learner's head, with the settings it begins with."""
+    known = inspect.signature(learner.head).parameters
+    for primitive in primitives:
+        form = primitive.batched
+        computed = form.function if isinstance(form, Deferred) else form
+        if computed is learner.head and all(
+            known[name].default == value for name, value in learner.learned.items()
+        ):
+            return primitive
+    raise InvalidTask(
+        f"no primitive computes the head {getattr(learner.head, '__name__', learner.head)} with "
+        f"{dict(learner.learned) or 'no settings'}; compose the encoder with a head yourself, as "
+        "in encoder >> heads/prototypes, and adapt that without a learner"
+    )
 
 
 def _require_examples(examples: Examples) -> None:

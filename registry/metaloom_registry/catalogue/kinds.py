@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias, cast
 
-from metaloom_registry.canonical import dump_canonical, load_strict
+from metaloom_registry.canonical import Json, dump_canonical, load_strict
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import Refused
 from metaloom_registry.manifest import GRAPH_FILE, TERM_FILE, WEIGHTS_FILE, Manifest
@@ -36,12 +36,24 @@ def validate_block(manifest: Manifest, files: Mapping[str, bytes]) -> None:
         term_of(manifest, files)
 
 
-def module_of(files: Mapping[str, bytes], *, checked: bool = False) -> nn.Module:
-    """The module of a graph block; `checked` where it was accepted before. Raises Refused."""
+def module_of(
+    files: Mapping[str, bytes],
+    facts: Mapping[str, Json] | None = None,
+    *,
+    checked: bool = False,
+) -> nn.Module:
+    """The module of a graph block, with the groups of parameters that its facts tell of.
+
+    `checked` where it was accepted before.  Raises Refused.
+    """
     from metaloom_registry.graph import load_graph  # noqa: PLC0415 - as above
 
     graph, weights = required_file(files, GRAPH_FILE), required_file(files, WEIGHTS_FILE)
-    return load_graph(graph, weights, checked=checked)
+    module = load_graph(graph, weights, checked=checked)
+    groups = (facts or {}).get("groups")
+    if isinstance(groups, Mapping):
+        module.parameter_groups = cast("Mapping[str, Sequence[str]]", groups)
+    return module
 
 
 def term_of(manifest: Manifest, files: Mapping[str, bytes]) -> Term:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -31,7 +32,11 @@ class GraphModule(nn.Module):
     parameters, copied, compiled and moved like any module.  Buffers that a forward pass updates
     are written in place, except where a `torch.func` transform forbids it: where inside `vmap` or
     `grad` one of them came from outside the transform, all keep their values.
+
+    `parameter_groups` are its parameters' names by `frozen`, `slow` and `fast`, for learners.
     """
+
+    parameter_groups: Mapping[str, Sequence[str]] = MappingProxyType({})
 
     def __init__(self, graph: Graph, tensors: Mapping[str, Tensor]) -> None:
         """tensors: each tensor the graph owns, by name; they become the module's own."""
