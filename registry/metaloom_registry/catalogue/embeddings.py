@@ -66,6 +66,11 @@ def space_of(name: str) -> int:
     return int(Digest.of(name.encode()).hex[:16], 16) >> 1
 
 
+def task_space() -> int:
+    """The space of the points of tasks."""
+    return space_of("task")
+
+
 def block_embedding(manifest: Manifest) -> tuple[int, bytes] | None:
     """The space and point of a block; None where it has no fingerprint."""
     fingerprint = manifest.facts.get("fingerprint")

@@ -1,48 +1,53 @@
-"""Search: blocks by words, type, kind and tag, each with the reasons why it matched."""
+"""Search: blocks by words, type, behaviour, tasks, kind and tags, each with why it matched.
+
+Filters combine.  The order is that of the first of these that is asked for: the nearest behaviour,
+the best on similar tasks, the best match of words; else the most used come first.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from sqlalchemy import and_, exists, or_, union_all
+from sqlalchemy import exists
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, col, select
 
-from metaloom_registry.canonical import dump_canonical, load_strict
+from metaloom_registry.canonical import dump_canonical
 from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.cursors import Place, read_cursor, write_cursor
 from metaloom_registry.catalogue.fitting import TypeIndex, Wanted
+from metaloom_registry.catalogue.likeness import Nearest, Target, successes
+from metaloom_registry.catalogue.using import most_used
 from metaloom_registry.catalogue.versions import Page, Version, described
-from metaloom_registry.catalogue.words import matches
+from metaloom_registry.catalogue.words import Match, matches
 from metaloom_registry.digest import Digest
-from metaloom_registry.errors import MetaloomError, ParseError
 
 MAX_LIMIT = 1_000
-MANY_TYPES = 100
-"""Up to how many types each is looked up by itself, in the order of the index."""
-
 MANY_BLOCKS = 2_000
 """Up to how many blocks a tag is rare."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for; what is None does not matter."""
+    """What is looked for; what is None or empty does not matter.
+
+    `like` is what hits shall behave like, `task` a task on whose like they shall have done well.
+    """
 
     text: str | None = None
     wanted: Wanted = field(default_factory=Wanted)
     kind: str | None = None
-    tag: str | None = None
+    tags: tuple[str, ...] = ()
+    like: Target | None = None
+    task: Target | None = None
 
     @property
     def mark(self) -> str:
         """A text that tells this query from others."""
-        parts = [self.text, self.kind, self.tag]
-        types = [self.wanted.whole, self.wanted.takes, self.wanted.gives]
-        shown = [*parts, *(None if t is None else str(t) for t in types)]
+        types = [None if part is None else str(part) for part in self.wanted.parts]
+        points = [None if t is None else [t.space, t.point.hex()] for t in (self.like, self.task)]
+        shown = [self.text, self.kind, sorted(self.tags), types, points]
         return Digest.of(dump_canonical(shown)).short
 
 
@@ -59,39 +64,162 @@ class _Row:
     """What is known of a hit before it is described; ordered by `place`, the largest first."""
 
     name: int
+    block: int
     signature: int
-    place: tuple[int, int, int]
+    place: Place
+    why: tuple[str, ...] = ()
 
 
 def search(
-    session: Session, types: TypeIndex, query: Query, limit: int, cursor: str | None
+    session: Session,
+    types: TypeIndex,
+    nearest: Nearest,
+    query: Query,
+    limit: int,
+    cursor: str | None,
 ) -> Page[Hit]:
-    """The current versions that match: by words the best first, else the most used first.
+    """The current versions that match, the best first.
 
     Raises ParseError for a query without words and for a cursor of another query.
     """
     limit = max(1, min(limit, MAX_LIMIT))
-    after = None if cursor is None else _read_cursor(cursor, query)
-    reasons: dict[int, tuple[str, ...]] | None = None
-    if query.wanted:
-        reasons = {fit.signature: fit.why for fit in types.fitting(session, query.wanted)}
-        if not reasons:
-            return Page(())
-    said: dict[int, tuple[str, ...]] = {}
-    if query.text is not None:
-        found = matches(session, query.text, limit)
-        said = {match.name: match.why for match in found}
-        scores = {match.name: match.score for match in found}
-        rows = _among(session, query, scores, reasons)
-        rows = [row for row in rows if after is None or row.place < after][: limit + 1]
-    else:
-        rows = _most_used(session, query, reasons, after, limit + 1)
+    after = None if cursor is None else read_cursor(cursor, query.mark)
+    finder = _Finder(session, types, nearest, query)
+    rows = finder.rows(limit + 1, after)
     kept = rows[:limit]
+    versions = _current(session, [row.name for row in kept])
     hits = tuple(
-        Hit(version, (*said.get(row.name, ()), *_why(query, reasons, row)))
-        for row, version in zip(kept, _current(session, [r.name for r in kept]), strict=True)
+        Hit(version, (*row.why, *finder.why(row)))
+        for row, version in zip(kept, versions, strict=True)
     )
-    return Page(hits, _write_cursor(query, kept[-1].place) if len(rows) > limit else None)
+    more = len(rows) > limit
+    return Page(hits, write_cursor(query.mark, kept[-1].place) if more else None)
+
+
+class _Finder:
+    """One query: its filters, and its hits in their order."""
+
+    def __init__(self, session: Session, types: TypeIndex, nearest: Nearest, query: Query) -> None:
+        self.session = session
+        self.nearest = nearest
+        self.query = query
+        self.reasons: dict[int, tuple[str, ...]] | None = None
+        if query.wanted:
+            found = types.fitting(session, query.wanted)
+            self.reasons = {fit.signature: fit.why for fit in found}
+        self.filters = _filters(session, query)
+
+    def rows(self, limit: int, after: Place | None) -> list[_Row]:
+        """At most so many hits after a place."""
+        if self.reasons is not None and not self.reasons:
+            return []
+        words = None if self.query.text is None else self._words(self.query.text, limit)
+        if self.query.like is not None:
+            rows = self._near(self.query.like, words, limit, after)
+        elif self.query.task is not None:
+            rows = self._successful(self.query.task, words)
+        elif words is not None:
+            rows = list(words.values())
+        else:
+            return self._used(limit, after)
+        rows = sorted(rows, key=lambda row: row.place, reverse=True)
+        return [row for row in rows if after is None or row.place < after][:limit]
+
+    def why(self, row: _Row) -> Iterable[str]:
+        """Why a hit passes the filters."""
+        if self.reasons is not None:
+            yield from self.reasons[row.signature]
+        if self.query.kind is not None:
+            yield f"is a {self.query.kind}"
+        for tag in self.query.tags:
+            yield f"is tagged {tag}"
+
+    def _words(self, text: str, enough: int) -> dict[int, _Row]:
+        """The hits that hold the words, by their names."""
+        found: dict[int, _Row] = {}
+        for lot in matches(self.session, text, enough):
+            scores: dict[int, Match] = {match.name: match for match in lot}
+            for row, uses in self._among(col(tables.Name.id), list(scores)):
+                match = scores[row.name]
+                place = (float(match.score), uses, row.name)
+                found[row.name] = replace(row, place=place, why=match.why)
+            if len(found) >= enough:
+                break
+        return found
+
+    def _near(
+        self, target: Target, words: dict[int, _Row] | None, limit: int, after: Place | None
+    ) -> list[_Row]:
+        """The hits that behave most like the target."""
+        passed: dict[int, list[_Row]] = {}
+
+        def keep(blocks: Sequence[int]) -> set[int]:
+            new = [block for block in blocks if block not in passed]
+            passed.update((block, []) for block in new)
+            for row, _ in self._among(col(tables.Block.id), new):
+                if words is None or row.name in words:
+                    passed[row.block].append(row)
+            return {block for block in blocks if passed[block] and block != target.node}
+
+        def further(blocks: Sequence[tuple[int, float]]) -> set[int]:
+            kept = keep([block for block, _ in blocks])
+            return {b for b, d in blocks if b in kept and (after is None or comes(b, d, after))}
+
+        def comes(block: int, distance: float, after: Place) -> bool:
+            return any((-distance, -block, row.name) < after for row in passed[block])
+
+        only = None if words is None else [row.block for row in words.values()]
+        found = []
+        for block, distance in self.nearest(self.session, target, limit + 1, further, only):
+            for row in passed[block]:
+                said = (f"behaves like {target.label}: {distance:.3g} apart",)
+                why = (*words[row.name].why, *said) if words is not None else said
+                found.append(replace(row, place=(-distance, -block, row.name), why=why))
+        return found
+
+    def _successful(self, task: Target, words: dict[int, _Row] | None) -> list[_Row]:
+        """The hits that did well on tasks like this one."""
+        known = successes(self.session, self.nearest, task)
+        found = []
+        for row, uses in self._among(col(tables.Block.id), list(known)):
+            if words is None or row.name in words:
+                success = known[row.block]
+                why = (*words[row.name].why, success.why) if words is not None else (success.why,)
+                found.append(replace(row, place=(success.score, uses, row.name), why=why))
+        return found
+
+    def _among(self, column: ColumnElement[int], ids: Sequence[int]) -> Iterable[tuple[_Row, int]]:
+        """Of these names or blocks the current versions that pass the filters, with their uses."""
+        for start in range(0, len(ids), 500):
+            found = self.session.exec(
+                select(
+                    tables.Name.id,
+                    tables.Version.block_id,
+                    tables.Block.signature_id,
+                    tables.Block.uses,
+                )
+                .where(
+                    tables.Version.name_id == tables.Name.id,
+                    tables.Version.number == tables.Name.current,
+                    tables.Block.id == tables.Version.block_id,
+                    *self.filters,
+                )
+                .where(column.in_(ids[start : start + 500]))
+            )
+            for name, block, signature, uses in found:
+                assert name is not None
+                if self.reasons is None or signature in self.reasons:
+                    yield _Row(name, block, signature, (uses, block, name)), uses
+
+    def _used(self, limit: int, after: Place | None) -> list[_Row]:
+        """The most used hits."""
+        filters = [col(tables.Block.current).is_(True), *self.filters]
+        signatures = None if self.reasons is None else list(self.reasons)
+        place = None if after is None else (int(after[0]), after[1])
+        blocks = most_used(self.session, filters, signatures, limit + 1, place)
+        rows = [row for row, _ in self._among(col(tables.Block.id), blocks)]
+        rows.sort(key=lambda row: row.place, reverse=True)
+        return [row for row in rows if after is None or row.place < after][:limit]
 
 
 def _current(session: Session, names: Sequence[int]) -> list[Version]:
@@ -108,22 +236,12 @@ def _current(session: Session, names: Sequence[int]) -> list[Version]:
     return described(session, [rows[name] for name in names])
 
 
-def _why(query: Query, reasons: dict[int, tuple[str, ...]] | None, row: _Row) -> Iterable[str]:
-    if reasons is not None:
-        yield from reasons[row.signature]
-    if query.kind is not None:
-        yield f"is a {query.kind}"
-    if query.tag is not None:
-        yield f"is tagged {query.tag}"
-
-
 def _filters(session: Session, query: Query) -> list[ColumnElement[bool]]:
     """What a block has to be, apart from its type and from being current."""
     found: list[ColumnElement[bool]] = []
     if query.kind is not None:
         found.append(col(tables.Block.kind) == query.kind)
-    if query.tag is not None:
-        found.append(_tagged(session, query.tag))
+    found += [_tagged(session, tag) for tag in query.tags]
     return found
 
 
@@ -134,117 +252,3 @@ def _tagged(session: Session, tag: str) -> ColumnElement[bool]:
     if len(ids) <= MANY_BLOCKS:
         return col(tables.Block.id).in_(ids)
     return exists(tagged.where(tables.Tag.block_id == tables.Block.id))
-
-
-def _among(
-    session: Session,
-    query: Query,
-    scores: dict[int, int],
-    reasons: dict[int, tuple[str, ...]] | None,
-) -> list[_Row]:
-    """Those of these names that pass the filters, the best first."""
-    rows = []
-    names = list(scores)
-    for start in range(0, len(names), 500):
-        found = session.exec(
-            select(tables.Name.id, tables.Block.signature_id, tables.Block.uses)
-            .where(
-                tables.Version.name_id == tables.Name.id,
-                tables.Version.number == tables.Name.current,
-                tables.Block.id == tables.Version.block_id,
-                *_filters(session, query),
-            )
-            .where(col(tables.Name.id).in_(names[start : start + 500]))
-        )
-        for name, signature, uses in found:
-            if name is not None and (reasons is None or signature in reasons):
-                rows.append(_Row(name, signature, (scores[name], uses, name)))
-    return sorted(rows, key=lambda row: row.place, reverse=True)
-
-
-def _most_used(
-    session: Session,
-    query: Query,
-    reasons: dict[int, tuple[str, ...]] | None,
-    after: tuple[int, int, int] | None,
-    limit: int,
-) -> list[_Row]:
-    """Current versions of the blocks that pass the filters, the most used first."""
-    filters = [col(tables.Block.current).is_(True), *_filters(session, query)]
-    if after is not None:
-        uses, block = after[:2]
-        filters.append(
-            or_(
-                col(tables.Block.uses) < uses,
-                and_(col(tables.Block.uses) == uses, col(tables.Block.id) <= block),
-            )
-        )
-    blocks = most_used(session, filters, None if reasons is None else list(reasons), limit + 1)
-    found = session.exec(
-        select(
-            tables.Name.id, tables.Block.signature_id, tables.Block.uses, tables.Version.block_id
-        )
-        .where(
-            tables.Version.name_id == tables.Name.id,
-            tables.Version.number == tables.Name.current,
-            tables.Block.id == tables.Version.block_id,
-        )
-        .where(col(tables.Block.id).in_(blocks))
-    )
-    rows = [
-        _Row(name, signature, (uses, block, name))
-        for name, signature, uses, block in found
-        if name is not None
-    ]
-    rows.sort(key=lambda row: row.place, reverse=True)
-    return [row for row in rows if after is None or row.place < after][:limit]
-
-
-def most_used(
-    session: Session,
-    filters: Sequence[ColumnElement[bool]],
-    signatures: Sequence[int] | None,
-    limit: int,
-) -> list[int]:
-    """The ids of the most used blocks of these types; each type's own come ordered by its index."""
-    order = (col(tables.Block.uses).desc(), col(tables.Block.id).desc())
-    ranked = select(tables.Block.uses, tables.Block.id).where(*filters)
-    if signatures is None:
-        return [block for _, block in session.exec(ranked.order_by(*order).limit(limit))]
-    found: list[tuple[int, int]] = []
-    if len(signatures) <= MANY_TYPES:
-        each = [
-            select(
-                ranked.where(tables.Block.signature_id == signature)
-                .order_by(*order)
-                .limit(limit)
-                .subquery()
-            )
-            for signature in signatures
-        ]
-        found += [(row[0], row[1]) for row in session.connection().execute(union_all(*each))]
-    else:
-        for start in range(0, len(signatures), 5_000):
-            some = col(tables.Block.signature_id).in_(signatures[start : start + 5_000])
-            found += session.exec(ranked.where(some).order_by(*order).limit(limit))
-    return [block for _, block in sorted(found, reverse=True)[:limit]]
-
-
-def _write_cursor(query: Query, place: tuple[int, int, int]) -> str:
-    data = dump_canonical({"query": query.mark, "place": place})
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str, query: Query) -> tuple[int, int, int]:
-    try:
-        data = base64.urlsafe_b64decode(cursor[:400] + "=" * (-len(cursor) % 4))
-        value: Any = load_strict(data, "the cursor")
-        mark, (first, second, third) = value["query"], value["place"]
-        place = (int(first), int(second), int(third))
-    except (binascii.Error, MetaloomError, KeyError, TypeError, ValueError):
-        raise ParseError(
-            f"{cursor[:40]!r} is not a cursor; give the one of the page before"
-        ) from None
-    if mark != query.mark:
-        raise ParseError("the cursor is of another query; begin this query without one")
-    return place

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from metaloom_registry.catalogue import shapes, tables
+from metaloom_registry.composition import taught
 from metaloom_registry.types import (
     Arrow,
     Type,
@@ -30,12 +31,20 @@ class Wanted:
     """The type a block shall have, in whole or in part.
 
     `whole` is its entire type, `gives` what it returns once applied, and `takes` something that
-    one of its arguments accepts.  Variables are shared between `takes` and `gives`.
+    one of its arguments accepts.  Variables are shared between `takes` and `gives`.  `after` is
+    what `>>` is to give it, `before` what it is to give to the right of `>>`.
     """
 
     whole: Type | None = None
     takes: Type | None = None
     gives: Type | None = None
+    after: Type | None = None
+    before: Type | None = None
+
+    @property
+    def parts(self) -> tuple[Type | None, ...]:
+        """Every part in order."""
+        return self.whole, self.takes, self.gives, self.after, self.before
 
     def __bool__(self) -> bool:
         return self != Wanted()
@@ -89,6 +98,10 @@ def explained(type_: Type, wanted: Wanted) -> tuple[str, ...] | None:
         if not fits(type_, wanted.whole):
             return None
         why.append(f"is {_can_be(type_, wanted.whole)}")
+    joined = _joined(type_, wanted)
+    if joined is None:
+        return None
+    why += joined
     if wanted.takes is None and wanted.gives is None:
         return tuple(why)
     arguments, result = uncurried(type_)
@@ -101,6 +114,34 @@ def explained(type_: Type, wanted: Wanted) -> tuple[str, ...] | None:
             if fits(function(*(g for g, _ in pairs)), function(*(w for _, w in pairs if w))):
                 return (*why, *_words(pairs, position))
     return None
+
+
+def joint(type_: Type) -> tuple[Type, Type] | None:
+    """What `>>` gives to a function and what it takes from it; None of what is no function.
+
+    What takes examples first, as a head does, is given what they are examples of.
+    """
+    model = taught(type_) or type_
+    return (model.argument, model.result) if isinstance(model, Arrow) else None
+
+
+def _joined(type_: Type, wanted: Wanted) -> list[str] | None:
+    """Why a type fits between two others, as `>>` has it; None where it does not."""
+    if wanted.after is None and wanted.before is None:
+        return []
+    ends = joint(type_)
+    if ends is None:
+        return None
+    pairs = [
+        (part, end, said)
+        for part, end, said in zip(
+            (wanted.after, wanted.before), ends, ("takes", "gives"), strict=True
+        )
+        if part is not None
+    ]
+    if not fits(function(*(end for _, end, _ in pairs)), function(*(part for part, _, _ in pairs))):
+        return None
+    return [f"{said} {_can_be(end, part)}" for part, end, said in pairs]
 
 
 def _results(arguments: tuple[Type, ...], result: Type, gives: Type | None) -> list[Type]:
@@ -131,6 +172,12 @@ def _conditions(wanted: Wanted) -> list[SelectOfScalar[int]]:
         arguments, result = uncurried(wanted.whole)
         if arguments:
             found.append(_at(col(tables.SignaturePart.position) == 0, arguments[0]))
+        found.append(_at(col(tables.SignaturePart.position) == shapes.RESULT, result))
+    if wanted.after is not None:
+        # The first argument, or that after the examples, which is of the type of theirs.
+        found.append(_at(col(tables.SignaturePart.position).in_((0, 1)), wanted.after))
+    if wanted.before is not None:
+        result = uncurried(wanted.before)[1]
         found.append(_at(col(tables.SignaturePart.position) == shapes.RESULT, result))
     if wanted.takes is not None:
         found.append(_at(col(tables.SignaturePart.position) >= 0, wanted.takes))

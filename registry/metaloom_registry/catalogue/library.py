@@ -11,10 +11,10 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.finding import most_used
 from metaloom_registry.catalogue.fitting import Wanted
 from metaloom_registry.catalogue.kinds import module_of, term_of
 from metaloom_registry.catalogue.registry import Registry
+from metaloom_registry.catalogue.using import most_used
 from metaloom_registry.catalogue.versions import described, first_names
 from metaloom_registry.digest import Digest
 from metaloom_registry.inference import check
@@ -106,7 +106,7 @@ class CatalogueLibrary:
         files = self.registry.files(digest)
         if manifest.kind == "graph":
             self.registry.admission.require(manifest, files)
-            return module_of(files, checked=True)
+            return module_of(files, manifest.facts, checked=True)
         term = term_of(manifest, files)
         check(term, manifest.signature, self.type_of)
         return term

@@ -19,7 +19,6 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -60,14 +59,6 @@ _MAGIC = b"MLNEAR01"
 _HEADER_BYTES = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Near:
-    """A node and how far its point is: the Euclidean distance."""
-
-    node: int
-    distance: float
-
-
 class Neighbours:
     """The records of one catalogue's embeddings; in memory alone where there is no file."""
 
@@ -83,18 +74,26 @@ class Neighbours:
         space: int,
         point: bytes,
         limit: int,
-        keep: Callable[[Sequence[int]], set[int]] | None = None,
-    ) -> list[Near]:
-        """The nearest nodes in a space, the nearest first, of those that `keep` keeps."""
-        self.update(session)
+        keep: Callable[[Sequence[tuple[int, float]]], set[int]] | None = None,
+        only: Sequence[int] | None = None,
+    ) -> list[tuple[int, float]]:
+        """The nearest nodes in a space with their Euclidean distances, the nearest first.
+
+        `keep` says which of some nodes and distances count, `only` among which nodes to look.
+        """
         query = np.frombuffer(point, "<f2").astype(np.float64)
-        nodes, low, high = self._bounds(space, query.astype(np.float32))
-        wanted = min(max(limit, 1), len(nodes))
+        if only is None:
+            self.update(session)
+            nodes, low, high = self._bounds(space, query.astype(np.float32))
+        else:
+            nodes = np.array(sorted(only), np.int64)
+            low, high = np.zeros(len(nodes), np.float32), np.zeros(len(nodes), np.float32)
+        wanted = len(nodes) if only is not None else min(max(limit, 1), len(nodes))
         while True:
-            found = _first(session, nodes, low, high, query, wanted)
+            found = _first(session, space, nodes, low, high, query, wanted)
             if keep is not None:
-                kept = keep([near.node for near in found])
-                found = [near for near in found if near.node in kept]
+                kept = keep(found)
+                found = [near for near in found if near[0] in kept]
             if len(found) >= limit or wanted == len(nodes):
                 return found[:limit]
             wanted = min(wanted * 4, len(nodes))
@@ -171,36 +170,31 @@ class Neighbours:
 
 def _first(
     session: Session,
+    space: int,
     nodes: NDArray[np.int64],
     low: NDArray[np.float32],
     high: NDArray[np.float32],
     query: NDArray[np.float64],
     count: int,
-) -> list[Near]:
-    """The `count` nearest nodes; of equal distance the older first."""
+) -> list[tuple[int, float]]:
+    """The `count` nearest nodes and their distances; of equal distance the older first."""
     if not count:
         return []
     within = np.partition(high, count - 1)[count - 1]
-    some = nodes[low <= within]
-    distances = measured(session, some.tolist(), query)
-    order = np.lexsort((some, distances))[:count]
-    return [Near(int(some[i]), float(distances[i])) for i in order]
-
-
-def measured(
-    session: Session, nodes: Sequence[int], query: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The distance of each node's point to a point; infinite where it has none."""
     points: dict[int, bytes] = {}
-    for begin in range(0, len(nodes), 500):
+    some = nodes[low <= within].tolist()
+    for begin in range(0, len(some), 500):
         rows = select(tables.Embedding.node_id, tables.Embedding.point).where(
-            col(tables.Embedding.node_id).in_(nodes[begin : begin + 500])
+            col(tables.Embedding.node_id).in_(some[begin : begin + 500]),
+            tables.Embedding.space == space,
         )
         points.update(session.exec(rows).all())
-    nowhere = np.full(LENGTH, np.inf, "<f2").tobytes()
-    table = np.frombuffer(b"".join(points.get(node, nowhere) for node in nodes), "<f2")
-    apart = table.reshape(len(nodes), LENGTH).astype(np.float64) - query
-    return np.asarray(np.sqrt((apart * apart).sum(1)))
+    known = np.array(sorted(points), np.int64)
+    exact = np.frombuffer(b"".join(points[node] for node in known.tolist()), "<f2")
+    apart = exact.reshape(len(known), LENGTH).astype(np.float64) - query
+    distances = np.sqrt((apart * apart).sum(1))
+    order = np.lexsort((known, distances))[:count]
+    return [(int(known[i]), float(distances[i])) for i in order]
 
 
 def _added(session: Session, after: int) -> Iterator[tuple[NDArray[np.void], int]]:

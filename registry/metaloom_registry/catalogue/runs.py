@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from metaloom_registry.canonical import Json, dump_canonical
 from metaloom_registry.catalogue import publishing, tables
+from metaloom_registry.catalogue.embeddings import add_embedding, point_of, task_space
 from metaloom_registry.digest import Digest
 from metaloom_registry.manifest import Parent
 from metaloom_registry.names import Reference
@@ -17,12 +18,16 @@ from metaloom_registry.types import Type
 
 @dataclass(frozen=True)
 class TaskRecord:
-    """A task as the registry remembers it: the digest of its examples, a name, its type."""
+    """A task as the registry remembers it: the digest of its examples, a name, its type.
+
+    `point` are 128 numbers by which tasks like it are found, if any were computed.
+    """
 
     digest: Digest
     name: str
     type: Type
     facts: Mapping[str, Json] = field(default_factory=dict)
+    point: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,4 +127,6 @@ def add_task(session: Session, task: TaskRecord, now: int) -> int:
         )
     )
     session.flush()
+    if task.point is not None:
+        add_embedding(session, node, task_space(), point_of(task.point))
     return node

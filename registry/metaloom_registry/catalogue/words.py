@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text as sql
@@ -18,10 +18,16 @@ from metaloom_registry.catalogue import tables
 from metaloom_registry.errors import ParseError
 
 CANDIDATES = 500
+MAX_LOTS = 8
+"""How many lots of candidates are looked at where filters leave few."""
+
 MAX_QUERY = 1_000
 MAX_WORDS = 16
 MAX_WORD = 400
 """Longer words are not indexed in PostgreSQL, which takes 2 kB a word."""
+
+_BEYOND = (1 << 31) - 1
+"""An id that no name has."""
 
 _WORD = re.compile(r"[^\W_]+")
 _PLACES = (("name", 4, 3), ("tags", 2, 2))
@@ -58,49 +64,76 @@ def plain_words(*texts: str) -> str:
     return " ".join(word for word in found if len(word) <= MAX_WORD)
 
 
-def matches(session: Session, query: str, enough: int) -> list[Match]:
-    """Names that hold all words of a query, the best first.
+def matches(session: Session, query: str, enough: int) -> Iterator[list[Match]]:
+    """Names that hold all words of a query, in lots, the best of a lot first.
 
     Whole words come first; where fewer than `enough` names hold them, beginnings of words count.
+    A lot holds the newest that are not in one before; there are at most `MAX_LOTS`.
     """
     words = words_of(query)
     look = _indexed if session.get_bind().dialect.name == "sqlite" else _lexemes
-    ids = look(session, words, beginnings=False)
-    if len(ids) < enough:
-        ids = list(dict.fromkeys([*ids, *look(session, words, beginnings=True)]))
-    rows: list[tuple[int, str, str]] = []
+    known: dict[int, None] = {}
+    named = _named(session, words)
+    for beginnings in (False, True):
+        below = _BEYOND
+        for _ in range(MAX_LOTS):
+            ids = look(session, words, below, beginnings=beginnings)
+            lot = [id_ for id_ in (*named, *ids) if id_ not in known]
+            named = []
+            known |= dict.fromkeys(lot)
+            if lot:
+                yield sorted(_read(session, words, lot), key=lambda m: (-m.score, -m.name))
+            if len(ids) < CANDIDATES:
+                break
+            below = ids[-1]
+        if len(known) >= enough:
+            return
+
+
+def _named(session: Session, words: Sequence[str]) -> list[int]:
+    """The newest names that are one of the words, if they hold the others too."""
+    if len(words) > 1:
+        return []
+    part = select(tables.Name.id).where(
+        tables.Name.part == words[0], col(tables.Name.current).is_not(None)
+    )
+    found = session.exec(part.order_by(col(tables.Name.id).desc()).limit(CANDIDATES // 10))
+    return [id_ for id_ in found if id_ is not None]
+
+
+def _read(session: Session, words: Sequence[str], ids: Sequence[int]) -> Iterator[Match]:
+    """How well these names match."""
     for start in range(0, len(ids), 500):
-        rows += session.exec(
+        for row in session.exec(
             select(tables.Document.id, tables.Document.title, tables.Document.tags).where(
                 col(tables.Document.id).in_(ids[start : start + 500])
             )
-        )
-    found = [_match(words, *row) for row in rows]
-    return sorted(found, key=lambda match: (-match.score, -match.name))
+        ):
+            yield _match(words, *row)
 
 
-def _indexed(session: Session, words: Sequence[str], *, beginnings: bool) -> list[int]:
-    """The newest names that the full-text index of SQLite gives."""
+def _indexed(session: Session, words: Sequence[str], below: int, *, beginnings: bool) -> list[int]:
+    """The newest names below an id that the full-text index of SQLite gives."""
     query = " ".join(f'"{w}"{"*" if beginnings and len(w) > 1 else ""}' for w in words)
     rows = session.connection().execute(
         sql(
             "SELECT rowid FROM document_words WHERE document_words MATCH :query "
-            "ORDER BY rowid DESC LIMIT :limit"
+            "AND rowid < :below ORDER BY rowid DESC LIMIT :limit"
         ),
-        {"query": query, "limit": CANDIDATES},
+        {"query": query, "below": below, "limit": CANDIDATES},
     )
     return [row[0] for row in rows]
 
 
-def _lexemes(session: Session, words: Sequence[str], *, beginnings: bool) -> list[int]:
-    """The newest names that the full-text index of PostgreSQL gives."""
+def _lexemes(session: Session, words: Sequence[str], below: int, *, beginnings: bool) -> list[int]:
+    """The newest names below an id that the full-text index of PostgreSQL gives."""
     query = " & ".join(f"'{w}'{':*' if beginnings and len(w) > 1 else ''}" for w in words)
     rows = session.connection().execute(
         sql(
             "SELECT id FROM document WHERE array_to_tsvector(string_to_array(words, ' ')) "
-            "@@ CAST(:query AS tsquery) ORDER BY id DESC LIMIT :limit"
+            "@@ CAST(:query AS tsquery) AND id < :below ORDER BY id DESC LIMIT :limit"
         ),
-        {"query": query, "limit": CANDIDATES},
+        {"query": query, "below": below, "limit": CANDIDATES},
     )
     return [row[0] for row in rows]
 

@@ -14,7 +14,6 @@ from metaloom_registry import (
     PrimitiveTable,
     Reference,
     Refused,
-    Registry,
     TypeMismatch,
     dump_canonical,
     parse_term,
@@ -56,9 +55,9 @@ def program(text: str, signature: str, **fields) -> tuple[Manifest, dict[str, by
 
 
 @pytest.fixture
-def checked(tmp_path):
+def checked(new_registry):
     """A registry that validates."""
-    return Registry.open(tmp_path / "checked")
+    return new_registry()
 
 
 @pytest.fixture

@@ -181,13 +181,15 @@ def test_what_is_no_cursor_is_refused(registry, blocks, cursor):
         registry.search(kind="graph", cursor=cursor)
 
 
-def test_very_many_types_are_searched_as_few_are(registry, publish, monkeypatch):
+@pytest.mark.parametrize("common", [1, 5, 1_000])
+def test_very_many_types_are_searched_as_few_are(registry, publish, monkeypatch, common):
+    monkeypatch.setattr("metaloom_registry.catalogue.using.COMMON", common)
     for i in range(12):
         publish(f"a/x{i}", f"vec[{i + 1}] -> int", bytes([i]))
-    few = registry.search(gives=T("int"), limit=10)
-    monkeypatch.setattr("metaloom_registry.catalogue.finding.MANY_TYPES", 5)
-    assert registry.search(gives=T("int"), limit=10) == few
-    assert len(found(few)) == 10
+    registry.mark_used([registry.resolve("a/x3").digest])
+    wanted = ["a/x3", *(f"a/x{i}" for i in (11, 10, 9, 8, 7, 6, 5, 4, 2))]
+    assert found(registry.search(gives=T("int"), limit=10)) == wanted
+    assert found(registry.search(gives=T("int"), limit=2)) == wanted[:2]
     assert found(registry.search(takes=T("vec[7]"))) == ["a/x6"]
 
 

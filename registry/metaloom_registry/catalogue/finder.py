@@ -1,0 +1,106 @@
+"""The finder of a registry: what fits, what is like it, what did well, what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlmodel import Session
+
+from metaloom_registry.catalogue.database import Database
+from metaloom_registry.catalogue.embeddings import embedding, point_of, task_space
+from metaloom_registry.catalogue.finding import Hit, Query, search
+from metaloom_registry.catalogue.fitting import TypeIndex, Wanted, joint
+from metaloom_registry.catalogue.likeness import Nearest, Target
+from metaloom_registry.catalogue.versions import Page, described, find
+from metaloom_registry.errors import NotFound, TypeMismatch
+from metaloom_registry.names import Reference
+from metaloom_registry.types import Type
+
+if TYPE_CHECKING:
+    from metaloom_registry.catalogue.neighbours import Neighbours
+
+
+class Finder:
+    """Finds blocks in a database; what it remembers of types and points it keeps in step.
+
+    `neighbours` is a file for the points of all blocks, which is made again where it is missing;
+    without one they are held in memory.
+    """
+
+    def __init__(self, database: Database, types: TypeIndex, neighbours: Path | None) -> None:
+        self._database = database
+        self._types = types
+        self._file = neighbours
+        self._nearest = Nearest(self._neighbours)
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        takes: Type | None = None,
+        gives: Type | None = None,
+        type: Type | None = None,  # noqa: A002 - the word people look for
+        after: Type | Reference | None = None,
+        before: Type | Reference | None = None,
+        like: Reference | None = None,
+        task: Sequence[float] | None = None,
+        kind: str | None = None,
+        tags: Sequence[str] = (),
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[Hit]:
+        """Current versions that match all that is given, each with the reasons.
+
+        `takes` is something that one argument accepts, `gives` the result, `type` the whole type;
+        what unifies with it fits.  `after` and `before` are blocks, or their types, that hits fit
+        between by `>>`.  `like` is a block whose behaviour is wanted, `task` the point of a task
+        on whose like hits did well.  The nearest come first, or those that did best, or whose words
+        match best; else the most used.  Raises NotFound, ParseError, or TypeMismatch where
+        something is to fit what is no function.
+        """
+        with self._database.reading() as session:
+            left = None if after is None else _end(session, after, 1)
+            right = None if before is None else _end(session, before, 0)
+            query = Query(
+                text,
+                Wanted(type, takes, gives, left, right),
+                kind,
+                tuple(tags),
+                None if like is None else _behaviour(session, like),
+                None if task is None else Target(task_space(), point_of(task), "the task"),
+            )
+            return search(session, self._types, self._nearest, query, limit, cursor)
+
+    def _neighbours(self) -> Neighbours:
+        # numpy is loaded by those who look for neighbours alone.
+        from metaloom_registry.catalogue.neighbours import Neighbours  # noqa: PLC0415
+
+        return Neighbours(self._file)
+
+
+def _end(session: Session, given: Type | Reference, side: int) -> Type:
+    """What `>>` gives to a function (side 0), or takes from it (side 1)."""
+    type_ = given
+    if isinstance(type_, Reference):
+        type_ = described(session, [find(session, type_)])[0].type
+    ends = joint(type_)
+    if ends is None:
+        raise TypeMismatch(
+            f"{given} has the type {type_}, but only functions stand beside another in `>>`; "
+            "look for what takes or gives that type instead"
+        )
+    return ends[side]
+
+
+def _behaviour(session: Session, reference: Reference) -> Target:
+    """The point of a block's behaviour. Raises NotFound where none was measured."""
+    version = described(session, [found := find(session, reference)])[0]
+    known = embedding(session, found[2])
+    if known is None:
+        raise NotFound(
+            f"no fingerprint was measured of {reference}, a {version.kind}; "
+            "only trained graphs whose outputs are finite are found by behaviour"
+        )
+    return Target(*known, str(version.reference), found[2])
