@@ -13,6 +13,7 @@ from typing import Any
 import metaloom_metalearn
 from metaloom_metalearn.evaluate.evaluator import Evaluator
 from metaloom_metalearn.evaluate.limits import Limits
+from metaloom_metalearn.memory import Effect, called_in_turn, empty_value
 from metaloom_metalearn.search.examples import hard_value, holds_tensors
 from metaloom_metalearn.search.resolver import Resolver
 from metaloom_metalearn.tasks import Examples, Values
@@ -84,6 +85,9 @@ class Engine:
             hard_value(value, type_, f"input {i + 1}")
             for i, (value, type_) in enumerate(zip(row, given, strict=True))
         ]
+        effect = Effect.of(self.term_type)
+        if effect is not None:
+            return called_in_turn(self.function(), empty_value(effect.held), inputs)[0]
         output = self.function()(*inputs)
         return _unwrapped(output) if holds_tensors(want) else output
 

@@ -11,8 +11,10 @@ from typing import Any, get_args
 
 import metaloom_metalearn
 from metaloom_metalearn.engine import Engine
+from metaloom_metalearn.memory import Effect
 from metaloom_metalearn.report import Report, account_rows, notes_of
 from metaloom_metalearn.scores import Score
+from metaloom_metalearn.script import script
 from metaloom_metalearn.search.candidate import Part, Scored
 from metaloom_metalearn.search.resolver import Resolver
 from metaloom_metalearn.search.scoring import same
@@ -31,6 +33,7 @@ from metaloom_registry import (
     python_module,
     python_source,
     references,
+    taught,
     uncurried,
 )
 
@@ -40,12 +43,13 @@ class Solution:
     """The term found for a task; it predicts, saves, and reloads with equal predictions.
 
     `type` is the task's type; `term_type` the term's own, which is `examples[X, Y] ->` and the
-    task's type where the term takes the support, which the solution then carries.  `parts` are the
-    modules that were adapted or trained for it, by their provisional references.  `cost` is the
-    length of the term under the grammar, in nats, `score` that and what the outputs it gets wrong
-    take.  `query_rmse` stands beside a share of exact
-    integers.  `alternatives` are the next best candidates.  `excluded` are the names of blocks that
-    were not used because they saw the task's classes.
+    task's type where the term takes the support, which the solution then carries, and `store[s] ->
+    A -> (B, store[s])` where it has a memory: then it predicts streams, `list[A] -> list[B]`.
+    `parts` are the modules that were adapted or trained for it, by their provisional references.
+    `cost` is the length of the term under the grammar, in nats, `score` that and what the outputs
+    it gets wrong take.  `query_rmse` stands beside a share of exact integers.  `alternatives` are
+    the next best candidates.  `excluded` are the names of blocks that were not used because they
+    saw the task's classes.
     """
 
     name: str
@@ -82,7 +86,7 @@ class Solution:
         columns += [(value,) for value in inputs[len(types) :]]
         output = self.predict_many(*columns)[0]
         if output is None:
-            reason = self._engine.reason(inputs)
+            reason = self.engine.reason(inputs)
             raise EvaluationError(
                 f"{self.name} has no value on this input{': ' if reason else ''}{reason}"
             )
@@ -93,7 +97,7 @@ class Solution:
 
         An output that does not exist is None.
         """
-        return self._engine.predict(columns)
+        return self.engine.predict(columns)
 
     def agreement(self, *inputs: Any) -> float:
         """How sure the prediction for one input is: the share of the weight of agreeing candidates.
@@ -121,12 +125,14 @@ class Solution:
     def python(self, name: str = "solution") -> str:
         """The program as a Python file that needs nothing else installed.
 
-        Run as a script, it takes one JSON value an argument and prints what comes out as JSON.
+        Run as a script, it takes one JSON value an argument and prints what comes out as JSON; a
+        program with a memory takes that first, and prints it beside its output.
         Raises Refused where the program uses a trained block, or a primitive without a source.
         """
         about = f"{self.name} : {self.type}".encode("unicode_escape").decode().replace('"', "'")
         module = python_module(self.term, self.resolver, name, names=self._names())
-        return f'"""{about}"""\n\n{module}{_SCRIPT.format(name=name)}'
+        type_ = self.type if Effect.of(self.term_type) is None else self.term_type
+        return f'"""{about}"""\n\n{module}{script(name, type_)}'
 
     def save(self, folder: Path | str) -> None:
         """Write it as files of data into a folder. Raises Refused where a part is no graph."""
@@ -161,7 +167,7 @@ class Solution:
     def rival(self, scored: Scored) -> Solution:
         """Another candidate of the same task as a solution."""
         candidate = scored.candidate
-        support = None if candidate.type == self.type else self.support
+        support = None if taught(candidate.type) is None else self.support
         return replace(
             self,
             term=candidate.term,
@@ -184,7 +190,8 @@ class Solution:
         return Resolver(self.library, self.entries, self.parts)
 
     @cached_property
-    def _engine(self) -> Engine:
+    def engine(self) -> Engine:
+        """The term, ready to predict."""
         return Engine(self.term, self.term_type, self.type, self.resolver, self.support)
 
     @property
@@ -217,15 +224,6 @@ class Solution:
                 waiting += references(loaded)
         return names
 
-
-_SCRIPT = """
-
-if __name__ == "__main__":
-    import json
-    import sys
-
-    print(json.dumps({name}(*map(json.loads, sys.argv[1:]))))
-"""
 
 SHOWN = 200
 """Characters of a program that a report shows of a candidate that did not win."""

@@ -19,11 +19,12 @@ from metaloom_metalearn.search.enumerate import Enumerate, Patience
 from metaloom_metalearn.search.examples import check_task, holds_tensors
 from metaloom_metalearn.search.misfits import nearest_misfits
 from metaloom_metalearn.search.prior import Prior, Uniform
+from metaloom_metalearn.search.remembering import Remembering
 from metaloom_metalearn.search.resolver import Resolver
 from metaloom_metalearn.search.trace import Improvement, Trace
 from metaloom_metalearn.solution import Solution
-from metaloom_metalearn.tasks import Task
-from metaloom_registry import Entry, Library, NoSolution, print_term
+from metaloom_metalearn.tasks import ASKED_FOR, Task
+from metaloom_registry import Entry, Library, NoSolution, print_term, taught
 from metaloom_registry.types import TEXT, parts
 
 if TYPE_CHECKING:
@@ -90,7 +91,10 @@ def default_searches(task: Task, candidates: int = 5) -> Sequence[Arm]:
     For tasks with tensors few-shot heads and compositions of trained blocks come before
     enumeration, and training after it.  Plain tasks are searched for about as many `candidates`,
     and may use the small integers of the language even where they are a whole input or output.
+    Tasks with a memory have an arm of their own.
     """
+    if task.memory is not None:
+        return (Remembering(),)
     if not holds_tensors(task.type):
         constants = Constants(strict=False)
         divide = Divide(constants, alternatives=candidates - 1)
@@ -119,6 +123,7 @@ class _Run:
         """The task without its query, and the blocks that may be used for it."""
         task = self.task
         every = self.library.candidates(task.want, task.given, ENTRIES)
+        every = [e for e in every if task.allows.issuperset(ASKED_FOR.intersection(e.tags))]
         self.entries = tuple(entry for entry in every if not entry.seen & task.classes)
         self.excluded = tuple(entry.name for entry in every if entry.seen & task.classes)
         return Problem(
@@ -195,7 +200,7 @@ class _Run:
 
     def solution(self, best: Scored) -> Solution:
         task, candidate = self.task, best.candidate
-        support = None if candidate.type == task.type else task.support
+        support = None if taught(candidate.type) is None else task.support
         ranked = sorted(self.found, key=lambda pair: pair[0].rank)
         others = [s for s, _ in ranked if s.candidate.term != candidate.term]
         arm = next(name for one, name in self.found if one is best)

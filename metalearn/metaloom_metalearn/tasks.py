@@ -51,6 +51,10 @@ def _taken(values: Values, indices: Sequence[int]) -> Values:
     return values[list(indices)]
 
 
+ASKED_FOR = frozenset({"recursion"})
+"""The tags of primitives that a search uses only where the task allows them."""
+
+
 @dataclass(frozen=True)
 class Task:
     """What is to be solved: a function type, support to learn from and a query to be judged by.
@@ -58,7 +62,13 @@ class Task:
     `type` is a function type such as `list[int] -> int` or `image[1,8,8] -> label[5]`.  A solver
     sees `support` alone; `query` is for the final score.  `classes` are the digests of the classes
     that the examples show: blocks trained on one of them are excluded.  `name` is for people.
-    Raises InvalidTask where there is no support or `type` is no function.
+
+    A task with a `memory` wants a program that remembers a value of that type from call to call;
+    its examples are streams, `list[A] -> list[B]`, the memory empty before each.  `allows` are tags
+    of primitives that are searched only for tasks that say so, such as `recursion`.
+
+    Raises InvalidTask where there is no support, `type` is no function or has keys that cannot be
+    keys, a stream has not as many outputs as inputs, or `allows` something unknown.
     """
 
     type: Type
@@ -66,6 +76,8 @@ class Task:
     query: Examples | None = None
     classes: frozenset[Digest] = frozenset()
     name: str = "task"
+    memory: Type | None = None
+    allows: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not isinstance(self.type, Arrow):
@@ -76,6 +88,16 @@ class Task:
                 f"the type {self.type} of the task {self.name!r} has keys of the type {key}; keys "
                 "are int, bool, float, text, or tuples of these"
             )
+        unknown = self.allows - ASKED_FOR
+        if unknown:
+            raise InvalidTask(
+                f"the task {self.name!r} allows {', '.join(sorted(unknown))}; it may allow "
+                f"{', '.join(sorted(ASKED_FOR))}"
+            )
+        if self.memory is not None:
+            _require_streams(self.support, self.name)
+            if self.query is not None:
+                _require_streams(self.query, self.name)
         if len(self.support) == 0:
             raise InvalidTask(
                 f"the task {self.name!r} has no support example; give at least one to learn from"
@@ -90,6 +112,21 @@ class Task:
     def want(self) -> Type:
         """The type of the output."""
         return uncurried(self.type)[1]
+
+
+def _require_streams(examples: Examples, name: str) -> None:
+    """Each example is a stream: as many outputs as inputs of each argument."""
+    for i, outputs in enumerate(examples.outputs):
+        for column in examples.inputs:
+            inputs = column[i]
+            counts = [
+                len(one) if isinstance(one, tuple | list) else None for one in (inputs, outputs)
+            ]
+            if None in counts or counts[0] != counts[1]:
+                raise InvalidTask(
+                    f"example {i + 1} of {name!r} shows {counts[0]} inputs and {counts[1]} "
+                    "outputs; with a memory an example is a list of inputs and as long a list of outputs"
+                )
 
 
 class TaskSource(Protocol):

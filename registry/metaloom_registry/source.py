@@ -284,5 +284,10 @@ def _name(type_: Type) -> str:
         (item,) = type_.arguments
         nested = isinstance(item, Constructed) and item.name == "list"
         return "xss" if nested else "xs"
-    names = {"int": "n", "bool": "p", "float": "x", "text": "text", "tuple": "pair"}
-    return {**names, "examples": "support"}.get(type_.name, type_.name)
+    return _NAMES.get(type_.name, type_.name)
+
+
+_NAMES = {
+    "int": "n", "bool": "p", "float": "x", "text": "text", "tuple": "pair", "dict": "d", "set": "s",
+    "examples": "support", "store": "memory",
+}  # fmt: skip

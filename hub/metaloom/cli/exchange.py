@@ -101,7 +101,7 @@ def export(
         Path,
         typer.Option(
             "--to",
-            help="Where: FOLDER or FILE.zip (a portable block), FILE.pt2, FILE.onnx, "
+            help="Where: FOLDER or FILE.zip (a portable block), FILE.pt2, FILE.onnx, FILE.py, "
             "FOLDER.mlflow.",
             metavar="PATH",
         ),
@@ -109,7 +109,9 @@ def export(
     form: Annotated[
         str | None,
         typer.Option(
-            "--as", help="portable, pt2, onnx or mlflow; else the suffix tells.", metavar="FORM"
+            "--as",
+            help="portable, pt2, onnx, python or mlflow; else the suffix tells.",
+            metavar="FORM",
         ),
     ] = None,
     home: Home = None,
@@ -124,6 +126,7 @@ def export(
 
       metaloom export me/conv4 --to conv4/
       metaloom export me/conv4 --to conv4.onnx
+      metaloom export me/evens --to evens.py
       metaloom export me/evens --to served --as mlflow
     """
     with metaloom.Hub.open(home) as hub:

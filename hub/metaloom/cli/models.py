@@ -117,6 +117,14 @@ def run(
     inputs: Annotated[
         list[str], typer.Argument(help="One JSON value an argument.", metavar="INPUT...")
     ],
+    memory: Annotated[
+        Path | None,
+        typer.Option(
+            "--memory",
+            help="The file in which a program with a memory remembers; else one in the library.",
+            metavar="FILE",
+        ),
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -126,11 +134,12 @@ def run(
 
       metaloom run me/evens "[1, 2, 3, 4]"
       metaloom run lists/add 2 3
+      metaloom run me/visits '"Ada"' --memory visits.json
     """
     del as_json  # what comes out is JSON in any case
     values = [load_strict(text.encode(), f"input {i + 1}") for i, text in enumerate(inputs)]
     with metaloom.Hub.open(home) as hub:
-        show_json(hub.run(name, *values))
+        show_json(hub.run(name, *values, memory=memory))
 
 
 def adapt(

@@ -10,7 +10,7 @@ import json
 import math
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import typer
@@ -88,15 +88,28 @@ def visible(value: object) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON has it: tuples as lists, a number that is not finite as null, else text."""
+    """The value as JSON has it: tuples as lists, a number that is not finite as null, else text.
+
+    Sets are sorted; a dictionary whose keys are neither texts nor integers is a list of pairs.
+    """
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
+        if any(isinstance(key, bool | float | tuple) for key in value):
+            return [[plain(key), plain(item)] for key, item in value.items()]
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence | set | frozenset):
-        items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
-        return [plain(item) for item in items]
+    if isinstance(value, set | frozenset):
+        return [plain(item) for item in _sorted(value)]
+    if isinstance(value, Sequence):
+        return [plain(item) for item in value]
     tolist = getattr(value, "tolist", None)
     return plain(tolist()) if callable(tolist) else str(value)
+
+
+def _sorted(items: Set[Any]) -> list[Any]:
+    try:
+        return sorted(items)
+    except TypeError:  # things of no order
+        return sorted(items, key=str)

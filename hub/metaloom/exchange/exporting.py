@@ -14,6 +14,8 @@ from metaloom.exchange.mlflow_model import write_mlflow
 from metaloom.exchange.onnx_file import write_onnx
 from metaloom.exchange.programs import portable_of
 from metaloom.exchange.pt2 import write_pt2
+from metaloom.solving import stored_solution
+from metaloom.vocabulary import function_name
 from metaloom_registry import (
     AlreadyExists,
     GraphModule,
@@ -85,7 +87,7 @@ def _graph(block: Block, what: str) -> GraphModule:
     if not isinstance(loaded, GraphModule):
         raise Refused(
             f"{block.reference} is a {block.kind}, and {what} holds a trained graph; programs are "
-            "exported as portable folders, archives or MLflow models"
+            "exported as portable folders, archives, MLflow models or Python files"
         )
     return loaded
 
@@ -108,10 +110,26 @@ def _mlflow(block: Block, path: Path) -> None:
     write_mlflow(portable_of(block), path, work)
 
 
+def _python(block: Block, path: Path) -> None:
+    if block.kind == "graph":
+        raise Refused(
+            f"{block.reference} is a trained graph, which is not to be written as Python; "
+            "export it as .onnx or .pt2"
+        )
+    if block.kind == "primitive":
+        raise Refused(f"{block.reference} is a primitive; publish a program that uses it")
+    name = block.reference.name
+    text = stored_solution(block)[0].python(
+        function_name("solution" if name is None else str(name))
+    )
+    path.write_text(text, encoding="utf-8")
+
+
 FORMATS: Mapping[str, Format] = {
     "portable": Format("a folder or archive that Metaloom reads anywhere", (".zip",), _portable),
     "pt2": Format("a program of torch.export, in eval mode", (".pt2",), _pt2),
     "onnx": Format("an ONNX file, in eval mode", (".onnx",), _onnx),
+    "python": Format("a Python file that needs nothing else", (".py",), _python),
     "mlflow": Format("a folder that `mlflow models serve` serves", (".mlflow",), _mlflow),
 }
 """The forms by name."""

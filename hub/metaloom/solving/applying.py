@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metaloom.remembered import memory_path, remembered
 from metaloom.solving.storing import stored_solution
-from metaloom_metalearn import Solution
+from metaloom_metalearn import Effect, Solution, hard_value
 from metaloom_registry import (
     InvalidTask,
     Substitution,
@@ -19,18 +22,22 @@ from metaloom_registry import (
     uncurried,
     unify,
 )
-from metaloom_registry.types import BOOL, FLOAT, INT, TEXT, list_of
+from metaloom_registry.types import BOOL, FLOAT, INT, TEXT, dict_of, is_closed, list_of
 
 if TYPE_CHECKING:
     from metaloom.blocks import Block
     from metaloom.hub import Hub
 
 
-def applied(hub: Hub, block: Block, inputs: Sequence[Any]) -> Any:
+def applied(
+    hub: Hub, block: Block, inputs: Sequence[Any], memory: str | os.PathLike[str] | None = None
+) -> Any:
     """What a block gives for one value an argument.
 
     A program that was found for a task takes the task's inputs, its support being stored with it.
-    Raises InvalidTask where an input is not of its type, EvaluationError where there is no value.
+    A program with a memory has it in a file, by default one in the library's folder.  Raises
+    InvalidTask where an input is not of its type, EvaluationError where there is no value, and what
+    `remembered` raises.
     """
     if block.kind == "program":
         solution = stored_solution(block)[0]
@@ -48,6 +55,12 @@ def applied(hub: Hub, block: Block, inputs: Sequence[Any]) -> Any:
             f"{block.reference} learns from examples first; give it some: "
             f"`metaloom adapt {block.reference} TASK --publish NAME`, and run that"
         )
+    effect = Effect.of(solution.term_type)
+    if effect is not None:
+        path = memory_path(hub.home, block.digest) if memory is None else Path(memory).absolute()
+        return _with_memory(solution, effect, str(block.reference), inputs, path)
+    if memory is not None:
+        raise InvalidTask(f"{block.reference} : {solution.type} has no memory; leave the file out")
     given, _ = uncurried(solution.type)
     if len(inputs) != len(given):
         raise InvalidTask(
@@ -66,6 +79,26 @@ def applied(hub: Hub, block: Block, inputs: Sequence[Any]) -> Any:
     return called.predict(*values)
 
 
+def _with_memory(
+    solution: Solution, effect: Effect, name: str, inputs: Sequence[Any], path: Path
+) -> Any:
+    """One call of a program with the memory in a file, which then holds what is remembered."""
+    if not is_closed(effect.type):
+        raise InvalidTask(
+            f"{name} : {effect.type} leaves open what it remembers; publish it with its type"
+        )
+    if len(inputs) != len(effect.given):
+        raise InvalidTask(
+            f"{name} : {effect.type} takes {len(effect.given)} inputs beside its memory, not "
+            f"{len(inputs)}"
+        )
+    pairs = zip(inputs, effect.given, strict=True)
+    values = [hard_value(value, t, f"input {i + 1}") for i, (value, t) in enumerate(pairs)]
+    with remembered(path, effect.held) as memory:
+        output, memory.value = solution.engine.function()(memory.value, *values)
+    return output
+
+
 def _for_inputs(type_: Type, inputs: Sequence[Any]) -> Type:
     """The type with its type variables filled by what plain inputs are."""
     given, _ = uncurried(type_)
@@ -81,6 +114,8 @@ def _type_of(value: Any) -> Type:
         return BOOL
     if isinstance(value, list | tuple):
         return list_of(_type_of(value[0]) if value else INT)
+    if isinstance(value, dict):
+        return dict_of(TEXT, _type_of(next(iter(value.values()))) if value else INT)
     plain = {int: INT, float: FLOAT, str: TEXT}.get(type(value))
     if plain is None:
         raise InvalidTask(f"{value!r:.80} is no input; give numbers, texts, truth values or lists")

@@ -23,16 +23,17 @@ from metaloom_registry.catalogue import RunRecord, TaskRecord
 
 
 def task_digest(task: Task) -> Digest:
-    """The identity of a task: its type and its examples, support and query; not its name."""
-    return Digest.of(
-        dump_canonical(
-            {
-                "type": str(task.type),
-                "support": _examples(task.support),
-                "query": None if task.query is None else _examples(task.query),
-            }
-        )
-    )
+    """The identity of a task: its type, examples, memory and what it allows; not its name."""
+    said: dict[str, Json] = {
+        "type": str(task.type),
+        "support": _examples(task.support),
+        "query": None if task.query is None else _examples(task.query),
+    }
+    if task.memory is not None:
+        said["memory"] = str(task.memory)
+    if task.allows:
+        said["allows"] = sorted(task.allows)
+    return Digest.of(dump_canonical(said))
 
 
 def _examples(examples: Examples) -> Json:

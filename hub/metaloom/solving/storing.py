@@ -23,6 +23,7 @@ from metaloom_registry import (
     Refused,
     parse_type,
     references,
+    taught,
 )
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def told(plain: Solution, facts: Any, files: dict[str, bytes]) -> tuple[Solution
         name=str(facts["name"]),
         type=type_,
         term_type=term_type,
-        support=support_from_files(files, type_) if term_type != type_ else None,
+        support=None if taught(term_type) is None else support_from_files(files, type_),
         cost=float(facts["cost"]),
         support_score=scores.get("support"),
         query_score=scores.get("query"),

@@ -1,9 +1,13 @@
 """Tasks as lines of JSON: one example a line.
 
 {"type": "list[int] -> int"}         a first line may say the type; else it is inferred
+{"allow": ["recursion"]}             and what primitives a search may use beyond the usual ones
 {"i": [1, 2, 3], "o": 6}             or "input" and "output"
 {"inputs": [2, 3], "output": 8}      a function of two arguments
 {"i": [4, 5], "o": 9, "query": true}      an example to be judged by, not learned from
+
+Where the type is that of a program with a memory, `store[int] -> int -> (int, store[int])`, an
+example is a stream of calls, `{"i": [3, 1, 4], "o": [3, 4, 8]}`, the memory empty before the first.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metaloom_metalearn.memory import Effect, empty_value
 from metaloom_metalearn.sources.plain import infer_type, read_values
 from metaloom_metalearn.sources.support import require_classes
 from metaloom_metalearn.tasks import Examples, Task
@@ -56,7 +61,7 @@ def read_jsonl(path: str | Path, type_: Type | str | None = None) -> Task:
 
 def parse_jsonl(text: str, type_: Type | str | None = None, name: str = "task") -> Task:
     """Read a task from JSON lines; errors as in `read_jsonl`."""
-    said, rows = _rows(text, name)
+    said, allows, rows = _rows(text, name)
     if isinstance(type_, str):
         type_ = parse_type(type_)
     type_ = type_ or said
@@ -76,6 +81,10 @@ def parse_jsonl(text: str, type_: Type | str | None = None, name: str = "task") 
     if type_ is None:
         columns = [infer_type([row.inputs[i] for row in rows], where(rows)) for i in range(width)]
         type_ = function(*columns, infer_type([row.output for row in rows], where(rows)))
+    effect = Effect.of(type_)
+    if effect is not None:
+        empty_value(effect.held)
+        type_ = effect.streams
     given, want = uncurried(type_)
     if len(given) != width:
         raise InvalidTask(
@@ -96,13 +105,16 @@ def parse_jsonl(text: str, type_: Type | str | None = None, name: str = "task") 
         support=examples([row for row in rows if not row.query]),
         query=examples(query) if query else None,
         name=name,
+        memory=None if effect is None else effect.held,
+        allows=allows,
     )
     require_classes(task)
     return task
 
 
-def _rows(text: str, name: str) -> tuple[Type | None, list[_Row]]:
+def _rows(text: str, name: str) -> tuple[Type | None, frozenset[str], list[_Row]]:
     said: Type | None = None
+    allows: frozenset[str] = frozenset()
     rows: list[_Row] = []
     first = True
     for number, line in enumerate(text.split("\n"), start=1):
@@ -112,12 +124,19 @@ def _rows(text: str, name: str) -> tuple[Type | None, list[_Row]]:
         value = load_strict(line.encode("utf-8", "surrogateescape"), where)
         if not isinstance(value, Mapping):
             raise InvalidTask(f'{where} is no object; write {{"i": ..., "o": ...}}')
-        if first and set(value) == {"type"}:
-            said = _said(value["type"], where)
+        if first and value and set(value) <= {"type", "allow"}:
+            said = _said(value["type"], where) if "type" in value else None
+            allows = _allowed(value.get("allow", []), where)
         else:
             rows.append(_row(value, number, where))
         first = False
-    return said, rows
+    return said, allows, rows
+
+
+def _allowed(tags: Any, where: str) -> frozenset[str]:
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise InvalidTask(f'{where} allows {tags!r:.80}; write a list such as ["recursion"]')
+    return frozenset(tags)
 
 
 def _said(type_: Any, where: str) -> Type:
