@@ -12,12 +12,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from metaloom.blocks import Block as Block
     from metaloom.blocks import Composition as Composition
+    from metaloom.evaluation import evaluate as evaluate
     from metaloom.family import Family as Family
     from metaloom.hub import Hub as Hub
     from metaloom.keyring import Keyring as Keyring
     from metaloom.publishing import StoredGraph as StoredGraph
     from metaloom.task_files import read_questions as read_questions
     from metaloom.task_files import read_task as read_task
+    from metaloom.training import meta_train as meta_train
     from metaloom.verification import Verification as Verification
 else:
     __getattr__, __dir__, __all__ = lazy_names(
@@ -27,6 +29,7 @@ else:
                 "Block",
                 "Composition",
             ),
+            "evaluation": ("evaluate",),
             "family": ("Family",),
             "hub": ("Hub",),
             "keyring": ("Keyring",),
@@ -35,6 +38,7 @@ else:
                 "read_questions",
                 "read_task",
             ),
+            "training": ("meta_train",),
             "verification": ("Verification",),
         },
     )

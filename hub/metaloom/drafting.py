@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import metaloom_metalearn
@@ -15,11 +16,15 @@ from metaloom.publishing import (
     program_draft,
     stored_graph_draft,
 )
-from metaloom_registry import Term, Type, TypeMismatch
+from metaloom.training_facts import ROLE, training_facts
+from metaloom_registry import Parent, Term, Type, TypeMismatch
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from metaloom.hub import Hub
     from metaloom.solving import Origin
+    from metaloom_metalearn import Trained
     from metaloom_registry.catalogue import Draft
 
 
@@ -32,6 +37,8 @@ def drafts_of(
     """
     if isinstance(what, str):
         what = hub.read(what)
+    if isinstance(what, metaloom_metalearn.Trained):
+        what, details = _meta_trained(what, details)
     trained = isinstance(what, StoredGraph) or hasattr(what, "state_dict")
     if not trained and (details.sample is not None or details.groups):
         raise TypeMismatch(
@@ -57,3 +64,15 @@ def drafts_of(
     if isinstance(what, StoredGraph):
         return [stored_graph_draft(what, signature, details)]
     return [graph_draft(what, signature, details)]
+
+
+def _meta_trained(trained: Trained, details: Details) -> tuple[nn.Module, Details]:
+    """The module, and what is known of how it was trained added to what the publisher says."""
+    model: Any = trained.model
+    module = model.model if isinstance(model, metaloom_metalearn.Equipped) else model
+    return module, replace(
+        details,
+        seen=details.seen | trained.classes,
+        parents=(*(Parent(digest, ROLE) for digest in trained.parents), *details.parents),
+        facts={"training": training_facts(trained), **details.facts},
+    )

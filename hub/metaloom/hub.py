@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import metaloom_metalearn
-from metaloom import solving
+from metaloom import exchange, solving
+from metaloom.arguments import as_type, require_kind, require_task
 from metaloom.blocks import Block, Composition, is_term_text
 from metaloom.drafting import drafts_of
 from metaloom.family import Family
@@ -27,13 +28,11 @@ from metaloom_registry import (
     AlreadyExists,
     BlockName,
     Digest,
-    InvalidTask,
     Json,
     Loaded,
     NoSolution,
     NotFound,
     Parent,
-    ParseError,
     PrimitiveTable,
     PublicKey,
     Reference,
@@ -46,11 +45,9 @@ from metaloom_registry import (
     catalogue,
     compose,
     infer,
-    parse_type,
     primitive_entry,
     print_term,
 )
-from metaloom_registry.manifest import KINDS
 from metaloom_registry.source import python_source
 
 if TYPE_CHECKING:
@@ -58,8 +55,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from metaloom.solving import Origin
-    from metaloom_metalearn import Arm, Examples, Journal, Learner, Prior, Solution, Task
+    from metaloom_metalearn import Arm, Examples, Journal, Learner, Prior, Solution, Task, Trained
     from metaloom_registry.catalogue import CatalogueLibrary, Registry, Version
+
+Made = TypeVar("Made")
 
 EMBED = Reference.parse("heads/embed@1")
 """The primitive by which `encoder >> head` encodes the examples that the head learns from."""
@@ -147,7 +146,7 @@ class Hub:
 
         With kind `primitive` it is the primitives of the plugins.
         """
-        _require_kind(kind)
+        require_kind(kind)
         prefix = f"{namespace}/" if namespace else ""
         if kind == "primitive":
             named = [p for p in self.primitives if p.name.startswith(prefix)]
@@ -180,9 +179,9 @@ class Hub:
         `text` are words of the name, tags or card; `takes` is something that one argument accepts,
         `gives` the result, `type` the whole type; what unifies with it fits.
         """
-        _require_kind(kind)
+        require_kind(kind)
         words = text.strip() or None
-        taken, given, whole = _type(takes), _type(gives), _type(type)
+        taken, given, whole = as_type(takes), as_type(gives), as_type(type)
         found: list[Block] = []
         if kind != "primitive":
             page = self.registry.search(
@@ -197,7 +196,7 @@ class Hub:
     def publish(
         self,
         name: str,
-        what: nn.Module | Term | str | Block | Composition | Solution | StoredGraph,
+        what: nn.Module | Term | str | Block | Composition | Solution | StoredGraph | Trained,
         signature: str | Type | None = None,
         *,
         license: str | None = None,  # noqa: A002 - the word people look for
@@ -212,9 +211,10 @@ class Hub:
     ) -> Block:
         """Publish a block: all of it is visible afterwards, or nothing.
 
-        `what` is a trained module or a StoredGraph (then `signature` is needed), a program as a
-        Term or its text, a composition, or a Solution.  `seen` are the classes it was trained on,
-        `parents` blocks it came from, each by itself (`trained-on`) or with a role.  Of a module,
+        `what` is a trained module, a StoredGraph or what `meta_train` gave (then `signature` is
+        needed), a program as a Term or its text, a composition, or a Solution.  `seen` are the
+        classes it was trained on, `parents` blocks it came from, each by itself (`trained-on`) or
+        with a role.  Of a module,
         `trained_on` is a sample of its training data (tensors, Examples, a Task, LabelledArrays)
         whose statistics and classes are noted, and `groups` the patterns of parameters to be
         `frozen`, `slow` and `fast`.  `sign` is a key, or the name of one of `keys`.  The same
@@ -234,7 +234,7 @@ class Hub:
             groups=groups or {},
         )
         key = self.keys.secret(sign) if isinstance(sign, str) else sign
-        drafts = drafts_of(self, what, _type(signature), details, self._origin(what))
+        drafts = drafts_of(self, what, as_type(signature), details, self._origin(what))
         *parts, draft = drafts if key is None else [signed(one, key, time.time()) for one in drafts]
         run = self._origin(what).run
         version = self.registry.publish(
@@ -268,7 +268,7 @@ class Hub:
         meanwhile, by default CUDA where a task holds tensors and there is one.  Raises InvalidTask,
         NoSolution, and ParseError for a budget that is none.
         """
-        _require_task(task, metaloom_metalearn.Task)
+        require_task(task, metaloom_metalearn.Task)
         seconds = parse_budget(budget)
         clock = Clock(seconds)
         started = time.time()
@@ -293,7 +293,7 @@ class Hub:
         self.registry.record_run(run, done.message(run, solution, self.vocabulary))
         self.sender.flush_behind()
         assert run.task is not None
-        return self._remember(solution, solving.Origin(run.digest, run.task.digest, task.classes))
+        return self.remember(solution, solving.Origin(run.digest, run.task.digest, task.classes))
 
     def adapt(
         self,
@@ -310,12 +310,12 @@ class Hub:
         one.  Raises TypeMismatch where the examples are not of the program's types, InvalidTask
         where there is nothing to adapt.
         """
-        _require_task(support, metaloom_metalearn.Task, metaloom_metalearn.Examples)
+        require_task(support, metaloom_metalearn.Task, metaloom_metalearn.Examples)
         solution = solving.adapted_solution(self, program, support, learner, device, seed)
         if not isinstance(support, metaloom_metalearn.Task):
             return solution
         origin = solving.Origin(None, solving.task_digest(support), support.classes)
-        return self._remember(solution, origin)
+        return self.remember(solution, origin)
 
     def solution(self, reference: str | Block) -> Solution:
         """A published program as a solution that predicts as it did when it was published.
@@ -324,16 +324,32 @@ class Hub:
         """
         block = reference if isinstance(reference, Block) else self[reference]
         solution, origin = solving.stored_solution(block)
-        return self._remember(solution, origin)
+        return self.remember(solution, origin)
 
-    def run(self, reference: str | Block, *inputs: Any) -> Any:
+    def run(
+        self,
+        reference: str | Block,
+        *inputs: Any,
+        memory: str | os.PathLike[str] | None = None,
+    ) -> Any:
         """What a program or primitive gives for inputs as JSON has them, one an argument.
 
-        Lists of numbers stand for tensors.  Raises InvalidTask where an input is not of its type,
-        EvaluationError where there is no value.
+        Lists of numbers stand for tensors.  A program with a memory keeps it in the file `memory`,
+        or in one of its own in the library's folder.  Raises InvalidTask where an input is not of
+        its type, EvaluationError where there is no value, and Corrupt or StorageError where the
+        memory cannot be read or written.
         """
         block = reference if isinstance(reference, Block) else self[reference]
-        return solving.applied(self, block, inputs)
+        return solving.applied(self, block, inputs, memory)
+
+    def from_pretrained(
+        self, source: str | os.PathLike[str], name: str | None = None, **options: Any
+    ) -> Block:
+        """The block in a repository `org/name@revision` or a folder, published here.
+
+        See `metaloom.exchange.from_pretrained`.
+        """
+        return exchange.from_pretrained(self, source, name, **options)
 
     def alias(self, reference: str | Block, alias: str) -> Block:
         """Let `namespace/name@alias` mean this version from now on."""
@@ -436,11 +452,11 @@ class Hub:
         """How a solution of this hub came about, as far as this process knows."""
         return self._origins.get(id(what), (None, solving.Origin()))[1]
 
-    def _remember(self, solution: Solution, origin: Origin) -> Solution:
-        """Keep where a solution came from as long as it lives."""
-        key = id(solution)
-        self._origins[key] = (weakref.ref(solution, lambda _: self._origins.pop(key, None)), origin)
-        return solution
+    def remember(self, what: Made, origin: Origin) -> Made:
+        """Keep where a solution or a trained model came from as long as it lives."""
+        key = id(what)
+        self._origins[key] = (weakref.ref(what, lambda _: self._origins.pop(key, None)), origin)
+        return what
 
     def _stored(self, reference: str | Block) -> Block:
         """A block that the library holds. Raises NotFound."""
@@ -469,20 +485,3 @@ class Hub:
                 f"{part!r:.80} is no program; give a block, a composition, a term or its text"
             )
         return self.vocabulary.pin(part)
-
-
-def _type(given: str | Type | None) -> Type | None:
-    return parse_type(given) if isinstance(given, str) else given
-
-
-def _require_task(given: object, *wanted: type) -> None:
-    if not isinstance(given, wanted):
-        raise InvalidTask(
-            f"{given!r:.80} is no {' or '.join(one.__name__ for one in wanted)}; "
-            "metaloom.read_task reads a task from a file"
-        )
-
-
-def _require_kind(kind: str | None) -> None:
-    if kind is not None and kind not in KINDS:
-        raise ParseError(f"{kind[:80]!r} is not a kind of block; the kinds are {', '.join(KINDS)}")

@@ -8,7 +8,7 @@ run, which is state of the process; each call names its run.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import (
@@ -29,6 +29,8 @@ TAG_EVENT = "metaloom.event"
 TAG_DIGEST = "metaloom.digest"
 TAG_REFERENCE = "metaloom.reference"
 TAG_SOLVE = "metaloom.solve"
+MAX_METRICS = 1_000
+"""How many metrics MLflow takes at once."""
 MAX_VALUE = 5_000
 """The longest tag or parameter we send; MLflow itself takes 8,000 and 6,000 characters."""
 
@@ -51,17 +53,45 @@ class Mirror:
             self._block(payload)
         elif kind == "solve":
             self._solve(payload)
+        elif kind == "train":
+            self._train(payload)
+
+    def _train(self, train: Mapping[str, Any]) -> None:
+        """A training is a run with a curve for each metric, and the block it began from."""
+        when = int(1000 * train["time"])
+        curves = [
+            Metric(_key(name), float(value), when, int(step))
+            for step, numbers in train["history"]
+            for name, value in sorted(numbers.items())
+        ]
+        run = self._run(train)
+        for first in range(0, len(curves), MAX_METRICS):
+            self.client.log_batch(run.info.run_id, metrics=curves[first : first + MAX_METRICS])
+        self._log(run, train, ())
+        self._end(run, train)
 
     def _solve(self, solve: Mapping[str, Any]) -> None:
         run = self._run(solve)
-        run_id = run.info.run_id
         when = int(1000 * solve["time"])
+        metrics = [
+            Metric(_key(name), float(value), when, 0)
+            for name, value in sorted(solve.get("metrics", {}).items())
+        ]
+        self._log(run, solve, metrics)
+        made = self._composition(solve, run.info.run_id)
+        known = {output.model_id for output in (run.outputs.model_outputs if run.outputs else ())}
+        if made.model_id not in known:
+            self.client.log_outputs(run.info.run_id, [LoggedModelOutput(made.model_id, 0)])
+        if solve.get("source"):
+            self.client.set_tag(run.info.run_id, "mlflow.note.content", _note(solve))
+        self._end(run, solve)
+
+    def _log(self, run: Run, solve: Mapping[str, Any], metrics: Sequence[Metric]) -> None:
+        """Metrics, parameters and tags of a run, and the blocks it used."""
+        run_id = run.info.run_id
         self.client.log_batch(
             run_id,
-            metrics=[
-                Metric(_key(name), float(value), when, 0)
-                for name, value in sorted(solve.get("metrics", {}).items())
-            ],
+            metrics=metrics,
             params=[
                 Param(_key(name), _short(value))
                 for name, value in sorted(solve.get("params", {}).items())
@@ -74,14 +104,12 @@ class Mirror:
         inputs = [self._block(block) for block in solve.get("inputs", ())]
         if inputs:
             self.client.log_inputs(run_id, models=[LoggedModelInput(m.model_id) for m in inputs])
-        made = self._composition(solve, run_id)
-        known = {output.model_id for output in (run.outputs.model_outputs if run.outputs else ())}
-        if made.model_id not in known:
-            self.client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
-        if solve.get("source"):
-            self.client.set_tag(run_id, "mlflow.note.content", _note(solve))
+
+    def _end(self, run: Run, solve: Mapping[str, Any]) -> None:
         self.client.set_terminated(
-            run_id, status="FINISHED", end_time=int(1000 * (solve["time"] + solve["seconds"]))
+            run.info.run_id,
+            status="FINISHED",
+            end_time=int(1000 * (solve["time"] + solve["seconds"])),
         )
 
     def _run(self, solve: Mapping[str, Any]) -> Run:

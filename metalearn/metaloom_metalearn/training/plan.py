@@ -75,7 +75,8 @@ class Trained:
     `patience`, `deadline` or `interrupted`.
 
     `seed` is that of the generator.  `classes` are the classes the model has seen, `data` the
-    digests of the data sets, as far as the source tells.
+    digests of the data sets, as far as the source tells.  `parents` are the blocks whose weights
+    it began from, where a library knows them.
     """
 
     model: nn.Module
@@ -86,3 +87,4 @@ class Trained:
     seed: int = 0
     classes: frozenset[Digest] = frozenset()
     data: tuple[Digest, ...] = ()
+    parents: tuple[Digest, ...] = ()
