@@ -8,7 +8,7 @@ is computed where it is called, by `machine`, rather than looked up in a table.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from math import log
+from math import log, prod
 from operator import eq
 from typing import Any, TypeAlias
 
@@ -110,7 +110,7 @@ class KernelBank:
             self._carry(type_, len(made), store)
             middle = store.count
             self._make(type_, len(made), store)
-            made.append((np.arange(start, middle), np.arange(middle, store.count)))
+            made.append((_numbers(start, middle), _numbers(middle, store.count)))
         return made[level]
 
     def pool(self, slot: Slot, level: int) -> Pool:
@@ -161,7 +161,7 @@ class KernelBank:
             while status != DONE:
                 if self.workshop.clock.expired():
                     raise Exhausted("the time is up")
-                slots = self._slots(productions[0], choices)
+                slots = np.array(self._slots(productions[0], choices), np.int64)
                 status = loops.scan(
                     tables.memory, tables.shape_table, shape, heads, head_costs, slots,
                     self.places, tables.costs, words, telling, costs, lowest(), emitted,
@@ -185,7 +185,7 @@ class KernelBank:
         numbers = []
         for slot, argument in zip(production.slots, row[1:], strict=False):
             numbers.append(argument if slot.taken else self.stores[slot.result].nodes[argument])
-        slots = self._slots(production, choices)
+        slots = np.array(self._slots(production, choices), np.int64)
         masks = (len(self.environments) + loops.BITS - 1) // loops.BITS
         found = np.zeros(masks + len(self.environments), np.int64)
         arguments = np.array([*row[1:], 0, 0, 0, 0][:4], np.int64)
@@ -200,45 +200,64 @@ class KernelBank:
 
     def _make(self, type_: Type, level: int, store: Store) -> None:
         """Put the terms of a type at a level that are new here into its store."""
-        tables, state = self.tables, self.tables.state
-        shape = tables.shapes.types[type_]
+        shape = self.tables.shapes.types[type_]
         for at, number, words in self.leaves.get(type_, ()):
             if at == level:
                 self._put(store, shape, words, np.array([number], np.int64), self.identity)
         groups = self.workshop.groups.get(type_, ())
+        waiting: list[list[Words]] = []
+        together: Sequence[Production] = ()
+        total = 0
         for productions, choices in self.combinations.of(groups, level):
-            heads, head_costs = self._heads(productions)
-            status, position = -1, 0
-            total = len(productions)
-            for choice in choices:
-                total *= len(choice)
-            while status != DONE:
-                if self.workshop.clock.expired():
-                    raise Exhausted("the time is up")
-                limit = min(BATCH, total - position)
-                store.reserve(limit)
-                tables.more_nodes(limit)
-                slots = self._slots(productions[0], choices)
-                state[POSITION], state[COUNT] = position, store.count
-                status = loops.make(
-                    tables.memory, tables.shape_table, shape, heads, head_costs, slots,
-                    self.places, self.workshop.bounds.items, tables.table, tables.costs,
-                    tables.uses, store.words, store.nodes, store.hashes, store.index,
-                    state, limit,
-                )  # fmt: skip
-                position, store.count = int(state[POSITION]), int(state[COUNT])
-                self._count("again" if self.outer is None and type_ == self.workshop.want else "")
-                if status == MEMORY:
-                    tables.more_memory()
-                elif status == CELLS:
-                    self._no_cells()
+            count = len(productions) * prod(map(len, choices))
+            if waiting and (productions is not together or total + count > BATCH):
+                self._apply(type_, store, waiting, together, total)
+                waiting, total = [], 0
+            waiting.append(choices)
+            together, total = productions, total + count
+        if waiting:
+            self._apply(type_, store, waiting, together, total)
+
+    def _apply(
+        self,
+        type_: Type,
+        store: Store,
+        waiting: Sequence[Sequence[Words]],
+        productions: Sequence[Production],
+        total: int,
+    ) -> None:
+        """Apply productions to all combinations of some choices, `total` terms."""
+        tables, state = self.tables, self.tables.state
+        heads, head_costs = self._heads(productions)
+        status, position = -1, 0
+        while status != DONE:
+            if self.workshop.clock.expired():
+                raise Exhausted("the time is up")
+            limit = min(BATCH, total - position)
+            store.reserve(limit)
+            tables.more_nodes(limit)
+            slots = np.array(
+                [self._slots(productions[0], choices) for choices in waiting], np.int64
+            )
+            state[POSITION], state[COUNT] = position, store.count
+            status = loops.make(
+                tables.memory, tables.shape_table, tables.shapes.types[type_], heads, head_costs,
+                slots, self.places, self.workshop.bounds.items, tables.table, tables.costs,
+                tables.uses, store.words, store.nodes, store.hashes, store.index,
+                state, limit,
+            )  # fmt: skip
+            position, store.count = int(state[POSITION]), int(state[COUNT])
+            self._count("again" if self.outer is None and type_ == self.workshop.want else "")
+            if status == MEMORY:
+                tables.more_memory()
+            elif status == CELLS:
+                self._no_cells()
 
     def _carry(self, type_: Type, level: int, store: Store) -> None:
         """Put the outer bank's terms of a type and level that are distinct here too."""
         if self.outer is None:
             return
-        old, new = self.outer.level(type_, level)
-        numbers = np.concatenate([old, new])
+        numbers = _joined(*self.outer.level(type_, level))
         if len(numbers):
             source = self.outer.stores[type_]
             shape = self.tables.shapes.types[type_]
@@ -276,7 +295,9 @@ class KernelBank:
     def _heads(self, productions: Sequence[Production]) -> tuple[Words, Any]:
         return self.tables.heads_of(productions)
 
-    def _slots(self, production: Production, choices: Sequence[Words]) -> Words:
+    def _slots(
+        self, production: Production, choices: Sequence[Words]
+    ) -> list[tuple[int, int, int, int, int, int]]:
         """The rows that tell the loops where the arguments are; see `loops`."""
         rows = []
         for slot, choice in zip(production.slots, choices, strict=True):
@@ -286,7 +307,7 @@ class KernelBank:
             store = self._store_of(slot)
             words, nodes = store.addresses
             rows.append((0, store.stride, words, address_of(choice), len(choice), nodes))
-        return np.array(rows, np.int64)
+        return rows
 
     def _function_pool(self, slot: Slot, level: int) -> Pool:
         """The functions of a type at a level, by their nodes."""
@@ -295,17 +316,21 @@ class KernelBank:
         inner = self._inner(slot.taken)
         if inner is None:
             return EMPTY
-        carried = np.concatenate(self.outer.pool(slot, level)) if self.outer else NONE
-        made = [NONE]
+        carried = _joined(*self.outer.pool(slot, level)) if self.outer else NONE
+        made: list[Words] = []
         tables, count = self.tables, len(slot.taken)
         for unused in range(count + 1):
             at = level - unused * UNUSED
             if at <= 0:
                 continue
-            places = np.concatenate(inner.level(slot.result, at))
-            bodies = inner.stores[slot.result].nodes[places]
+            old, new = inner.level(slot.result, at)
+            if not len(old) and not len(new):
+                continue
+            bodies = inner.stores[slot.result].nodes[_joined(old, new)]
             uses = tables.uses[bodies]
-            used = sum((uses >> place & 1 for place in inner.parameters()), np.zeros_like(uses))
+            used = uses >> inner.known & 1
+            for place in range(inner.known + 1, len(inner.scope)):
+                used += uses >> place & 1
             chosen = used == count - unused
             if self.outer is not None:
                 chosen &= (uses & self.fresh) != 0
@@ -316,11 +341,7 @@ class KernelBank:
                 )
             )
             self.workshop.left -= len(inner.environments) * int(chosen.sum())
-        return carried, np.concatenate(made)
-
-    def parameters(self) -> range:
-        """The places of the variables that the outer bank has not."""
-        return range(self.known, len(self.scope))
+        return carried, np.concatenate(made) if made else NONE
 
     def _inner(self, parameters: tuple[Type, ...]) -> KernelBank | None:
         """The bank of bodies with these parameters; None where no value probes them."""
@@ -403,7 +424,13 @@ class KernelBank:
 
 
 def _joined(one: Words, other: Words) -> Words:
-    return np.concatenate([one, other]) if len(one) else other
+    if len(one) and len(other):
+        return np.concatenate([one, other])
+    return one if len(one) else other
+
+
+def _numbers(start: int, end: int) -> Words:
+    return np.arange(start, end, dtype=np.int64) if start < end else NONE
 
 
 def kernel_terms(

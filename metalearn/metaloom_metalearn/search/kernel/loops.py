@@ -249,93 +249,105 @@ def find(
 
 @njit(cache=True)
 def make(
-    array: Any, shapes: Any, shape: Word, heads: Any, head_costs: Any, slots: Any,
+    array: Any, shapes: Any, shape: Word, heads: Any, head_costs: Any, many: Any,
     environments: Any, items: Word, table: Any, costs: Any, uses: Any,
     words: Any, nodes: Any, hashes: Any, index: Any, state: Any, limit: Word,
 ) -> Word:  # fmt: skip
-    """Apply every head to every combination of the choices; keep the terms of new values."""
+    """Apply every head to every combination of the choices; keep the terms of new values.
+
+    `many` has the slots of several choices, one after the other; a position counts through them.
+    """
     memory = pointer_to(array.ctypes.data)
     rows = len(environments)
     masks = (rows + BITS - 1) // BITS
     arity = heads[0, ARITY]
     arguments = np.zeros(4, np.int64)
-    last_count = slots[arity - 1, COUNTED]
-    total = len(heads) * last_count
-    for k in range(arity - 1):
-        total *= slots[k, COUNTED]
     is_list = shapes[shape, 0] != SCALAR
     bounded = shapes[shape, 0] == LIST
-    for position in range(state[POSITION], min(total, state[POSITION] + limit)):
-        lead, rest = divmod(position, len(heads) * last_count)
-        p, last = divmod(rest, last_count)
-        chosen(slots, arity, lead, last, arguments)
-        memory[FREE] = HEADER
-        state[GENERATED] += 1
-        count = state[COUNT]
-        for column in range(masks):
-            words[count, column] = 0
-        failures, longest, oversized = 0, 0, False
-        total_hash = np.int64(7)
-        for row in range(rows):
-            word = value_on(memory, row, masks, heads, p, slots, arguments, environments)
-            if memory[STATUS] != FINE:
-                oversized = oversized or memory[STATUS] == TOO_LONG
-                words[count, row // BITS] |= np.int64(1) << (row % BITS)
-                failures += 1
-                word = 0
-                total_hash = (total_hash ^ 0x2545F491) * 0x100000001B3
-            else:
-                if is_list:
-                    longest = max(longest, length_of(word))
-                total_hash ^= hashed(memory, word, shape, shapes)
-                total_hash *= 0x100000001B3
-            total_hash ^= total_hash >> 31
-            words[count, masks + row] = word
-        place = find(memory, shapes, shape, words, hashes, index, count, total_hash, masks, rows)
-        if place < 0:
-            continue
-        if failures == rows:
-            state[FAILED] += 1
-            continue
-        if oversized or (bounded and longest > items):
-            state[OVERSIZED] += 1
-            continue
-        need = 0
-        if is_list:
+    start, end, offset = state[POSITION], state[POSITION] + limit, 0
+    for which in range(len(many)):
+        slots = many[which]
+        last_count = slots[arity - 1, COUNTED]
+        total = len(heads) * last_count
+        for k in range(arity - 1):
+            total *= slots[k, COUNTED]
+        for position in range(max(0, start - offset), min(total, end - offset)):
+            lead, rest = divmod(position, len(heads) * last_count)
+            p, last = divmod(rest, last_count)
+            chosen(slots, arity, lead, last, arguments)
+            memory[FREE] = HEADER
+            state[GENERATED] += 1
+            count = state[COUNT]
+            for column in range(masks):
+                words[count, column] = 0
+            failures, longest, oversized = 0, 0, False
+            total_hash = np.int64(7)
             for row in range(rows):
-                need += places_of(memory, words[count, masks + row], shape, shapes)
-            if state[TOP] + need > len(array):
-                state[GENERATED] -= 1
-                state[POSITION] = position
-                return MEMORY
-            for row in range(rows):
-                words[count, masks + row] = moved(
-                    memory, words[count, masks + row], shape, shapes, state
-                )
-        state[LEFT] -= rows + need
-        if state[LEFT] < 0:
-            return CELLS
-        node = state[NODES]
-        state[NODES] += 1
-        table[node, 0] = heads[p, KIND]
-        table[node, FIRST] = heads[p, ADDRESS] if heads[p, KIND] == CALL else heads[p, IF_FALSE]
-        table[node, SECOND] = arity if heads[p, KIND] == CALL else heads[p, IF_TRUE]
-        table[node, THIRD] = heads[p, METERED]
-        table[node, HEAD] = heads[p, NUMBER]
-        used = np.int64(0)
-        for k in range(arity):
-            argument = node_of(slots, k, arguments[k])
-            table[node, ARGUMENTS + k] = argument
-            used |= uses[argument]
-        uses[node] = used
-        costs[node] = cost_of(slots, arity, arguments, head_costs[p], costs)
-        nodes[count] = node
-        hashes[count] = total_hash
-        index[place] = count + 1
-        state[COUNT] += 1
-        state[DISTINCT] += 1
-    state[POSITION] = min(total, state[POSITION] + limit)
-    return DONE if state[POSITION] == total else MORE
+                word = value_on(memory, row, masks, heads, p, slots, arguments, environments)
+                if memory[STATUS] != FINE:
+                    oversized = oversized or memory[STATUS] == TOO_LONG
+                    words[count, row // BITS] |= np.int64(1) << (row % BITS)
+                    failures += 1
+                    word = 0
+                    total_hash = (total_hash ^ 0x2545F491) * 0x100000001B3
+                else:
+                    if is_list:
+                        longest = max(longest, length_of(word))
+                    total_hash ^= hashed(memory, word, shape, shapes)
+                    total_hash *= 0x100000001B3
+                total_hash ^= total_hash >> 31
+                words[count, masks + row] = word
+            place = find(
+                memory, shapes, shape, words, hashes, index, count, total_hash, masks, rows
+            )
+            if place < 0:
+                continue
+            if failures == rows:
+                state[FAILED] += 1
+                continue
+            if oversized or (bounded and longest > items):
+                state[OVERSIZED] += 1
+                continue
+            need = 0
+            if is_list:
+                for row in range(rows):
+                    need += places_of(memory, words[count, masks + row], shape, shapes)
+                if state[TOP] + need > len(array):
+                    state[GENERATED] -= 1
+                    state[POSITION] = offset + position
+                    return MEMORY
+                for row in range(rows):
+                    words[count, masks + row] = moved(
+                        memory, words[count, masks + row], shape, shapes, state
+                    )
+            state[LEFT] -= rows + need
+            if state[LEFT] < 0:
+                return CELLS
+            node = state[NODES]
+            state[NODES] += 1
+            table[node, 0] = heads[p, KIND]
+            table[node, FIRST] = heads[p, ADDRESS] if heads[p, KIND] == CALL else heads[p, IF_FALSE]
+            table[node, SECOND] = arity if heads[p, KIND] == CALL else heads[p, IF_TRUE]
+            table[node, THIRD] = heads[p, METERED]
+            table[node, HEAD] = heads[p, NUMBER]
+            used = np.int64(0)
+            for k in range(arity):
+                argument = node_of(slots, k, arguments[k])
+                table[node, ARGUMENTS + k] = argument
+                used |= uses[argument]
+            uses[node] = used
+            costs[node] = cost_of(slots, arity, arguments, head_costs[p], costs)
+            nodes[count] = node
+            hashes[count] = total_hash
+            index[place] = count + 1
+            state[COUNT] += 1
+            state[DISTINCT] += 1
+        offset += total
+        if end < offset:
+            state[POSITION] = end
+            return MORE
+    state[POSITION] = offset
+    return DONE
 
 
 @njit(cache=True)

@@ -51,7 +51,7 @@ class Tables:
     def __init__(self, grammar: Grammar, cells: int) -> None:
         self.shapes = Shapes.of(grammar.universe)
         self.shape_table = self.shapes.table
-        self.memory: Words = np.zeros(SCRATCH * 2, np.int64)
+        self.memory: Words = np.zeros(SCRATCH + SHARE * cells, np.int64)  # taken as it is used
         self.table: Words = np.zeros((1 << 14, WIDTH), np.int64)
         self.costs = np.zeros(1 << 14)
         self.uses: Words = np.zeros(1 << 14, np.int64)
