@@ -27,10 +27,15 @@ from metaloom_metalearn.learners.batched.gradient_steps import (
 from metaloom_metalearn.learners.batched.job import Job
 from metaloom_metalearn.learners.batched.kernels import Kernels, kernels_for
 from metaloom_metalearn.learners.batched.lowering import Shape, lowered
+from metaloom_metalearn.learners.batched.perceptron import (
+    PerceptronJob,
+    PerceptronShape,
+    perceptron_shape,
+)
 from metaloom_metalearn.learners.batched.reading import Link, links_of
 from metaloom_metalearn.learners.batched.workers import Workers
 from metaloom_metalearn.learners.descent import first_order, second_order
-from metaloom_metalearn.learners.learner import buffers_of, parameters_of
+from metaloom_metalearn.learners.learner import buffers_of, natural_loss, parameters_of
 
 NEAR = 3 << 19
 """How many numbers of activations a thread of the CPU works on at once: what its cache holds."""
@@ -87,12 +92,24 @@ class Engine:
         if job.like.device.type != "cpu":
             threads = 1
         size = chunk_size(job, threads, chunk)
+        part = job.part
+        shape = self._perceptron(job)
+        if shape is not None:
+            part, size = PerceptronJob(job, shape).part, -(-len(episodes) // threads)
         parts = [slice(at, at + size) for at in range(0, len(episodes), size)]
-        return job.averaged(self._workers.each(job.part, parts, threads, job.like))
+        return job.averaged(self._workers.each(part, parts, threads, job.like))
 
-    def _chain(
-        self, model: nn.Module, episodes: Episodes, parameters: State
-    ) -> Chain | None:
+    def _perceptron(self, job: Job) -> PerceptronShape | None:
+        """The shape of a perceptron whose meta-gradient is one compiled loop."""
+        like, loss = job.like, job.descent.loss
+        compiled = self.compiled
+        if compiled is None:
+            compiled = like.dtype == torch.float32 and find_spec("numba") is not None
+        if not compiled or like.device.type != "cpu" or loss is not natural_loss:
+            return None
+        return perceptron_shape(job.chain, job.start)
+
+    def _chain(self, model: nn.Module, episodes: Episodes, parameters: State) -> Chain | None:
         x = episodes.support_x
         like = next(iter(parameters.values()), x)
         usual = like.dtype in (torch.float32, torch.float64) and all(
@@ -130,9 +147,7 @@ class _Read:
         key = item, kernels
         if key not in self.chains:
             links = self.links
-            self.chains[key] = (
-                None if links is None else lowered(links, item, parameters, kernels)
-            )
+            self.chains[key] = None if links is None else lowered(links, item, parameters, kernels)
         return self.chains[key]
 
 

@@ -121,9 +121,7 @@ class Job:
             ]
             query_slopes = None
             if self.weights[step] or step + 1 == descent.steps:
-                answers, query_slopes = judged(
-                    self.weights[step], last=step + 1 == descent.steps
-                )
+                answers, query_slopes = judged(self.weights[step], last=step + 1 == descent.steps)
             steps.append(_Step(tape, outputs, found, query_slopes))
         if not descent.steps:
             answers, slopes = judged(1.0, last=True)

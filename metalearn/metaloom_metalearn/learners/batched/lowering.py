@@ -43,9 +43,7 @@ class _Draft:
 
     def add(self, link: Link) -> bool:
         """Whether there is a layer for it."""
-        if link.op == "identity" or (
-            link.op == "view" and link.arguments["sizes"] == self.shape
-        ):
+        if link.op == "identity" or (link.op == "view" and link.arguments["sizes"] == self.shape):
             return True
         if link.op in FUNCTIONS:
             return self._activation(link.op)

@@ -144,9 +144,7 @@ def scatter(dy: Tensor, window: Window, place: Tensor, out: Tensor) -> None:
 
 
 @compiled
-def _windows(
-    x: Any, kh: int, kw: int, sh: int, sw: int, ph: int, pw: int, out: Any
-) -> None:
+def _windows(x: Any, kh: int, kw: int, sh: int, sw: int, ph: int, pw: int, out: Any) -> None:
     tasks, n, height, width, channels = x.shape
     oh, ow = (height + 2 * ph - kh) // sh + 1, (width + 2 * pw - kw) // sw + 1
     for t in range(tasks):
@@ -168,9 +166,7 @@ def _windows(
 
 
 @compiled
-def _gather(
-    rows: Any, kh: int, kw: int, sh: int, sw: int, ph: int, pw: int, out: Any
-) -> None:
+def _gather(rows: Any, kh: int, kw: int, sh: int, sw: int, ph: int, pw: int, out: Any) -> None:
     tasks, n, height, width, channels = out.shape
     oh, ow = (height + 2 * ph - kh) // sh + 1, (width + 2 * pw - kw) // sw + 1
     for t in range(tasks):

@@ -123,9 +123,13 @@ def _is_batch_size(node: fx.Node, value: fx.Node | None) -> bool:
     if name == "getitem":
         shape, index = node.args
         return index == 0 and isinstance(shape, fx.Node) and _is_batch_size(shape, value)
-    return bool(node.args) and node.args[0] is value and (
-        (name == "size" and node.args[1:] in ((0,), ()))
-        or (name == "getattr" and node.args[1] == "shape")
+    return (
+        bool(node.args)
+        and node.args[0] is value
+        and (
+            (name == "size" and node.args[1:] in ((0,), ()))
+            or (name == "getattr" and node.args[1] == "shape")
+        )
     )
 
 
@@ -163,9 +167,15 @@ def _keeps_batch(sizes: tuple[Any, ...]) -> bool:
 def _over_image(rest: tuple[Any, ...], named: Mapping[str, Any]) -> bool:
     given = {**({"dim": rest[0]} if rest else {}), **named}
     dim = given.pop("dim", None)
-    return len(rest) < 2 and not given and isinstance(dim, (list, tuple)) and tuple(dim) in (
-        (2, 3),
-        (-2, -1),
+    return (
+        len(rest) < 2
+        and not given
+        and isinstance(dim, (list, tuple))
+        and tuple(dim)
+        in (
+            (2, 3),
+            (-2, -1),
+        )
     )
 
 
@@ -178,7 +188,11 @@ def _pool_call(rest: tuple[Any, ...], named: Mapping[str, Any]) -> Link | None:
 
 
 def _pool(
-    kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
 ) -> Link:
     return Link(
         "max_pool2d",

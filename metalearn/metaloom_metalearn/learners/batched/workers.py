@@ -26,7 +26,11 @@ class Workers:
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
     def each(
-        self, compute: Callable[[Arena, slice], T], parts: Sequence[slice], threads: int, like: Tensor
+        self,
+        compute: Callable[[Arena, slice], T],
+        parts: Sequence[slice],
+        threads: int,
+        like: Tensor,
     ) -> Iterator[T]:
         """The results in the order of the parts; an arena is of the dtype and device of `like`.
 
