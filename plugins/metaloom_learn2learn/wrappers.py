@@ -24,20 +24,20 @@ class WrapperImporter:
     """
 
     def accepts(self, source: object) -> bool:
-        return _wrapper(source) is not None
+        return wrapper_kind(source) is not None
 
     def read(self, source: object, consent: Consent) -> Imported:
         """The module inside, with numbers of its own; an adapted clone as it is now.
 
         Raises Refused where there is no module inside.
         """
-        name = _wrapper(source)
+        name = wrapper_kind(source)
         wrapper: Any = source
         if name is None or not isinstance(wrapper.module, nn.Module):
             raise Refused(
                 f"{type(source).__name__} is no {', '.join(WRAPPERS)} of learn2learn with a module"
             )
-        module = _detached(wrapper.module)
+        module = detached(wrapper.module)
         told: dict[str, Json] = {
             "algorithm": name,
             "first_order": bool(getattr(wrapper, "first_order", False)),
@@ -57,7 +57,7 @@ class WrapperImporter:
 IMPORTER = WrapperImporter()
 
 
-def _detached(module: nn.Module) -> nn.Module:
+def detached(module: nn.Module) -> nn.Module:
     """A copy of the module; parameters that are functions of others are their values."""
     held: dict[int, Any] = {}
     held |= {id(p): nn.Parameter(p.detach().clone(), p.requires_grad) for p in module.parameters()}
@@ -65,7 +65,7 @@ def _detached(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module, held)
 
 
-def _wrapper(source: object) -> str | None:
+def wrapper_kind(source: object) -> str | None:
     """Which of the wrappers an object is, by the name and home of its class."""
     for kind in type(source).__mro__:
         if kind.__name__ in WRAPPERS and kind.__module__.startswith("learn2learn."):

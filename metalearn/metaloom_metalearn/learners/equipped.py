@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,10 @@ class Equipped(nn.Module):
         super().__init__()
         self.model = model
         self.learned = nn.ParameterDict(
-            {_key(name): nn.Parameter(value.detach().clone()) for name, value in learned.items()}
+            OrderedDict(  # a ParameterDict would sort the names of a dict
+                (_key(name), nn.Parameter(value.detach().clone()))
+                for name, value in learned.items()
+            )
         )
         self.register_buffer("outer_steps", torch.zeros((), dtype=torch.int64))
         self.training = model.training

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ class GraphModule(nn.Module):
         super().__init__()
         self.graph = _Frozen(graph)
         self._programs: dict[bool, Program] = {}
-        self._places: list[tuple[nn.Module, str]] = []
+        self._places: list[tuple[tuple[str, ...], str]] = []
         self._single = len(graph.inputs) == 1 and isinstance(graph.inputs[0], Leaf)
         scopes: dict[tuple[str, ...], nn.Module] = {(): self}
         placed: dict[str, Tensor] = {}
@@ -62,7 +62,7 @@ class GraphModule(nn.Module):
                 owner.register_parameter(last, value)
             else:
                 owner.register_buffer(last, value, persistent=state.persistent)
-            self._places.append((owner, last))
+            self._places.append((tuple(path), last))
 
     def forward(self, *inputs: Any) -> Any:
         """One forward pass on batched inputs; TypeMismatch where their shapes do not fit."""
@@ -77,14 +77,21 @@ class GraphModule(nn.Module):
 
     def state_values(self) -> list[Tensor]:
         """The tensors of the state in the order of the graph, as they are now."""
-        return [getattr(owner, name) for owner, name in self._places]
+        return [getattr(self._at(path), name) for path, name in self._places]
+
+    def _at(self, path: tuple[str, ...]) -> nn.Module:
+        """The place of this very module, which may be a shallow copy of another."""
+        place: Any = self
+        for name in path:
+            place = place._modules[name]
+        return cast("nn.Module", place)
 
     def tensors(self) -> dict[str, Tensor]:
         """Each tensor the graph owns, by name; with the graph, all that the module is."""
         states = zip(self.graph.value.state, self._places, strict=True)
         return {
-            state.name: getattr(owner, name)
-            for state, (owner, name) in states
+            state.name: getattr(self._at(path), name)
+            for state, (path, name) in states
             if state.kind != "shared"
         }
 
