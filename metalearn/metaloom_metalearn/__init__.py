@@ -197,6 +197,8 @@ if TYPE_CHECKING:
     from metaloom_metalearn.training.plan import Augment as Augment
     from metaloom_metalearn.training.plan import Plan as Plan
     from metaloom_metalearn.training.plan import Trained as Trained
+    from metaloom_metalearn.training.progress import ProgressBar as ProgressBar
+    from metaloom_metalearn.training.progress import progress_bar as progress_bar
     from metaloom_metalearn.training.supervised import train_classifier as train_classifier
     from metaloom_metalearn.training.team import Processes as Processes
     from metaloom_metalearn.training.team import Team as Team
@@ -491,6 +493,10 @@ else:
                 "Augment",
                 "Plan",
                 "Trained",
+            ),
+            "training.progress": (
+                "ProgressBar",
+                "progress_bar",
             ),
             "training.supervised": ("train_classifier",),
             "training.team": (
