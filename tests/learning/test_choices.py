@@ -11,6 +11,8 @@ from torch import nn
 from metaloom_metalearn import (
     Episodes,
     Learner,
+    Plan,
+    adam,
     adaptable,
     anil,
     boil,
@@ -20,6 +22,7 @@ from metaloom_metalearn import (
     maml_pp,
     matching_names,
     meta_sgd,
+    meta_train,
     reptile,
     sgd,
     trainable,
@@ -111,6 +114,20 @@ def test_every_learner_leaves_frozen_and_slow_parameters_bit_equal(
     for name in ("0.0.weight", "0.1.weight", "0.1.bias"):
         assert torch.equal(before[name], after[name])
     assert not torch.equal(before["0.5.weight"], after["0.5.weight"])
+
+
+def test_training_moves_all_but_the_frozen_parameters(grouped: nn.Module) -> None:
+    class Source:
+        def episodes(self, count: int, generator: torch.Generator) -> Episodes:
+            x = torch.randn(count, 6, 1, 6, 6, generator=generator, dtype=torch.float64)
+            y = (torch.arange(6) % 3).repeat(count, 1)
+            return Episodes(x, y, x, y, 3)
+
+    before = {name: value.clone() for name, value in grouped.named_parameters()}
+    plan = Plan(steps=2, batch=2, optimiser=adam(0.1, weight_decay=0.1))
+    trained = meta_train(grouped, Source(), maml(1, 0.1), seeded(), plan)
+    kept = {n for n, value in trained.model.named_parameters() if torch.equal(value, before[n])}
+    assert kept == {"0.0.weight", "0.1.weight"}
 
 
 def test_slow_parameters_have_the_implicit_gradient_that_finite_differences_give() -> None:

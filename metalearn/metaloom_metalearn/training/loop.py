@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.evaluation.interval import Interval
 from metaloom_metalearn.journal import Event, Journal, Silence
+from metaloom_metalearn.learners.choices import require_choice, trainable
 from metaloom_metalearn.learners.learner import require_finite
 from metaloom_metalearn.randomness import seeded
 from metaloom_metalearn.training.checkpoint import (
@@ -111,7 +112,8 @@ class Loop:
         self.setting, self.answering, self.source = setting, answering, source
         self.model = deepcopy(model).train()
         self.average = deepcopy(self.model) if plan.average else None
-        self.optimiser = plan.optimiser(list(self.model.parameters()))
+        self.trained = require_choice(self.model, trainable(self.model))
+        self.optimiser = plan.optimiser([self.model.get_parameter(n) for n in self.trained])
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
         self.device = next(self.model.parameters()).device
         self.team: Team = setting.team or Alone()
@@ -198,7 +200,7 @@ class Loop:
 
     @torch.no_grad()
     def _apply(self, index: int, found: Found) -> None:
-        parameters = dict(self.model.named_parameters())
+        parameters = {name: self.model.get_parameter(name) for name in self.trained}
         for name, parameter in parameters.items():
             parameter.grad = found.gradients.get(name)
         if self.plan.clip is not None:
