@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from metaloom_registry.errors import EvaluationError as EvaluationError
     from metaloom_registry.errors import InvalidName as InvalidName
     from metaloom_registry.errors import InvalidTask as InvalidTask
+    from metaloom_registry.errors import LicenceConflict as LicenceConflict
     from metaloom_registry.errors import MetaloomError as MetaloomError
     from metaloom_registry.errors import MissingExtra as MissingExtra
     from metaloom_registry.errors import NoSolution as NoSolution
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
     from metaloom_registry.library import Loaded as Loaded
     from metaloom_registry.library import MemoryLibrary as MemoryLibrary
     from metaloom_registry.library import primitive_entry as primitive_entry
+    from metaloom_registry.licences import combined_licence as combined_licence
+    from metaloom_registry.licences import inherited_licence as inherited_licence
     from metaloom_registry.manifest import GRAPH_FILE as GRAPH_FILE
     from metaloom_registry.manifest import TERM_FILE as TERM_FILE
     from metaloom_registry.manifest import WEIGHTS_FILE as WEIGHTS_FILE
@@ -193,6 +196,7 @@ else:
                 "EvaluationError",
                 "InvalidName",
                 "InvalidTask",
+                "LicenceConflict",
                 "MetaloomError",
                 "MissingExtra",
                 "NoSolution",
@@ -246,6 +250,10 @@ else:
                 "Loaded",
                 "MemoryLibrary",
                 "primitive_entry",
+            ),
+            "licences": (
+                "combined_licence",
+                "inherited_licence",
             ),
             "manifest": (
                 "GRAPH_FILE",

@@ -27,6 +27,10 @@ class AlreadyExists(MetaloomError):
     """Something that would replace what may not be replaced."""
 
 
+class NotOwner(MetaloomError):
+    """A change to a namespace by somebody whose key does not own it."""
+
+
 class Corrupt(MetaloomError):
     """Bytes that are not the bytes their digest promises."""
 
@@ -37,6 +41,10 @@ class StorageError(MetaloomError):
 
 class Refused(MetaloomError):
     """A block or a graph that breaks the rules of the format, and so is not loaded."""
+
+
+class LicenceConflict(MetaloomError):
+    """Parts whose licences can not be kept at once, or a licence that one of them forbids."""
 
 
 class BadSeal(MetaloomError):

@@ -11,18 +11,28 @@ if TYPE_CHECKING:
     from metaloom_registry.catalogue.ancestry import Edge as Edge
     from metaloom_registry.catalogue.ancestry import Lineage as Lineage
     from metaloom_registry.catalogue.ancestry import Node as Node
+    from metaloom_registry.catalogue.collecting import Collected as Collected
+    from metaloom_registry.catalogue.collecting import collect as collect
+    from metaloom_registry.catalogue.custody import Custody as Custody
     from metaloom_registry.catalogue.database import Database as Database
     from metaloom_registry.catalogue.finding import Hit as Hit
     from metaloom_registry.catalogue.integrity import Problem as Problem
     from metaloom_registry.catalogue.integrity import Report as Report
     from metaloom_registry.catalogue.kinds import validate_block as validate_block
+    from metaloom_registry.catalogue.leakage import Leak as Leak
+    from metaloom_registry.catalogue.leakage import leaks as leaks
     from metaloom_registry.catalogue.library import CatalogueLibrary as CatalogueLibrary
     from metaloom_registry.catalogue.outbox import Message as Message
     from metaloom_registry.catalogue.outbox import Outbox as Outbox
     from metaloom_registry.catalogue.registry import Draft as Draft
     from metaloom_registry.catalogue.registry import Registry as Registry
+    from metaloom_registry.catalogue.repairing import Repaired as Repaired
+    from metaloom_registry.catalogue.repairing import repair as repair
     from metaloom_registry.catalogue.runs import RunRecord as RunRecord
     from metaloom_registry.catalogue.runs import TaskRecord as TaskRecord
+    from metaloom_registry.catalogue.transfer import Moved as Moved
+    from metaloom_registry.catalogue.transfer import export_namespace as export_namespace
+    from metaloom_registry.catalogue.transfer import import_namespace as import_namespace
     from metaloom_registry.catalogue.versions import AliasMove as AliasMove
     from metaloom_registry.catalogue.versions import Page as Page
     from metaloom_registry.catalogue.versions import Version as Version
@@ -30,15 +40,53 @@ else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
-            "ancestry": ("Edge", "Lineage", "Node"),
+            "ancestry": (
+                "Edge",
+                "Lineage",
+                "Node",
+            ),
+            "collecting": (
+                "Collected",
+                "collect",
+            ),
+            "custody": ("Custody",),
             "database": ("Database",),
             "finding": ("Hit",),
-            "integrity": ("Problem", "Report"),
+            "integrity": (
+                "Problem",
+                "Report",
+            ),
             "kinds": ("validate_block",),
+            "leakage": (
+                "Leak",
+                "leaks",
+            ),
             "library": ("CatalogueLibrary",),
-            "outbox": ("Message", "Outbox"),
-            "registry": ("Draft", "Registry"),
-            "runs": ("RunRecord", "TaskRecord"),
-            "versions": ("AliasMove", "Page", "Version"),
+            "outbox": (
+                "Message",
+                "Outbox",
+            ),
+            "registry": (
+                "Draft",
+                "Registry",
+            ),
+            "repairing": (
+                "Repaired",
+                "repair",
+            ),
+            "runs": (
+                "RunRecord",
+                "TaskRecord",
+            ),
+            "transfer": (
+                "Moved",
+                "export_namespace",
+                "import_namespace",
+            ),
+            "versions": (
+                "AliasMove",
+                "Page",
+                "Version",
+            ),
         },
     )

@@ -15,6 +15,9 @@ from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import tables
 from metaloom_registry.catalogue.database import Database
+from metaloom_registry.catalogue.versions import Version
+from metaloom_registry.digest import Digest
+from metaloom_registry.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,21 @@ class Outbox:
             )
 
         self._database.write(change)
+
+
+def published(
+    version: Version, manifest: Manifest, parts: Sequence[Digest], run: Digest | None
+) -> dict[str, Any]:
+    """What mirrors are told of a publish."""
+    return {
+        "reference": str(version.reference),
+        "digest": str(version.digest),
+        "kind": version.kind,
+        "signature": str(version.type),
+        "parents": [{"digest": str(p.digest), "role": p.role} for p in manifest.parents],
+        "parts": [str(digest) for digest in parts],
+        "solve": None if run is None else run.hex,
+    }
 
 
 def announce(session: Session, kind: str, payload: Mapping[str, Any], now: int) -> None:

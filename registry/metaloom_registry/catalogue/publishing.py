@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import update
@@ -26,12 +26,37 @@ def check_spelling(session: Session, name: BlockName) -> None:
         raise InvalidName(
             f"{name} differs only in case from {twin}, which is taken; use that spelling"
         )
-    space = session.exec(
-        select(tables.Namespace.spelling).where(tables.Namespace.key == name.namespace.lower())
-    ).first()
-    if space is not None and space != name.namespace:
+    space = find_namespace(session, name.namespace)
+    if space is not None:
+        _check_namespace_spelling(space.spelling, name.namespace)
+
+
+def check_namespace(namespace: str) -> None:
+    """Raise InvalidName where it is no namespace."""
+    BlockName(namespace, "x")
+
+
+def find_namespace(session: Session, namespace: str) -> tables.Namespace | None:
+    """The row of a namespace in any case, if it is there."""
+    key = namespace.lower()
+    return session.exec(select(tables.Namespace).where(tables.Namespace.key == key)).first()
+
+
+def add_namespace(session: Session, namespace: str, now: int) -> tables.Namespace:
+    """The row of a namespace, which is added where it is new. Raises InvalidName for a twin."""
+    found = find_namespace(session, namespace)
+    if found is None:
+        found = tables.Namespace(key=namespace.lower(), spelling=namespace, created=now)
+        session.add(found)
+        session.flush()
+    _check_namespace_spelling(found.spelling, namespace)
+    return found
+
+
+def _check_namespace_spelling(taken: str, given: str) -> None:
+    if taken != given:
         raise InvalidName(
-            f"the namespace {name.namespace} differs only in case from {space}, which is taken; "
+            f"the namespace {given} differs only in case from {taken}, which is taken; "
             "use that spelling"
         )
 
@@ -181,12 +206,7 @@ def add_name(session: Session, name: BlockName, now: int) -> tables.Name:
     found = session.exec(query).first()
     if found is not None:
         return found
-    key = name.namespace.lower()
-    namespace = session.exec(select(tables.Namespace).where(tables.Namespace.key == key)).first()
-    if namespace is None:
-        namespace = tables.Namespace(key=key, spelling=name.namespace, created=now)
-        session.add(namespace)
-        session.flush()
+    namespace = add_namespace(session, name.namespace, now)
     assert namespace.id is not None
     row = tables.Name(
         namespace_id=namespace.id,
@@ -218,6 +238,40 @@ def add_version(
     session.flush()
     make_current(session, name, version.number, Words.of(manifest))
     return version, True
+
+
+def offer(
+    session: Session,
+    name: tables.Name,
+    version: tables.Version,
+    yanked: int | None,
+    reason: str | None,
+    manifest: Callable[[Digest], Manifest],
+) -> None:
+    """Yank a version at a time, or with None offer it again; the newest offered is current then."""
+    version.yanked, version.yank_reason = yanked, reason
+    session.add(version)
+    session.flush()
+    offer_newest(session, name, manifest)
+
+
+def offer_newest(
+    session: Session, name: tables.Name, manifest: Callable[[Digest], Manifest]
+) -> None:
+    """Let a name alone mean its newest version that is not yanked, if there is one."""
+    newest = session.exec(
+        select(tables.Version.number, tables.Node.key)
+        .join(tables.Node, col(tables.Node.id) == tables.Version.block_id)
+        .where(tables.Version.name_id == name.id, col(tables.Version.yanked).is_(None))
+        .order_by(col(tables.Version.number).desc())
+        .limit(1)
+    ).first()
+    if newest is None:
+        make_current(session, name, None, None)
+    else:
+        number, key = newest
+        make_current(session, name, number, Words.of(manifest(Digest(key))))
+    session.flush()
 
 
 @dataclass(frozen=True)
@@ -288,3 +342,15 @@ def nodes(session: Session, keys: Iterable[str], kind: str | None = None) -> dic
             assert id_ is not None
             found[key] = id_
     return found
+
+
+def blocks_after(session: Session, after: int, limit: int = 1000) -> list[tuple[int, str]]:
+    """The ids and keys of blocks whose bytes were not taken away, in the order of publishing."""
+    query = (
+        select(tables.Node.id, tables.Node.key)
+        .join(tables.Block, col(tables.Block.id) == tables.Node.id)
+        .where(col(tables.Node.id) > after, col(tables.Block.tombstone).is_(None))
+        .order_by(col(tables.Node.id))
+        .limit(limit)
+    )
+    return [(id_ or 0, key) for id_, key in session.exec(query)]

@@ -7,20 +7,22 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from metaloom_registry.canonical import Json
-from metaloom_registry.catalogue import publishing, sealing, tables, versions
+from metaloom_registry.catalogue import custody, publishing, sealing, versions
 from metaloom_registry.catalogue.admission import Admission, Examiner, keep
 from metaloom_registry.catalogue.ancestry import Direction, Lineage, trace
+from metaloom_registry.catalogue.custody import By, Custody
 from metaloom_registry.catalogue.database import Database, sqlite_url
-from metaloom_registry.catalogue.finding import Hit, Query, search
-from metaloom_registry.catalogue.fitting import TypeIndex, Wanted
+from metaloom_registry.catalogue.finder import Finder
+from metaloom_registry.catalogue.finding import Hit
+from metaloom_registry.catalogue.fitting import TypeIndex
 from metaloom_registry.catalogue.integrity import Report, examine
 from metaloom_registry.catalogue.kinds import Validator
-from metaloom_registry.catalogue.outbox import Outbox, announce
+from metaloom_registry.catalogue.outbox import Outbox, announce, published
+from metaloom_registry.catalogue.putting import put_and_write
 from metaloom_registry.catalogue.runs import RunRecord, add_run
 from metaloom_registry.catalogue.versions import AliasMove, Page, Version, described
 from metaloom_registry.digest import Digest
@@ -34,6 +36,7 @@ from metaloom_registry.types import Type
 from metaloom_registry.workers import Pool, Verdict
 
 CATALOGUE_FILE = "catalogue.db"
+NEIGHBOURS_FILE = "neighbours.bin"
 BLOBS_FOLDER = "blobs"
 MANIFESTS_KEPT = 4096
 
@@ -67,11 +70,13 @@ class Registry:
         now: Callable[[], float] = time.time,
         validate: Validator | None = None,
         pool: Examiner | None = None,
+        neighbours: Path | None = None,
     ) -> None:
         self.blobs = blobs
         self.database = database
         self.types = TypeIndex()
-        self._now = now
+        self.finder = Finder(database, self.types, neighbours)
+        self.now = now
         self._validate = validate
         self._pool: Examiner = pool or Pool()
         self._shares_pool = pool is not None
@@ -86,10 +91,12 @@ class Registry:
         now: Callable[[], float] = time.time,
         validate: Validator | None = None,
         pool: Examiner | None = None,
+        blobs: BlobStore | None = None,
     ) -> Registry:
         """Open the registry in a folder, which is made where it is missing.
 
-        Raises StorageError where the folder cannot be used or a newer Metaloom wrote it.
+        `blobs` is where its blobs are, by default in that folder too.  Raises StorageError
+        where the folder cannot be used or a newer Metaloom wrote it.
         """
         path = Path(folder).expanduser()
         try:
@@ -100,8 +107,9 @@ class Registry:
                 "choose a folder that is writable"
             ) from error
         database = Database(sqlite_url(str(path / CATALOGUE_FILE)))
-        blobs = FolderBlobs(path / BLOBS_FOLDER)
-        return cls(blobs, database, now=now, validate=validate, pool=pool)
+        blobs = blobs or FolderBlobs(path / BLOBS_FOLDER)
+        near = path / NEIGHBOURS_FILE
+        return cls(blobs, database, now=now, validate=validate, pool=pool, neighbours=near)
 
     def close(self) -> None:
         """Let go of the database, and end the workers of this registry."""
@@ -113,6 +121,11 @@ class Registry:
     def outbox(self) -> Outbox:
         """What is still to be told to mirrors: every publish and every run."""
         return Outbox(self.database, self._microseconds)
+
+    @property
+    def custody(self) -> Custody:
+        """Who may publish where, what is deprecated, and what was taken away for good."""
+        return Custody(self.database, self._microseconds, self.manifest)
 
     def publish(
         self,
@@ -130,31 +143,37 @@ class Registry:
         `parts` are blocks that come with it and need no name, such as the adapted modules of a
         solution; each before the ones that have it as a parent.  `run` is the recorded run that
         made it, `seals` are signatures of it, `exported` says what it says of a Draft.  All of it
-        is published or nothing.  Raises InvalidName, NotFound where a parent or the run is
-        missing, BadSeal where a signature does not hold, and whatever validation raises.
+        is published or nothing.  Raises InvalidName, NotOwner, NotFound where a parent or the run
+        is missing or the block was taken away, BadSeal where a signature does not hold, and
+        whatever validation raises.
         """
         name = _block_name(name)
         drafts = [*parts, Draft(manifest, files, tuple(seals), exported)]
+        keys = [seal.key for seal in seals]
         with self.database.reading() as session:
             publishing.check_spelling(session, name)
+            custody.require_owner(session, name.namespace, keys)
             _check_parents(session, drafts, run)
         for draft in drafts:
             _check_files(draft)
             sealing.check_seals(draft.manifest, draft.seals)
-        verdicts = {draft.manifest.digest: self._check(draft) for draft in drafts}
-        for draft in drafts:
-            for data in draft.files.values():
-                self.blobs.put(data)
-            self.blobs.put(draft.manifest.to_bytes())
+        verdicts = {draft.manifest.digest: self.check(draft) for draft in drafts}
         now = self._microseconds()
 
+        def put() -> None:
+            for draft in drafts:
+                for data in draft.files.values():
+                    self.blobs.put(data)
+                self.blobs.put(draft.manifest.to_bytes())
+
         def change(session: Session) -> Version:
+            custody.require_owner(session, name.namespace, keys)
             for digest, verdict in verdicts.items():
                 if verdict is not None:
                     keep(session, digest, verdict, now)
             return _list(session, name, drafts, run, now)
 
-        return self.database.write(change)
+        return put_and_write(self.database, put, change)
 
     def resolve(self, reference: Reference | str) -> Version:
         """The version a reference means: newest that is not yanked, number, alias or digest.
@@ -168,8 +187,10 @@ class Registry:
         """The manifest of a block. Raises NotFound or Corrupt."""
         known = self._manifests.get(digest)
         if known is None:
-            self.resolve(Reference(None, digest))
-            known = self._read_manifest(digest)
+            listed = self.resolve(Reference(None, digest))
+            if listed.tombstone is not None:
+                raise custody.gone_for_good(digest, listed.tombstone)
+            known = self.read_manifest(digest)
             if len(self._manifests) >= MANIFESTS_KEPT:
                 self._manifests = {}
             self._manifests[digest] = known
@@ -220,15 +241,19 @@ class Registry:
             row = versions.find_name(session, _block_name(name))
             return tuple(versions.listed(session, row))
 
-    def set_alias(self, reference: Reference | str, alias: str) -> Version:
-        """Let `namespace/name@alias` mean the version of a reference from now on."""
+    def set_alias(self, reference: Reference | str, alias: str, *, by: By = None) -> Version:
+        """Let `namespace/name@alias` mean the version of a reference from now on.
+
+        `by` is the key of whoever does it, here and below. Raises NotOwner.
+        """
         reference = _reference(reference)
         if reference.name is None:
             raise InvalidName(f"an alias is a name's; give a named version, not {reference}")
         Reference(reference.name, alias)  # raises InvalidName
-        now = self._microseconds()
+        namespace, now = reference.name.namespace, self._microseconds()
 
         def change(session: Session) -> Version:
+            custody.require_owner(session, namespace, [by])
             name, version, block = versions.find(session, reference)
             assert name is not None
             versions.move_alias(session, name, alias, version, now)
@@ -237,11 +262,12 @@ class Registry:
 
         return self.database.write(change)
 
-    def remove_alias(self, name: BlockName | str, alias: str) -> None:
+    def remove_alias(self, name: BlockName | str, alias: str, *, by: By = None) -> None:
         """Take an alias away. Raises NotFound where there is none."""
         name, now = _block_name(name), self._microseconds()
 
         def change(session: Session) -> None:
+            custody.require_owner(session, name.namespace, [by])
             versions.move_alias(session, versions.find_name(session, name), alias, None, now)
 
         self.database.write(change)
@@ -252,13 +278,15 @@ class Registry:
             row = versions.find_name(session, _block_name(name))
             return tuple(versions.alias_moves(session, row))
 
-    def yank(self, reference: Reference | str, reason: str | None = None) -> Version:
+    def yank(
+        self, reference: Reference | str, reason: str | None = None, *, by: By = None
+    ) -> Version:
         """Stop offering a version: only its number, its alias and its digest find it then."""
-        return self._offer(_reference(reference), self._microseconds(), reason)
+        return self._offer(_reference(reference), self._microseconds(), reason, by)
 
-    def unyank(self, reference: Reference | str) -> Version:
-        """Offer a yanked version again."""
-        return self._offer(_reference(reference), None, None)
+    def unyank(self, reference: Reference | str, *, by: By = None) -> Version:
+        """Offer a yanked version again. Raises NotFound where it was taken away for good."""
+        return self._offer(_reference(reference), None, None, by)
 
     def search(
         self,
@@ -276,10 +304,19 @@ class Registry:
 
         `takes` is something that one argument accepts, `gives` the result, `type` the whole type;
         what unifies with it fits.  With `text` the best match comes first, else the most used.
+        `finder` finds by more: what fits between blocks, what behaves alike, what did well.
         """
-        query = Query(text, Wanted(type, takes, gives), kind, tag)
-        with self.database.reading() as session:
-            return search(session, self.types, query, limit, cursor)
+        tags = () if tag is None else (tag,)
+        return self.finder.search(
+            text,
+            takes=takes,
+            gives=gives,
+            type=type,
+            kind=kind,
+            tags=tags,
+            limit=limit,
+            cursor=cursor,
+        )
 
     def lineage(
         self,
@@ -326,59 +363,57 @@ class Registry:
 
     def verify(self, reference: Reference | str | None = None) -> Report:
         """Read every byte of one block again, or of all of them, and look for their parents."""
-        blocks = self._digests() if reference is None else [self.resolve(reference).digest]
-        return examine(blocks, self._read_manifest, self._reread, self._lists)
+        blocks = self.digests() if reference is None else [self.resolve(reference).digest]
+        return examine(blocks, self.read_manifest, self._reread, self._lists)
 
-    def _check(self, draft: Draft) -> Verdict | None:
-        """The verdict to be kept of a draft. Raises what validation raises."""
+    def check(self, draft: Draft) -> Verdict | None:
+        """Validate a draft; the verdict to be kept, if any. Raises what validation raises."""
         if self._validate is not None:
             self._validate(draft.manifest, draft.files)
             return None
         return self.admission.check(draft.manifest, draft.files, exported=draft.exported)
 
-    def _offer(self, reference: Reference, yanked: int | None, reason: str | None) -> Version:
+    def _offer(
+        self, reference: Reference, yanked: int | None, reason: str | None, by: By
+    ) -> Version:
         if reference.name is None:
             raise InvalidName(f"only a named version can be yanked; {reference} has no name")
+        namespace = reference.name.namespace
 
         def change(session: Session) -> Version:
+            custody.require_owner(session, namespace, [by])
             name, version, block = versions.find(session, reference)
             assert name is not None
             assert version is not None
-            newest = versions.offer(session, version, yanked, reason)
-            if newest is None:
-                publishing.make_current(session, name, None, None)
-            else:
-                digest = described(session, [(name, newest, newest.block_id)])[0].digest
-                words = publishing.Words.of(self.manifest(digest))
-                publishing.make_current(session, name, newest.number, words)
-            session.flush()
+            if yanked is None:
+                digest = described(session, [(name, version, block)])[0].digest
+                custody.require_bytes(session, [digest])
+            publishing.offer(session, name, version, yanked, reason, self.manifest)
             return described(session, [(name, version, block)])[0]
 
         return self.database.write(change)
 
-    def _digests(self) -> Iterable[Digest]:
-        """Every block, in the order of publishing."""
+    def digests(self) -> Iterable[Digest]:
+        """Every block that has its bytes, in the order of publishing."""
         after = 0
         while True:
-            query = select(tables.Node.id, tables.Node.key).where(
-                tables.Node.kind == "block", col(tables.Node.id) > after
-            )
             with self.database.reading() as session:
-                rows = session.exec(query.order_by(col(tables.Node.id)).limit(1000)).all()
+                rows = publishing.blocks_after(session, after)
             if not rows:
                 return
             yield from (Digest(key) for _, key in rows)
-            after = rows[-1][0] or after
+            after = rows[-1][0]
 
     def _lists(self, digest: Digest) -> bool:
         with self.database.reading() as session:
             return bool(publishing.nodes(session, [digest.hex], "block"))
 
     def _reread(self, digest: Digest, path: str) -> bytes:
-        file = self._read_manifest(digest).files[path]
+        file = self.read_manifest(digest).files[path]
         return self._blob(digest, file.digest, f"file {path!r}")
 
-    def _read_manifest(self, digest: Digest) -> Manifest:
+    def read_manifest(self, digest: Digest) -> Manifest:
+        """The manifest, read from the store whatever is remembered. Raises Corrupt."""
         return Manifest.parse(self._blob(digest, digest, "manifest"))
 
     def _blob(self, block: Digest, digest: Digest, what: str) -> bytes:
@@ -393,7 +428,7 @@ class Registry:
             ) from None
 
     def _microseconds(self) -> int:
-        return int(self._now() * 1_000_000)
+        return int(self.now() * 1_000_000)
 
 
 def _list(
@@ -401,6 +436,7 @@ def _list(
 ) -> Version:
     """The one transaction of a publish."""
     _check_parents(session, drafts, run)
+    custody.require_bytes(session, [draft.manifest.digest for draft in drafts])
     blocks = [publishing.add_block(session, draft.manifest, now) for draft in drafts]
     for block, draft in zip(blocks, drafts, strict=True):
         sealing.add_seals(session, block, draft.seals)
@@ -412,21 +448,9 @@ def _list(
     session.flush()
     found = described(session, [(row, version, version.block_id)])[0]
     if new:
-        announce(session, "publish", _message(found, drafts, run), now)
+        parts = [draft.manifest.digest for draft in drafts[:-1]]
+        announce(session, "publish", published(found, manifest, parts, run), now)
     return found
-
-
-def _message(version: Version, drafts: Sequence[Draft], run: Digest | None) -> dict[str, Any]:
-    """What mirrors are told of a publish."""
-    return {
-        "reference": str(version.reference),
-        "digest": str(version.digest),
-        "kind": version.kind,
-        "signature": str(version.type),
-        "parents": [{"digest": str(p.digest), "role": p.role} for p in drafts[-1].manifest.parents],
-        "parts": [str(draft.manifest.digest) for draft in drafts[:-1]],
-        "solve": None if run is None else run.hex,
-    }
 
 
 def _check_parents(session: Session, drafts: Sequence[Draft], run: Digest | None) -> None:

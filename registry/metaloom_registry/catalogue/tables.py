@@ -6,11 +6,14 @@
                   └─ document (full text)      │
     node (block, primitive, task, run) ── edge (child, parent, role)          lineage
      └─ embedding                                                             what it is near to
+    owner                                                                     who may publish where
+    sweep                                                                     what gc removed
     outbox                                                                    what mirrors are told
     verdict                                                                   what was validated
 
-Times are whole microseconds since 1970 in UTC.  Nothing is ever deleted here but aliases, so names
-and version numbers are never used again.  Order is by id, never by time: clocks jump.
+Times are whole microseconds since 1970 in UTC.  Nothing is ever deleted here but aliases and
+owners, so names and version numbers are never used again.  Order is by id, never by time: clocks
+jump.
 """
 
 from __future__ import annotations
@@ -61,6 +64,16 @@ class Namespace(Row, table=True):
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(sa_type=exact(96), unique=True)
     spelling: str = Field(sa_type=exact(96))
+    created: int = Field(sa_type=BigInteger)
+
+
+class Owner(Row, table=True):
+    """A public key, hexadecimal, whose holder may publish into a namespace; without, all may."""
+
+    __tablename__ = "owner"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    namespace_id: int = Field(foreign_key="namespace.id", primary_key=True)
+    key: str = Field(sa_type=exact(64), primary_key=True)
     created: int = Field(sa_type=BigInteger)
 
 
@@ -124,7 +137,8 @@ class Block(Row, table=True):
 
     `current`: whether it is the current version of some name.  `uses`: how many blocks came from
     it.  `class_set_id`: the classes that it or a block it came from was trained on.  `facts` are
-    those of the manifest but for its fingerprint, which is an `Embedding`.
+    those of the manifest but for its fingerprint, which is an `Embedding`.  `tombstone` is why its
+    bytes were taken away for good, where they were.
     """
 
     __tablename__ = "block"
@@ -143,6 +157,7 @@ class Block(Row, table=True):
     uses: int = 0
     current: bool = False
     created: int = Field(sa_type=BigInteger)
+    tombstone: str | None = Field(default=None, sa_type=Text)
 
 
 class Primitive(Row, table=True):
@@ -187,7 +202,10 @@ class ClassSetMember(Row, table=True):
 
 
 class Version(Row, table=True):
-    """A number under a name; the same block under one name is one version."""
+    """A number under a name; the same block under one name is one version.
+
+    `deprecation` is why another should be used, and `successor` the reference of that other.
+    """
 
     __tablename__ = "version"
     __table_args__ = (Unique("name_id", "number"), Unique("name_id", "block_id"))
@@ -198,6 +216,8 @@ class Version(Row, table=True):
     created: int = Field(sa_type=BigInteger)
     yanked: int | None = Field(default=None, sa_type=BigInteger)
     yank_reason: str | None = Field(default=None, sa_type=Text)
+    deprecation: str | None = Field(default=None, sa_type=Text)
+    successor: str | None = Field(default=None, sa_type=exact(300))
 
 
 class Alias(Row, table=True):
@@ -316,3 +336,14 @@ class Verdict(Row, table=True):
     error: str = Field(sa_type=exact(40))
     measured: dict[str, Any] = Field(sa_type=JSON)
     created: int = Field(sa_type=BigInteger)
+
+
+class Sweep(Row, table=True):
+    """One row: how often unreachable blobs were removed; a publish that sees it change puts again.
+
+    Removing and publishing take turns by a lock on this row.
+    """
+
+    __tablename__ = "sweep"
+    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    count: int = 0

@@ -6,9 +6,11 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeAlias, TypeVar
+from functools import lru_cache
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from sqlalchemy import func
+import sqlalchemy as core
+from sqlalchemy import Row, bindparam, func
 from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import tables
@@ -18,6 +20,8 @@ from metaloom_registry.names import BlockName, Reference
 from metaloom_registry.types import Type, parse_type
 
 T = TypeVar("T")
+TYPES_KEPT = 20_000
+"""How many types are remembered by their text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class Version:
     """A block as it is listed: under a name and a number, or under neither, by its digest alone.
 
     `yanked` is the reason why it is no longer offered; it can still be had by its number.
+    `deprecated` is why another should be used, and `successor` that other.  `tombstone` is why its
+    bytes were taken away for good.
     """
 
     name: BlockName | None
@@ -38,6 +44,9 @@ class Version:
     created: datetime
     yanked: str | None = None
     aliases: tuple[str, ...] = ()
+    deprecated: str | None = None
+    successor: Reference | None = None
+    tombstone: str | None = None
 
     @property
     def reference(self) -> Reference:
@@ -75,6 +84,12 @@ class AliasMove:
 def moment(microseconds: int) -> datetime:
     """A time of the catalogue as a datetime in UTC."""
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+
+
+@lru_cache(TYPES_KEPT)
+def listed_type(text: str) -> Type:
+    """The type that a text of the catalogue means; blocks share few."""
+    return parse_type(text)
 
 
 Found: TypeAlias = tuple[tables.Name | None, tables.Version | None, int]
@@ -179,41 +194,56 @@ def _not_selected(session: Session, name: tables.Name, reference: Reference) -> 
     return f"{name.spelling} has no version {reference.selector}; it has {there}"
 
 
+def numbered(session: Session, name: tables.Name, number: int) -> tables.Version | None:
+    """The version of a name with a number, if there is one."""
+    query = select(tables.Version).where(
+        tables.Version.name_id == name.id, tables.Version.number == number
+    )
+    return session.exec(query).first()
+
+
 def described(session: Session, found: Sequence[Found]) -> list[Version]:
-    """What was found, as values, in the same order; three queries for any number."""
-    ids = [block for _, _, block in found]
-    blocks = {
-        node: (key, row)
-        for node, key, row in session.exec(
-            select(tables.Node.id, tables.Node.key, tables.Block).where(
-                tables.Node.id == tables.Block.id, col(tables.Block.id).in_(ids)
-            )
-        )
-    }
-    numbered = [version.id for _, version, _ in found if version is not None]
-    aliases: dict[int, list[str]] = {}
-    for version_id, alias in session.exec(
-        select(tables.Alias.version_id, tables.Alias.alias)
-        .where(col(tables.Alias.version_id).in_(numbered))
-        .order_by(tables.Alias.alias)
-    ):
-        aliases.setdefault(version_id, []).append(alias)
-    return [_described(n, v, *blocks[b], aliases.get((v and v.id) or 0, [])) for n, v, b in found]
+    """What was found, as values, in the same order; two queries for any number."""
+    return _described(
+        session, [(None if n is None else n.spelling, version, b) for n, version, b in found]
+    )
+
+
+def current(session: Session, names: Sequence[int]) -> list[Version]:
+    """The current versions of these names, in the same order."""
+    rows = {row.name: row for row in session.connection().execute(_CURRENT, {"ids": names})}
+    ordered = [rows[name] for name in names]
+    return _described(session, [(row.spelling, row, row.block_id) for row in ordered])
 
 
 def _described(
-    name: tables.Name | None,
-    version: tables.Version | None,
-    key: str,
-    block: tables.Block,
+    session: Session, found: Sequence[tuple[str | None, tables.Version | Row[Any] | None, int]]
+) -> list[Version]:
+    connection = session.connection()
+    ids = [block for _, _, block in found]
+    blocks = {row.id: row for row in connection.execute(_BLOCKS, {"ids": ids})}
+    numbered = [version.id for _, version, _ in found if version is not None]
+    aliases: dict[int, list[str]] = {}
+    for version_id, alias in connection.execute(_ALIASES, {"ids": numbered}):
+        aliases.setdefault(version_id, []).append(alias)
+    return [
+        _version(spelling, version, blocks[block], aliases.get((version and version.id) or 0, ()))
+        for spelling, version, block in found
+    ]
+
+
+def _version(
+    spelling: str | None,
+    version: tables.Version | Row[Any] | None,
+    block: Row[Any],
     aliases: Sequence[str],
 ) -> Version:
     return Version(
-        name=None if name is None else BlockName.parse(name.spelling),
+        name=None if spelling is None else BlockName.parse(spelling),
         number=None if version is None else version.number,
-        digest=Digest(key),
+        digest=Digest(block.key),
         kind=block.kind,
-        type=parse_type(block.signature),
+        type=listed_type(block.signature),
         licence=block.licence,
         size=block.size,
         uses=block.uses,
@@ -222,7 +252,32 @@ def _described(
         if version is None or version.yanked is None
         else version.yank_reason or "no reason given",
         aliases=tuple(aliases),
+        deprecated=None if version is None else version.deprecation,
+        successor=None
+        if version is None or version.successor is None
+        else Reference.parse(version.successor),
+        tombstone=block.tombstone,
     )
+
+
+# These are asked for every hit, and so written once, over rows instead of objects.
+_block, _node, _name, _numbered, _alias = (
+    tables.METADATA.tables[name] for name in ("block", "node", "name", "version", "alias")
+)
+_IDS = bindparam("ids", expanding=True)
+_BLOCKS = core.select(
+    _node.c.key, *(column for column in _block.c if column.name != "facts")
+).where(_node.c.id == _block.c.id, _block.c.id.in_(_IDS))
+_CURRENT = core.select(_name.c.id.label("name"), _name.c.spelling, *_numbered.c).where(
+    _numbered.c.name_id == _name.c.id,
+    _numbered.c.number == _name.c.current,
+    _name.c.id.in_(_IDS),
+)
+_ALIASES = (
+    core.select(_alias.c.version_id, _alias.c.alias)
+    .where(_alias.c.version_id.in_(_IDS))
+    .order_by(_alias.c.alias)
+)
 
 
 def listed(session: Session, name: tables.Name) -> list[Version]:
@@ -274,21 +329,6 @@ def move_alias(
         session.add(row)
     moved_to = None if version is None else version.id
     session.add(tables.AliasEvent(name_id=name.id, alias=alias, version_id=moved_to, created=now))
-
-
-def offer(
-    session: Session, version: tables.Version, yanked: int | None, reason: str | None
-) -> tables.Version | None:
-    """Yank a version, or with None offer it again; returns the newest one then offered, if any."""
-    version.yanked, version.yank_reason = yanked, reason
-    session.add(version)
-    session.flush()
-    return session.exec(
-        select(tables.Version)
-        .where(tables.Version.name_id == version.name_id, col(tables.Version.yanked).is_(None))
-        .order_by(col(tables.Version.number).desc())
-        .limit(1)
-    ).first()
 
 
 def alias_moves(session: Session, name: tables.Name) -> list[AliasMove]:

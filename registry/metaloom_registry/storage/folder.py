@@ -14,21 +14,26 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import Corrupt, NotFound, StorageError
 from metaloom_registry.storage.store import verified
 
+HOUR = 3_600.0
 _REST = re.compile(r"[0-9a-f]{62}", re.ASCII)
 
 
 class FolderBlobs:
     """A store in a folder of the local disk, which is made when the first blob is put."""
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], now: Callable[[], float] = time.time
+    ) -> None:
         self.folder = Path(folder)
+        self._now = now
 
     def path(self, digest: Digest) -> Path:
         """Where the bytes of a digest are kept."""
@@ -84,8 +89,12 @@ class FolderBlobs:
                 f"cannot remove {path}: {_reason(error)}; check that its folder is writable"
             ) from error
 
-    def remove_unfinished(self, before: float) -> int:
-        """Remove what killed writers left, if it was begun before a time; how many files it was."""
+    def remove_unfinished(self, age: float) -> int:
+        """Remove what killed writers left, if it was begun so many seconds ago; how many files.
+
+        Nothing younger than an hour is taken to be left: its writer may be slow.
+        """
+        before = self._now() - max(age, HOUR)
         waiting = self.folder / "tmp"
         removed = 0
         for file in sorted(waiting.iterdir()) if waiting.is_dir() else ():

@@ -149,7 +149,7 @@ def test_names_are_listed_by_how_they_begin_in_any_case(registry, publish):
 
 def test_the_clock_may_jump_back(registry, publish):
     publish("a/x", "int", b"1")
-    registry._now = lambda: 5.0
+    registry.now = lambda: 5.0
     second = publish("a/x", "int", b"2")
     assert second.created.year == 1970
     assert registry.resolve("a/x") == second

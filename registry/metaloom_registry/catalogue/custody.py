@@ -1,0 +1,205 @@
+"""Custody: who may change a namespace, and what is said of versions that should not be used.
+
+A namespace without owners is everybody's.  Once a key owns it, what is published there has to carry
+a seal of an owner, and every other change names the owner's key by which it is made.  A key becomes
+the first owner by claiming a namespace; after that owners admit and remove each other.
+
+Who holds the database and the store can change them by other means: custody keeps honest people
+from mistakes, and seals, which anybody can check, tell who published what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from metaloom_registry.catalogue import publishing, tables, versions
+from metaloom_registry.catalogue.database import Database
+from metaloom_registry.catalogue.versions import Version, described
+from metaloom_registry.digest import Digest
+from metaloom_registry.errors import InvalidName, NotFound, NotOwner
+from metaloom_registry.keys import PublicKey
+from metaloom_registry.manifest import Manifest
+from metaloom_registry.names import BlockName, Reference
+
+By: TypeAlias = PublicKey | None
+"""The key of whoever makes a change."""
+
+
+class Custody:
+    """The owners of namespaces, deprecations and tombstones of one registry."""
+
+    def __init__(
+        self,
+        database: Database,
+        microseconds: Callable[[], int],
+        manifest: Callable[[Digest], Manifest],
+    ) -> None:
+        self._database = database
+        self._microseconds = microseconds
+        self._manifest = manifest
+
+    def owners(self, namespace: str) -> tuple[PublicKey, ...]:
+        """The keys that own a namespace, the first owner first."""
+        with self._database.reading() as session:
+            return owners(session, namespace)
+
+    def add_owner(self, namespace: str, key: PublicKey, *, by: By) -> None:
+        """Let a key own a namespace: one that has no owner yet, or where `by` is an owner.
+
+        Raises NotOwner, or InvalidName for a namespace that differs in case from one that is there.
+        """
+        publishing.check_namespace(namespace)
+        now = self._microseconds()
+
+        def change(session: Session) -> None:
+            require_owner(session, namespace, [by or key])
+            add_owner(session, publishing.add_namespace(session, namespace, now), key, now)
+
+        self._database.write(change)
+
+    def remove_owner(self, namespace: str, key: PublicKey, *, by: By) -> None:
+        """Let a key own a namespace no longer. Raises NotOwner, or NotFound where it is none."""
+
+        def change(session: Session) -> None:
+            if key not in owners(session, namespace):
+                raise NotFound(f"{key} is no owner of the namespace {namespace}")
+            require_owner(session, namespace, [by])
+            space = publishing.find_namespace(session, namespace)
+            assert space is not None
+            session.delete(session.get_one(tables.Owner, (space.id, key.hex)))
+
+        self._database.write(change)
+
+    def deprecate(
+        self,
+        reference: Reference,
+        reason: str,
+        successor: Reference | None = None,
+        *,
+        by: By = None,
+    ) -> Version:
+        """Say that another should be used than this version, which is offered as before.
+
+        Raises NotFound where the successor is not there, InvalidName where it is the version.
+        """
+
+        def change(session: Session) -> Version:
+            found = self._named(session, reference, by)
+            name, version, block = found
+            if successor is not None:
+                other = versions.find(session, successor)
+                if other[2] == block:
+                    raise InvalidName(f"{successor} is the deprecated version itself; name another")
+            version.deprecation = reason or "use another"
+            version.successor = None if successor is None else str(successor)
+            session.add(version)
+            session.flush()
+            return described(session, [(name, version, block)])[0]
+
+        return self._database.write(change)
+
+    def undeprecate(self, reference: Reference, *, by: By = None) -> Version:
+        """Recommend a deprecated version again."""
+
+        def change(session: Session) -> Version:
+            name, version, block = self._named(session, reference, by)
+            version.deprecation = version.successor = None
+            session.add(version)
+            session.flush()
+            return described(session, [(name, version, block)])[0]
+
+        return self._database.write(change)
+
+    def tombstone(self, reference: Reference, reason: str, *, by: By = None) -> Version:
+        """Take a block away for good: its versions stay listed, with the reason, without bytes.
+
+        Its bytes go with the next collection, unless another block has them too; the same block
+        can not be published again.  What was made of it can be loaded no longer.  Raises NotOwner
+        where the block stands in a namespace that `by` does not own.
+        """
+        now = self._microseconds()
+
+        def change(session: Session) -> Version:
+            block = versions.find(session, reference)[2]
+            digest = Digest(session.get_one(tables.Node, block).key)
+            rows = session.exec(
+                select(tables.Name, tables.Version).where(
+                    tables.Version.name_id == tables.Name.id, tables.Version.block_id == block
+                )
+            ).all()
+            for name, _ in rows:
+                require_owner(session, BlockName.parse(name.spelling).namespace, [by])
+            session.connection().execute(
+                update(tables.Block)
+                .where(col(tables.Block.id) == block)
+                .values(tombstone=reason or "no reason given")
+            )
+            for name, version in rows:
+                publishing.offer(session, name, version, now, reason, self._manifest)
+            session.expire_all()
+            return described(session, [versions.find(session, Reference(None, digest))])[0]
+
+        return self._database.write(change)
+
+    def _named(
+        self, session: Session, reference: Reference, by: By
+    ) -> tuple[tables.Name, tables.Version, int]:
+        name, version, block = versions.find(session, reference)
+        if name is None or version is None or reference.name is None:
+            raise InvalidName(f"{reference} has no name; give a named version such as ns/name@3")
+        require_owner(session, reference.name.namespace, [by])
+        return name, version, block
+
+
+def owners(session: Session, namespace: str) -> tuple[PublicKey, ...]:
+    """The keys that own a namespace, the first owner first."""
+    rows = session.exec(
+        select(tables.Owner.key)
+        .join(tables.Namespace, col(tables.Namespace.id) == tables.Owner.namespace_id)
+        .where(tables.Namespace.key == namespace.lower())
+        .order_by(col(tables.Owner.created), col(tables.Owner.key))
+    )
+    return tuple(map(PublicKey, rows))
+
+
+def add_owner(session: Session, namespace: tables.Namespace, key: PublicKey, now: int) -> None:
+    """Let a key own a namespace, unless it does."""
+    assert namespace.id is not None
+    if session.get(tables.Owner, (namespace.id, key.hex)) is None:
+        session.add(tables.Owner(namespace_id=namespace.id, key=key.hex, created=now))
+
+
+def require_owner(session: Session, namespace: str, keys: Iterable[By]) -> None:
+    """Raise NotOwner unless one of the keys owns the namespace, or nobody does."""
+    owning = owners(session, namespace)
+    if not owning or set(owning) & set(keys):
+        return
+    given = [str(key) for key in keys if key is not None]
+    raise NotOwner(
+        f"the namespace {namespace} is owned by {', '.join(map(str, owning))}, and "
+        f"{'the key given is ' + ' and '.join(given) if given else 'no key is given'}; "
+        "sign with an owner's key (--sign, or --key NAME), or use a namespace of your own"
+    )
+
+
+def require_bytes(session: Session, blocks: Iterable[Digest]) -> None:
+    """Raise NotFound where one of these blocks was taken away for good."""
+    keys = sorted(digest.hex for digest in blocks)
+    gone = session.exec(
+        select(tables.Node.key, tables.Block.tombstone)
+        .join(tables.Block, col(tables.Block.id) == tables.Node.id)
+        .where(col(tables.Node.key).in_(keys), col(tables.Block.tombstone).is_not(None))
+    ).first()
+    if gone is not None:
+        raise gone_for_good(Digest(gone[0]), str(gone[1]))
+
+
+def gone_for_good(block: Digest, reason: str) -> NotFound:
+    return NotFound(
+        f"the block {block} was taken away for good: {reason}; use another, "
+        "it can neither be loaded nor published again"
+    )

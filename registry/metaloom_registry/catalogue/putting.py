@@ -1,0 +1,59 @@
+"""Blobs put, then listed: in turns with the removal of blobs that nothing lists.
+
+A publish puts its blobs before the transaction that lists them, and a collection removes blobs that
+nothing lists.  So that it never removes what is about to be listed, each removal happens inside a
+transaction that counts it in the row of `sweep`, and the transaction of a publish looks at the
+count first: where it has changed since the blobs were put, they are put again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlmodel import Session, select
+
+from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.database import Database
+from metaloom_registry.errors import StorageError
+
+T = TypeVar("T")
+TRIES = 1_000
+"""How often blobs are put again; a collection removes them in so few steps that it ends before."""
+
+
+class Swept(Exception):
+    """Blobs were removed since those of this publish were put."""
+
+
+def put_and_write(database: Database, put: Callable[[], None], change: Callable[[Session], T]) -> T:
+    """Put blobs, then make a change that lists them; the blobs are there when it is made."""
+    for _ in range(TRIES):
+        with database.reading() as session:
+            before = sweeps(session)
+        put()
+
+        def unswept(session: Session, before: int = before) -> T:
+            if sweeps(session, shared=True) != before:
+                raise Swept
+            return change(session)
+
+        try:
+            return database.write(unswept)
+        except Swept:
+            continue
+    raise StorageError("blobs are removed again and again while this is published; try later")
+
+
+def sweeps(session: Session, *, shared: bool = False) -> int:
+    """How often blobs were removed; `shared` lets none be removed until the transaction ends."""
+    query = select(tables.Sweep.count)
+    return session.exec(query.with_for_update(read=True) if shared else query).one()
+
+
+def begin_sweep(session: Session) -> None:
+    """Count a removal of blobs; no publish lists any until the transaction ends."""
+    row = session.exec(select(tables.Sweep).with_for_update()).one()
+    row.count += 1
+    session.add(row)
+    session.flush()

@@ -1,0 +1,200 @@
+"""Garbage collection: what nothing lists goes, whoever publishes meanwhile."""
+
+import json
+import os
+import threading
+
+import pytest
+from tests.registry.catalogue.conftest import NOW
+from tests.registry.catalogue.test_crashes import start
+
+from metaloom_registry import Digest, MemoryBlobs, NotFound, Parent, Registry, StorageError
+from metaloom_registry.catalogue import collect
+
+pytestmark = [
+    pytest.mark.parametrize("database", ["sqlite"], indirect=True),
+    pytest.mark.usefixtures("database"),
+]
+OLD = NOW - 1_000_000
+
+
+def age(registry, digest, when=OLD):
+    os.utime(registry.blobs.path(digest), (when, when))
+
+
+def test_what_no_block_has_is_removed_once_it_is_old_enough(registry, publish):
+    kept = publish("a/x", "int -> int", b"kept")
+    old, young = registry.blobs.put(b"old"), registry.blobs.put(b"young")
+    for digest in registry.blobs.digests():
+        age(registry, digest)
+    age(registry, young, NOW - 10)
+    dry = collect(registry, grace=60, dry=True)
+    assert dry.removed == (old,)
+    assert registry.blobs.has(old)
+    found = collect(registry, grace=60)
+    assert (found.removed, found.spared) == ((old,), 1)
+    assert (registry.blobs.has(old), registry.blobs.has(young)) == (False, True)
+    assert registry.verify().sound
+    assert registry.read(kept.digest, "content") == b"kept"
+
+
+def test_parents_parts_and_yanked_versions_are_spared(registry, publish, draft):
+    first = publish("a/x", "int -> int", b"first")
+    publish("a/x", "int -> int", b"second", parents=(Parent(first.digest),))
+    publish("a/y", "int -> int", b"whole", parts=[draft("int -> int", b"part")])
+    registry.yank("a/x@1")
+    for digest in registry.blobs.digests():
+        age(registry, digest)
+    assert collect(registry, grace=0).removed == ()
+    assert registry.verify().sound
+
+
+def test_a_blob_from_the_future_is_spared_after_the_clock_jumped_back(registry):
+    age(registry, registry.blobs.put(b"tomorrow"), NOW + 86_400)
+    assert collect(registry, grace=0).removed == ()
+
+
+def test_nothing_is_removed_while_a_manifest_cannot_be_read(registry, publish):
+    block = publish("a/x")
+    old = registry.blobs.put(b"old")
+    age(registry, old)
+    registry.blobs.remove(block.digest)
+    with pytest.raises(StorageError, match=r"nothing is removed.*metaloom repair"):
+        collect(registry, grace=0)
+    assert registry.blobs.has(old)
+
+
+def test_half_written_files_go_too(registry, publish):
+    publish("a/x")
+    half = registry.blobs.folder / "tmp" / "half"
+    half.write_bytes(b"half")
+    os.utime(half, (OLD, OLD))
+    assert collect(registry).unfinished == 1
+    assert not half.exists()
+
+
+def test_a_store_that_cannot_remove_is_named(registry):
+    class Plain:
+        digests = put = get = has = None
+
+    plain = Registry(Plain(), registry.database)
+    with pytest.raises(StorageError, match="Plain cannot remove blobs"):
+        collect(plain)
+
+
+def test_a_publish_whose_blobs_were_removed_before_it_was_listed_puts_them_again(
+    registry, publish, draft
+):
+    class Racing(MemoryBlobs):
+        """Lets a collection run between the blobs of a publish and its transaction."""
+
+        races = 1
+
+        def put(self, data):
+            digest = super().put(data)
+            self._put[digest] = OLD
+            if data.startswith(b"{") and self.races:  # the manifest is put last
+                self.races -= 1
+                assert len(collect(racing, grace=0).removed) == 2
+            return digest
+
+    racing = Registry(Racing(), registry.database, now=lambda: NOW, validate=lambda *_: None)
+    made = draft("int -> int", b"raced")
+    version = racing.publish("a/raced", made.manifest, made.files)
+    assert racing.blobs.races == 0
+    assert racing.read(version.digest, "content") == b"raced"
+
+
+def test_publishing_while_collections_without_grace_run_loses_nothing(registry, publish):
+    registry.now = lambda: NOW * 2  # every blob is old at once
+    stop = threading.Event()
+    removed = []
+
+    def forever():
+        while not stop.is_set():
+            removed.extend(collect(registry, grace=0).removed)
+
+    for i in range(200):
+        registry.blobs.put(f"garbage {i}".encode())
+    thread = threading.Thread(target=forever)
+    thread.start()
+    try:
+        for i in range(15):
+            publish(f"a/x{i}", "int -> int", f"content {i}".encode())
+            registry.blobs.put(f"more garbage {i}".encode())
+    finally:
+        stop.set()
+        thread.join()
+    assert len(removed) >= 200
+    assert registry.verify().sound
+    assert registry.verify().blocks == 15
+
+
+KILLED = """
+import shutil
+from sqlalchemy import event
+from metaloom_registry.catalogue import collect
+
+folder = Path(sys.argv[1])
+
+def step(n):
+    registry = Registry.open(folder / f"hub{n}", validate=accept)
+    left = n
+    def tick(*arguments, **options):
+        nonlocal left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+    for name in ("unlink", "fsync"):
+        real = getattr(os, name)
+        setattr(os, name, lambda *a, real=real, **o: (tick(), real(*a, **o))[1])
+    event.listen(registry.database.engine, "before_cursor_execute", tick)
+    event.listen(registry.database.engine, "commit", tick)
+    collect(registry, grace=-3600)
+    return left
+
+first = Registry.open(folder / "first", validate=accept)
+publish(first, "a/x", b"first")
+for i in range(3):
+    first.blobs.put(f"garbage {i}".encode())
+first.close()
+n, states = 0, []
+while True:
+    shutil.copytree(folder / "first", folder / f"hub{n}")
+    child = os.fork()
+    if child == 0:
+        os._exit(1 if step(n) > 0 else 0)
+    _, status = os.waitpid(child, 0)
+    states.append(os.WIFSIGNALED(status))
+    if not os.WIFSIGNALED(status):
+        break
+    n += 1
+print(json.dumps(states))
+"""
+
+
+def test_a_collection_killed_at_any_step_loses_no_blob_that_is_listed(tmp_path):
+    output, _ = start(KILLED, tmp_path).communicate(timeout=100)
+    killed = json.loads(output)
+    assert len(killed) > 5
+    for n in range(len(killed)):
+        registry = Registry.open(tmp_path / f"hub{n}", validate=lambda *_: None)
+        assert registry.verify().sound
+        collect(registry, grace=-3600)
+        assert len(list(registry.blobs.digests())) == 2
+        registry.close()
+
+
+def test_a_tombstone_lets_the_bytes_go_but_not_those_another_block_has(registry, publish):
+    shared = publish("a/x", "int -> int", b"shared")
+    publish("a/y", "int -> bool", b"shared")
+    alone = publish("a/z", "int -> int", b"alone")
+    for version in (shared, alone):
+        registry.custody.tombstone(version.reference, "a mistake")
+    for digest in registry.blobs.digests():
+        age(registry, digest)
+    gone = {shared.digest, alone.digest, Digest.of(b"alone")}
+    assert set(collect(registry, grace=0).removed) == gone
+    assert registry.verify().sound
+    with pytest.raises(NotFound, match="taken away for good: a mistake"):
+        registry.manifest(alone.digest)
