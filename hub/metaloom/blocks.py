@@ -117,6 +117,16 @@ class Block:
         """
         return exchange.export_block(self, to, form)
 
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> Path:
+        """Write it as a repository of the Hugging Face Hub has it, with a model card."""
+        return exchange.save_pretrained(self, folder)
+
+    def push_to_hub(
+        self, repository: str, *, private: bool | None = None, message: str | None = None
+    ) -> str:
+        """Send it to a repository such as `org/name`; the address of the commit."""
+        return exchange.push_to_hub(self, repository, private=private, message=message)
+
     def __rshift__(self, right: Block | Composition | Term | str) -> Composition:
         """Give what comes out to another. Raises TypeMismatch where it does not fit."""
         return self.hub.compose(self, right)

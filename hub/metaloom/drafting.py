@@ -13,6 +13,7 @@ from metaloom.publishing import (
     Details,
     StoredGraph,
     graph_draft,
+    licensed,
     program_draft,
     stored_graph_draft,
 )
@@ -39,6 +40,7 @@ def drafts_of(
         what = hub.read(what)
     if isinstance(what, metaloom_metalearn.Trained):
         what, details = _meta_trained(what, details)
+    details = licensed(details, details.parents, hub.vocabulary, {})
     trained = isinstance(what, StoredGraph) or hasattr(what, "state_dict")
     if not trained and (details.sample is not None or details.groups):
         raise TypeMismatch(

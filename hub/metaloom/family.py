@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from metaloom.pictures.lineage import lineage_svg
 from metaloom_registry import NotFound, catalogue
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class Family:
             up = catalogue.Lineage(key, "parents", (alone,), ())
             down = catalogue.Lineage(key, "children", (alone,), ())
         return cls(up.node(up.root), up, down)
+
+    @property
+    def svg(self) -> str:
+        """The family as a picture."""
+        return lineage_svg(self)
 
     def as_json(self) -> dict[str, Json]:
         """The nodes and edges of both lineages, each once."""

@@ -47,6 +47,7 @@ from metaloom_registry import (
     infer,
     primitive_entry,
     print_term,
+    references,
 )
 from metaloom_registry.source import python_source
 
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 
     from metaloom.solving import Origin
     from metaloom_metalearn import Arm, Examples, Journal, Learner, Prior, Solution, Task, Trained
-    from metaloom_registry.catalogue import CatalogueLibrary, Registry, Version
+    from metaloom_registry.catalogue import CatalogueLibrary, Leak, Registry, Version
 
 Made = TypeVar("Made")
 
@@ -314,8 +315,13 @@ class Hub:
         solution = solving.adapted_solution(self, program, support, learner, device, seed)
         if not isinstance(support, metaloom_metalearn.Task):
             return solution
-        origin = solving.Origin(None, solving.task_digest(support), support.classes)
-        return self.remember(solution, origin)
+        return self.remember(solution, solving.recorded(self, program, support, solution))
+
+    def leaks(self, program: Block | Composition | Term | str, task: Task) -> Sequence[Leak]:
+        """The blocks of a program that saw classes of the task in training: no fair test then."""
+        used = (reference.selector for reference in references(self.term(program)))
+        blocks = [selector for selector in used if isinstance(selector, Digest)]
+        return catalogue.leaks(self.registry.database, blocks, task.classes)
 
     def solution(self, reference: str | Block) -> Solution:
         """A published program as a solution that predicts as it did when it was published.

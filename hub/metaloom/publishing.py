@@ -28,6 +28,7 @@ from metaloom_registry import (
     dump_canonical,
     graph,
     infer,
+    inherited_licence,
     parameter_groups,
     references,
     term_to_json,
@@ -109,11 +110,35 @@ def program_draft(
             used.append(Parent(reference.selector, "uses"))
         else:
             required.append(reference)
+    details = licensed(details, used, vocabulary, beside)
     contents = {TERM_FILE: dump_canonical(term_to_json(term)), **(files or {})}
     manifest = Manifest.of(
         "program", signature, contents, requires=tuple(required), **details.fields({}, used)
     )
     return catalogue.Draft(manifest, contents)
+
+
+def licensed(
+    details: Details,
+    parents: Iterable[Parent],
+    vocabulary: Vocabulary,
+    beside: Mapping[Digest, Manifest],
+) -> Details:
+    """The details with the licence that follows from the parents', where none is given.
+
+    Raises LicenceConflict, naming the blocks, where the parents' do not go together or do not
+    allow the one given.
+    """
+    parts: dict[str, str | None] = {}
+    for parent in dict.fromkeys(parents):
+        known = beside.get(parent.digest)
+        if known is not None:
+            parts[f"the part {parent.digest.short}"] = known.licence
+        else:
+            reference = Reference(None, parent.digest)
+            licence = vocabulary.registry.resolve(reference).licence
+            parts[str(vocabulary.label(reference))] = licence
+    return replace(details, license=inherited_licence(details.license, parts))
 
 
 def graph_draft(module: nn.Module, signature: Type, details: Details) -> Draft:

@@ -9,6 +9,7 @@ import pytest
 
 mlflow = pytest.importorskip("mlflow")
 
+from metaloom.lineage import trace_run  # noqa: E402
 from metaloom.lineage.mirror import Mirror, _model_name  # noqa: E402
 
 ENCODER = {
@@ -138,3 +139,29 @@ def test_a_model_name_holds_no_sign_that_mlflow_refuses() -> None:
 def test_the_experiment_is_found_again_by_another_process(mirror: Mirror, tmp_path: Path) -> None:
     again = Mirror(mirror.client, tmp_path.as_uri())
     assert again.experiment == mirror.experiment
+
+
+def test_the_task_of_a_solve_is_a_dataset_of_its_run(mirror: Mirror) -> None:
+    message = {**SOLVE, "event": "dataset", "params": {"type": "list[int] -> int"}}
+    mirror.send("solve", message)
+    mirror.send("solve", message)
+    [run] = _runs(mirror, "dataset")
+    [given] = run.inputs.dataset_inputs
+    assert given.dataset.name == "sum of digits"
+    assert given.dataset.digest == "c" * 36
+    assert "list[int] -> int" in given.dataset.schema
+
+
+def test_from_a_run_of_mlflow_one_gets_back_to_the_blocks(mirror: Mirror) -> None:
+    task, record = "sha256:" + "c" * 64, "sha256:" + "e" * 64
+    tags = {"metaloom.task": task, "metaloom.run": record}
+    mirror.send("adapt", {**SOLVE, "event": "traced", "tags": tags})
+    [run] = _runs(mirror, "traced")
+    found = trace_run(mirror.client, run.info.run_id)
+    assert (str(found.run), str(found.task)) == (record, task)
+    assert list(map(str, found.inputs)) == [ENCODER["digest"]]
+    assert found.outputs == (), "what was found is not published yet"
+    made = {"digest": "sha256:" + "f" * 64, "reference": "me/made@1", "solve": "traced"}
+    mirror.send("publish", made)
+    again = trace_run(mirror.client, run.info.run_id)
+    assert list(map(str, again.outputs)) == [made["digest"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 import metaloom
+from metaloom.cli.files import write_text
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import note, show, show_json, visible
 from metaloom.cli.progress import waiting
@@ -25,6 +27,9 @@ def lineage(
         str | None, typer.Argument(help="The block.", metavar="[REFERENCE]")
     ] = None,
     depth: Annotated[int, typer.Option("--depth", min=1, help="Generations to show.")] = 5,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", help="Draw it into a file.", metavar="FILE")
+    ] = None,
     sync: Annotated[
         bool, typer.Option("--sync", help="Send what waits to MLflow, and wait for it.")
     ] = False,
@@ -37,6 +42,7 @@ def lineage(
 
       metaloom lineage me/evens
       metaloom lineage vision/conv4 --depth 2 --json
+      metaloom lineage me/evens --svg evens.svg
       metaloom lineage --sync
     """
     if reference is None and not sync:
@@ -55,8 +61,12 @@ def lineage(
         if reference is None:
             return
         family = hub.lineage(reference, depth=depth)
+        if svg is not None:
+            write_text(svg, family.svg)
+            note(f"drew {svg}")
         if as_json:
             show_json(family.as_json())
+        if svg is not None or as_json:
             return
         for lineage_, title in ((family.parents, "came from"), (family.children, "led to")):
             show(lineage_tree(lineage_, title))

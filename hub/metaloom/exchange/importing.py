@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metaloom.exchange.mlflow_registry import block_folder, downloaded, is_model_address
 from metaloom.publishing import Details, graph_draft
 from metaloom_registry import (
     Consent,
@@ -47,7 +48,7 @@ def import_block(
 ) -> Block:
     """Publish something trained elsewhere under a name of one's own.
 
-    source: a path, an address such as `hf://org/name`, or a live object.
+    source: a path, an address such as `hf://org/name` or `models:/name/1`, or a live object.
     importer: the name of the importer, where more than one takes the source.
     A portable folder or archive is published as the very block it is, with its ancestors, and
     takes none of the other arguments; it is validated as of unknown origin.  `license` and `card`
@@ -55,6 +56,11 @@ def import_block(
     Refused, MissingExtra or PluginError.
     """
     found = _located(source)
+    if importer is None and is_model_address(found):
+        with downloaded(found) as folder:
+            block = block_folder(folder)
+            if block is not None:
+                return _import_portable(hub, name, block)
     if importer == PORTABLE or (importer is None and _is_portable(found)):
         if signature is not None or license is not None or card is not None or [*tags]:
             raise TypeMismatch(
@@ -110,7 +116,7 @@ def _import_portable(hub: Hub, name: str, path: Any) -> Block:
 
 def _located(source: Any) -> Any:
     """A path where the source names a file or folder, else the source itself."""
-    if isinstance(source, str) and "://" in source:
+    if isinstance(source, str) and ("://" in source or is_model_address(source)):
         return source
     if isinstance(source, str | os.PathLike):
         path = Path(os.fspath(source)).expanduser()

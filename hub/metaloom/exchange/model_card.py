@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from metaloom.exchange.extras import optional
@@ -30,11 +31,15 @@ SPDX = {
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a card tells: an SPDX licence or None, the text without its head, tags as ours are."""
+    """What a card tells: an SPDX licence or None, the text without its head, tags as ours are.
+
+    `metaloom` is what its block of that name says, as the texts it holds.
+    """
 
     license: str | None
     text: str
     tags: tuple[str, ...]
+    metaloom: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_card(text: str) -> Card:
@@ -52,24 +57,47 @@ def read_card(text: str) -> Card:
     words = listed if isinstance(listed, list) else []
     tags = [str(word).lower().replace(" ", "-") for word in words]
     fitting = [tag for tag in dict.fromkeys(tags) if _TAG.fullmatch(tag)]
-    return Card(_licence(head), body, tuple(fitting[:MAX_TAGS]))
+    ours = head.get("metaloom")
+    said = ours.items() if isinstance(ours, dict) else ()
+    texts = {str(key): value for key, value in said if isinstance(value, str)}
+    return Card(_licence(head), body, tuple(fitting[:MAX_TAGS]), texts)
+
+
+def write_card(head: Mapping[str, Any], text: str) -> str:
+    """A card with this head; whatever the values hold, they stay values of the head."""
+    yaml = optional("yaml", "huggingface", "the head of a model card")
+    written = yaml.safe_dump(dict(head), sort_keys=False, allow_unicode=True, width=1_000_000)
+    return f"---\n{written}---\n\n{text}"
+
+
+def hub_licence(spdx: str) -> dict[str, str]:
+    """How the Hub says an SPDX expression: by its own identifier, or as `other` with the name."""
+    for known, name in SPDX.items():
+        if name == spdx and known != "bsd":
+            return {"license": known}
+    return {"license": "other", "license_name": spdx.removeprefix("LicenseRef-").lower()}
 
 
 def _head(text: str) -> dict[str, Any]:
     if len(text) > MAX_HEAD:
         raise ParseError(f"the head of README.md has {len(text)} characters; at most {MAX_HEAD}")
+    return load_yaml(text, "the head of README.md")
+
+
+def load_yaml(text: str, what: str) -> dict[str, Any]:
+    """A mapping of plain values from a stranger's YAML. Raises ParseError, also for aliases."""
     if _ALIAS.search(text):
-        raise ParseError("the head of README.md has YAML aliases, which are not read; write it out")
-    yaml = optional("yaml", "huggingface", "the head of a model card")
+        raise ParseError(f"{what} has YAML aliases, which are not read; write it out")
+    yaml = optional("yaml", "huggingface", what)
     try:
-        head = yaml.safe_load(text)
+        found = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ParseError(f"the head of README.md is no YAML: {str(error)[:200]}") from error
-    if head is None:
+        raise ParseError(f"{what} is no YAML: {str(error)[:200]}") from error
+    if found is None:
         return {}
-    if not isinstance(head, dict):
-        raise ParseError(f"the head of README.md is a {type(head).__name__}, not a mapping")
-    return head
+    if not isinstance(found, dict):
+        raise ParseError(f"{what} is a {type(found).__name__}, not a mapping")
+    return found
 
 
 def _licence(head: dict[str, Any]) -> str | None:

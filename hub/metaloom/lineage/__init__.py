@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from metaloom_registry.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from metaloom.lineage.reading import TracedRun as TracedRun
+    from metaloom.lineage.reading import block_of_model as block_of_model
+    from metaloom.lineage.reading import trace_run as trace_run
     from metaloom.lineage.sender import Message as Message
     from metaloom.lineage.sender import Outbox as Outbox
     from metaloom.lineage.sender import Sender as Sender
@@ -18,5 +21,18 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
-        {"sender": ("Message", "Outbox", "Sender", "Sent", "tracking_uri")},
+        {
+            "reading": (
+                "TracedRun",
+                "block_of_model",
+                "trace_run",
+            ),
+            "sender": (
+                "Message",
+                "Outbox",
+                "Sender",
+                "Sent",
+                "tracking_uri",
+            ),
+        },
     )

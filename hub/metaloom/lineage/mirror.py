@@ -7,11 +7,15 @@ run, which is state of the process; each call names its run.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
     LoggedModel,
     LoggedModelInput,
     LoggedModelOutput,
@@ -21,14 +25,18 @@ from mlflow.entities import (
     RunTag,
 )
 
+from metaloom.lineage.mirror_tags import (
+    EXPERIMENT,
+    TAG_DIGEST,
+    TAG_EVENT,
+    TAG_REFERENCE,
+    TAG_SOLVE,
+    TAG_TASK,
+)
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-EXPERIMENT = "metaloom"
-TAG_EVENT = "metaloom.event"
-TAG_DIGEST = "metaloom.digest"
-TAG_REFERENCE = "metaloom.reference"
-TAG_SOLVE = "metaloom.solve"
 MAX_METRICS = 1_000
 """How many metrics MLflow takes at once."""
 MAX_VALUE = 5_000
@@ -51,7 +59,7 @@ class Mirror:
         """Write one message; sending it again changes nothing. Unknown kinds are passed over."""
         if kind == "publish":
             self._block(payload)
-        elif kind == "solve":
+        elif kind in ("solve", "adapt"):
             self._solve(payload)
         elif kind == "train":
             self._train(payload)
@@ -78,6 +86,9 @@ class Mirror:
             for name, value in sorted(solve.get("metrics", {}).items())
         ]
         self._log(run, solve, metrics)
+        datasets = _datasets(solve)
+        if datasets:
+            self.client.log_inputs(run.info.run_id, datasets=datasets)
         made = self._composition(solve, run.info.run_id)
         known = {output.model_id for output in (run.outputs.model_outputs if run.outputs else ())}
         if made.model_id not in known:
@@ -188,6 +199,22 @@ class Mirror:
             model_type=f"metaloom {kind}",
         )
         return self.client.finalize_logged_model(model.model_id, "READY")
+
+
+def _datasets(solve: Mapping[str, Any]) -> list[DatasetInput]:
+    """The task as MLflow's dataset: named by its digest, which MLflow cuts to 36 characters."""
+    task = solve.get("tags", {}).get(TAG_TASK)
+    if not task:
+        return []
+    digest = str(task).removeprefix("sha256:")
+    dataset = Dataset(
+        name=_short(solve.get("name") or "task", 200),
+        digest=digest[:36],
+        source_type="metaloom",
+        source=json.dumps({"task": str(task)}),
+        schema=json.dumps({"type": _short(solve.get("params", {}).get("type"))}),
+    )
+    return [DatasetInput(dataset, [InputTag("mlflow.data.context", "few-shot task")])]
 
 
 def _model_name(name: str) -> str:

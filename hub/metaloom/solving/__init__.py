@@ -9,6 +9,7 @@ from metaloom_registry.lazy import lazy_names
 
 if TYPE_CHECKING:
     from metaloom.solving.adapting import adapted_solution as adapted_solution
+    from metaloom.solving.adapting import recorded as recorded
     from metaloom.solving.applying import applied as applied
     from metaloom.solving.devices import OnDevice as OnDevice
     from metaloom.solving.devices import at_home as at_home
@@ -23,7 +24,10 @@ else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
-            "adapting": ("adapted_solution",),
+            "adapting": (
+                "adapted_solution",
+                "recorded",
+            ),
             "applying": ("applied",),
             "devices": (
                 "OnDevice",

@@ -17,6 +17,8 @@ import torch
 from torch import nn
 
 from metaloom.solving.devices import choose_device
+from metaloom.solving.records import ADAPT, Work, task_digest
+from metaloom.solving.storing import Origin
 from metaloom.vocabulary import renamed
 from metaloom_metalearn import (
     Adapted,
@@ -135,6 +137,18 @@ def adapted_solution(
         seed=seed,
         seconds=time.monotonic() - started,
     )
+
+
+def recorded(
+    hub: Hub, program: Block | Composition | Term | str, task: Task, solution: Solution
+) -> Origin:
+    """Record the adaptation of a program to a task as a run, and say how it came about."""
+    leaks = tuple(hub.leaks(program, task))
+    ended = time.time()
+    work = Work(task, solution.seed, None, ended - solution.seconds, solution.seconds, ADAPT, leaks)
+    run = work.record(solution)
+    hub.registry.record_run(run, work.message(run, solution, hub.vocabulary))
+    return Origin(run.digest, task_digest(task), task.classes, leaks)
 
 
 def fit(

@@ -83,7 +83,7 @@ def _with_memory(
     solution: Solution, effect: Effect, name: str, inputs: Sequence[Any], path: Path
 ) -> Any:
     """One call of a program with the memory in a file, which then holds what is remembered."""
-    if not is_closed(effect.type):
+    if not is_closed(effect.held):
         raise InvalidTask(
             f"{name} : {effect.type} leaves open what it remembers; publish it with its type"
         )
@@ -92,7 +92,7 @@ def _with_memory(
             f"{name} : {effect.type} takes {len(effect.given)} inputs beside its memory, not "
             f"{len(inputs)}"
         )
-    pairs = zip(inputs, effect.given, strict=True)
+    pairs = zip(inputs, uncurried(_for_inputs(effect.call, inputs))[0], strict=True)
     values = [hard_value(value, t, f"input {i + 1}") for i, (value, t) in enumerate(pairs)]
     with remembered(path, effect.held) as memory:
         output, memory.value = solution.engine.function()(memory.value, *values)

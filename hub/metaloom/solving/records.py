@@ -19,7 +19,10 @@ from metaloom_registry import (
     print_term,
     references,
 )
-from metaloom_registry.catalogue import RunRecord, TaskRecord
+from metaloom_registry.catalogue import Leak, RunRecord, TaskRecord
+
+ADAPT = "adapt"
+"""The kind of run that changes a program's parameters, beside `solve`."""
 
 
 def task_digest(task: Task) -> Digest:
@@ -63,13 +66,18 @@ def _value(value: Any) -> Json:
 
 @dataclass(frozen=True)
 class Work:
-    """One solve: the task, what was asked, when it began (seconds since 1970), how it ended."""
+    """One solve or adaptation: the task, what was asked, when it began (seconds since 1970).
+
+    `leaks` are the blocks used that were trained on classes of the task.
+    """
 
     task: Task
     seed: int
-    budget: float
+    budget: float | None
     started: float
     seconds: float
+    kind: str = "solve"
+    leaks: tuple[Leak, ...] = ()
 
     def record(self, solution: Solution | None, error: str = "") -> RunRecord:
         """The run as the registry remembers it; without a solution, a run that found none."""
@@ -80,7 +88,7 @@ class Work:
             {"support": len(self.task.support), "query": len(self.task.query or ())},
         )
         run = RunRecord(
-            kind="solve",
+            kind=self.kind,
             started=self.started,
             seconds=self.seconds,
             task=task,
@@ -95,7 +103,12 @@ class Work:
             run,
             term=print_term(solution.term),
             scores=scores_of(solution),
-            facts={"search": solution.search, "tried": solution.tried, "cost": solution.cost},
+            facts={
+                "search": solution.search,
+                "tried": solution.tried,
+                "cost": solution.cost if math.isfinite(solution.cost) else None,
+                "leakage": {str(leak.block): len(leak.classes) for leak in self.leaks},
+            },
             inputs=(
                 *(Parent(r.selector, "uses") for r in used if isinstance(r.selector, Digest)),
                 *(Parent(digest, "adapted") for digest in sorted(adapted)),
@@ -117,7 +130,7 @@ class Work:
                 **{k: v for k, v in run.scores.items() if isinstance(v, float)},
                 "seconds": self.seconds,
                 "tried": float(solution.tried),
-                "cost": solution.cost,
+                **({"cost": solution.cost} if math.isfinite(solution.cost) else {}),
             },
             "params": {
                 "seed": self.seed,
@@ -130,6 +143,7 @@ class Work:
                 "metaloom.task": str(run.task.digest),
                 "metaloom.run": str(run.digest),
                 "metaloom.primitives": " ".join(map(str, run.requires)),
+                "metaloom.leakage": " ".join(str(leak.block) for leak in self.leaks),
             },
             "signature": str(solution.term_type),
             "term": print_term(vocabulary.named(solution.term)),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from metaloom.publishing import Details, graph_draft, program_draft
+from metaloom.publishing import Details, graph_draft, licensed, program_draft
 from metaloom.vocabulary import Vocabulary, renamed
 from metaloom_metalearn import Score, Solution, support_from_files, support_to_files
 from metaloom_registry import (
@@ -28,18 +28,24 @@ from metaloom_registry import (
 
 if TYPE_CHECKING:
     from metaloom.blocks import Block
-    from metaloom_registry.catalogue import Draft
+    from metaloom_registry.catalogue import Draft, Leak
 
 FACT = "solution"
+LEAKAGE = "leakage"
+"""Under it, in those facts: the blocks that had seen classes of the task, and how many."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a hub knows of how a solution came about: the run, the task and its classes."""
+    """What a hub knows of how a solution came about: the run, the task and its classes.
+
+    `leaks` are the blocks in it that were trained on some of the classes.
+    """
 
     run: Digest | None = None
     task: Digest | None = None
     classes: frozenset[Digest] = frozenset()
+    leaks: tuple[Leak, ...] = ()
 
 
 def solution_drafts(
@@ -57,11 +63,9 @@ def solution_drafts(
         part = solution.parts.get(provisional)
         if part is None:
             continue
-        about = Details(
-            license=details.license,
-            seen=origin.classes,
-            parents=tuple(Parent(parent, "adapted-from") for parent in part.parents),
-        )
+        parents = tuple(Parent(parent, "adapted-from") for parent in part.parents)
+        about = Details(license=details.license, seen=origin.classes, parents=parents)
+        about = licensed(about, parents, vocabulary, {})
         draft = graph_draft(part.module, part.type, about)
         drafts.append(draft)
         beside[draft.manifest.digest] = draft.manifest
@@ -82,7 +86,7 @@ def solution_facts(solution: Solution, origin: Origin) -> Json:
         "query": solution.query_score,
         "query_rmse": solution.query_rmse,
     }
-    return {
+    facts: dict[str, Json] = {
         "name": solution.name,
         "type": str(solution.type),
         "term_type": str(solution.term_type),
@@ -92,6 +96,9 @@ def solution_facts(solution: Solution, origin: Origin) -> Json:
         "seed": solution.seed,
         "scores": {name: score.to_json() for name, score in scores.items() if score is not None},
     }
+    if origin.leaks:
+        facts[LEAKAGE] = {str(leak.block): len(leak.classes) for leak in origin.leaks}
+    return facts
 
 
 def stored_solution(block: Block) -> tuple[Solution, Origin]:

@@ -1,0 +1,26 @@
+"""What people give to a hub, read or refused: types, kinds and tasks."""
+
+from __future__ import annotations
+
+from metaloom_registry import InvalidTask, ParseError, Type, parse_type
+from metaloom_registry.manifest import KINDS
+
+
+def as_type(given: str | Type | None) -> Type | None:
+    """A type, or its text. Raises ParseError."""
+    return parse_type(given) if isinstance(given, str) else given
+
+
+def require_task(given: object, *wanted: type) -> None:
+    """Raise InvalidTask unless it is of one of these classes."""
+    if not isinstance(given, wanted):
+        raise InvalidTask(
+            f"{given!r:.80} is no {' or '.join(one.__name__ for one in wanted)}; "
+            "metaloom.read_task reads a task from a file"
+        )
+
+
+def require_kind(kind: str | None) -> None:
+    """Raise ParseError where it is no kind of block."""
+    if kind is not None and kind not in KINDS:
+        raise ParseError(f"{kind[:80]!r} is not a kind of block; the kinds are {', '.join(KINDS)}")

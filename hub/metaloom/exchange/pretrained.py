@@ -1,0 +1,237 @@
+"""Blocks as repositories of the Hugging Face Hub: saved, pushed, and pulled from there.
+
+A repository is a portable folder with a README.md: its head names licence and tags as the Hub has
+them, and in one block `metaloom:` the digest, kind and type.  What is pulled is checked against the
+digests of its manifest, and its manifest against the digest that README.md or the caller names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metaloom.exchange.extras import optional
+from metaloom.exchange.importing import import_block
+from metaloom.exchange.model_card import hub_licence, read_card, write_card
+from metaloom.exchange.programs import portable_of
+from metaloom_registry import (
+    BlockName,
+    Corrupt,
+    Digest,
+    ParseError,
+    Portable,
+    StorageError,
+    read_portable,
+    write_portable,
+)
+
+if TYPE_CHECKING:
+    from metaloom.blocks import Block
+    from metaloom.hub import Hub
+
+ADDRESS = "hf://"
+CARD_FILE = "README.md"
+EXTRA = "huggingface"
+PURPOSE = "a repository of the Hugging Face Hub"
+_ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A server that speaks the Hub's protocol: its address, a token, and where copies are kept.
+
+    None stands for what `huggingface_hub` takes: its own variables, files and servers.
+    """
+
+    endpoint: str | None = None
+    token: str | None = None
+    cache: Path | None = None
+    offline: bool = False
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str] = os.environ) -> Remote:
+        """What METALOOM_ENDPOINT, METALOOM_TOKEN, METALOOM_CACHE and METALOOM_OFFLINE say."""
+        cache = environment.get("METALOOM_CACHE")
+        return cls(
+            environment.get("METALOOM_ENDPOINT") or None,
+            environment.get("METALOOM_TOKEN") or None,
+            None if not cache else Path(cache).expanduser() / "huggingface",
+            is_offline(environment),
+        )
+
+
+def is_offline(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether METALOOM_OFFLINE forbids to ask a network for anything."""
+    return environment.get("METALOOM_OFFLINE", "0").strip().lower() not in ("", "0", "false", "no")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """`organisation/name` and perhaps a revision: a branch, a tag or a commit."""
+
+    name: str
+    revision: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Repository:
+        """Read `org/name`, `hf://org/name` or either with `@revision`. Raises ParseError."""
+        name, at, revision = text.removeprefix(ADDRESS).partition("@")
+        if not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", name, re.ASCII) or (at and not revision):
+            raise ParseError(
+                f"{text[:100]!r} is no repository such as hf://org/name or hf://org/name@v1"
+            )
+        return cls(name, revision or None)
+
+
+def save_pretrained(block: Block, folder: str | os.PathLike[str]) -> Path:
+    """Write a block as a repository: a portable folder with a model card. Raises AlreadyExists."""
+    target = write_portable(portable_of(block), Path(folder).expanduser())
+    (target / CARD_FILE).write_text(card_of(block), encoding="utf-8")
+    (target / ".gitattributes").write_text(_ATTRIBUTES, encoding="utf-8")
+    return target
+
+
+def card_of(block: Block) -> str:
+    """The model card of a block: a head in YAML, what its author wrote, and an example of use."""
+    head: dict[str, Any] = {
+        "library_name": "metaloom",
+        "tags": ["metaloom", *block.tags],
+        "metaloom": {
+            "digest": str(block.digest),
+            "kind": block.kind,
+            "signature": str(block.signature),
+            "reference": str(block.reference),
+        },
+    }
+    if block.license is not None:
+        head |= hub_licence(block.license)
+    name = block.reference.name or block.digest.short
+    use = (
+        "## Use\n\n```python\nfrom metaloom import Hub\n\n"
+        'block = Hub.open().from_pretrained("ORGANISATION/NAME")\n```\n'
+    )
+    body = block.card.strip() or f"# {name}\n\n`{block.signature}`"
+    return write_card(head, f"{body}\n\n{use}")
+
+
+def push_to_hub(
+    block: Block,
+    repository: str,
+    *,
+    remote: Remote | None = None,
+    private: bool | None = None,
+    message: str | None = None,
+) -> str:
+    """Send a block to a repository, which is made where it is missing; the address of the commit.
+
+    Tensors go by Xet where `hf_xet` is installed; HF_HUB_DISABLE_XET=1 is for servers without it.
+    Raises StorageError where the server cannot be reached or refuses, or offline.
+    """
+    to = Repository.parse(repository)
+    server = remote or Remote.of()
+    if server.offline:
+        raise StorageError(f"cannot push to {to.name}: METALOOM_OFFLINE forbids it; unset it")
+    hub = optional("huggingface_hub", EXTRA, PURPOSE)
+    api = hub.HfApi(endpoint=server.endpoint, token=server.token)
+    work = Path(tempfile.mkdtemp(prefix="metaloom-push-"))
+    try:
+        folder = save_pretrained(block, work / "repository")
+        api.create_repo(to.name, private=private, exist_ok=True)
+        done = api.upload_folder(
+            repo_id=to.name,
+            folder_path=str(folder),
+            revision=to.revision,
+            commit_message=message or f"Publish {block.reference}",
+            delete_patterns=["*"],
+        )
+    except Exception as error:  # many kinds: of the network, of the Hub
+        raise StorageError(
+            f"{block.reference} cannot be pushed to {to.name}: {_said(error)}; check the name, "
+            "the connection, and that METALOOM_TOKEN may write there"
+        ) from error
+    finally:
+        shutil.rmtree(work)
+    return str(done.commit_url)
+
+
+def from_pretrained(
+    hub: Hub,
+    source: str | os.PathLike[str],
+    name: str | None = None,
+    *,
+    digest: Digest | None = None,
+    remote: Remote | None = None,
+) -> Block:
+    """Publish the block in a saved folder or a repository here, under its name there or another.
+
+    `digest` is the block that is wanted.  It is validated as of unknown origin.  Raises
+    StorageError where the server cannot be reached, NotFound, Corrupt where other bytes are served
+    than were asked for, and as importing does.
+    """
+    text = os.fspath(source)
+    if Path(text).expanduser().is_dir():
+        folder, called = Path(text).expanduser(), None
+    else:
+        repository = Repository.parse(text)
+        folder, called = _snapshot(repository, remote or Remote.of()), repository.name
+    portable = read_portable(folder)
+    _require_named(portable, folder, digest)
+    chosen = name or called
+    if chosen is None:
+        raise ParseError(f"the folder {folder} has no name of its own; give one, such as me/net")
+    return import_block(hub, str(BlockName.parse(chosen)), folder)
+
+
+def _snapshot(repository: Repository, remote: Remote) -> Path:
+    """The files of one commit of a repository: what the revision means when it is asked."""
+    hub = optional("huggingface_hub", EXTRA, PURPOSE)
+    try:
+        return Path(
+            hub.snapshot_download(
+                repository.name,
+                revision=repository.revision,
+                cache_dir=remote.cache,
+                endpoint=remote.endpoint,
+                token=remote.token,
+                local_files_only=remote.offline,
+            )
+        )
+    except Exception as error:  # many kinds: of the network, of the Hub, of the cache
+        if remote.offline:
+            raise StorageError(
+                f"{repository.name} is not in the cache, and METALOOM_OFFLINE forbids to fetch it; "
+                "unset it, or pull the block once while there is a connection"
+            ) from error
+        raise StorageError(
+            f"{repository.name} cannot be fetched: {_said(error)}; check the name, the connection "
+            "and METALOOM_TOKEN, and pull again: what has arrived is kept"
+        ) from error
+
+
+def _require_named(portable: Portable, folder: Path, wanted: Digest | None) -> None:
+    """Raise Corrupt where it is another block than was asked for, or than README.md says."""
+    if wanted is not None and portable.digest != wanted:
+        raise Corrupt(
+            f"the block {wanted} was asked for, and {portable.digest} was served; ask for the "
+            "revision at which it was pushed, or pull it from elsewhere"
+        )
+    card = folder / CARD_FILE
+    if not card.is_file():
+        return
+    said = read_card(card.read_text(encoding="utf-8", errors="replace")).metaloom.get("digest")
+    if said is not None and said != str(portable.digest):
+        raise Corrupt(
+            f"the card says that the block is {str(said)[:80]}, and it is {portable.digest}; "
+            "the repository was changed by hand: push the block again"
+        )
+
+
+def _said(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}"

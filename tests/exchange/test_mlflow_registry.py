@@ -1,0 +1,78 @@
+"""Blocks in MLflow's own registry, and models from there, against a real SQLite store."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+mlflow = pytest.importorskip("mlflow", reason="the extra `mlflow` is not installed")
+
+from metaloom.exchange import import_block, register_model  # noqa: E402
+from metaloom.lineage import block_of_model  # noqa: E402
+from metaloom_registry import Consent, NotFound, ParseError, Refused, StorageError  # noqa: E402
+from tests.exchange.conftest import SIGNATURE  # noqa: E402
+
+
+@pytest.fixture
+def uri(tmp_path, monkeypatch):
+    """A tracking server in a file, for a moment the one that MLflow uses by itself."""
+    address = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.chdir(tmp_path)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(address)
+    client = mlflow.MlflowClient()
+    client.create_experiment("metaloom", artifact_location=(tmp_path / "artifacts").as_uri())
+    yield address
+    mlflow.set_tracking_uri(before)
+
+
+def test_a_registered_block_comes_back_as_the_same_block(block, other, uri, images):
+    address = register_model(block, "small", uri)
+    assert address == "models:/small/1"
+    assert register_model(block, "small", uri) == "models:/small/2"
+    client = mlflow.MlflowClient()
+    version = client.get_model_version("small", "1")
+    assert version.tags["metaloom.digest"] == str(block.digest)
+    assert block_of_model(client, "models:/small/1") == block.digest
+    assert block_of_model(client, version.model_id) == block.digest
+    served = mlflow.pyfunc.load_model(address).predict(images.numpy())
+    expected = block.load().eval()(images).detach()
+    assert torch.allclose(torch.as_tensor(served), expected, atol=1e-6)
+    copy = import_block(other, "me/back", address)
+    assert copy.digest == block.digest
+
+
+def test_a_pytorch_model_is_a_pickle_and_needs_trust(other, uri, net, images):
+    with mlflow.start_run():
+        mlflow.pytorch.log_model(
+            net,
+            name="plain",
+            registered_model_name="plain",
+            pip_requirements=[],
+            serialization_format="pickle",
+        )
+    with pytest.raises(Refused, match=r"models:/plain/1 is a pickled model.*--trust"):
+        import_block(other, "me/plain", "models:/plain/1", SIGNATURE)
+    made = import_block(
+        other, "me/plain", "models:/plain/1", SIGNATURE, consent=Consent(trust=True)
+    )
+    assert torch.allclose(made.load().eval()(images), net(images), atol=1e-6)
+    with pytest.raises(NotFound, match=r"no tag metaloom\.digest"):
+        block_of_model(mlflow.MlflowClient(), "models:/plain/1")
+
+
+def test_what_is_not_registered_is_named(other, uri):
+    with pytest.raises(StorageError, match=r"models:/none/1 cannot be fetched.*check the name"):
+        import_block(other, "me/x", "models:/none/1", SIGNATURE)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a:b", "100%", "'"])
+def test_a_name_that_mlflow_does_not_take_is_refused(block, uri, name):
+    with pytest.raises(ParseError, match="is no name of an MLflow model"):
+        register_model(block, name, uri)
+
+
+def test_where_the_mirror_is_off_a_server_has_to_be_named(block, monkeypatch):
+    monkeypatch.setenv("METALOOM_MLFLOW_URI", "off")
+    with pytest.raises(StorageError, match="METALOOM_MLFLOW_URI is off"):
+        register_model(block, "small")
