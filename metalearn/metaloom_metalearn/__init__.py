@@ -82,6 +82,9 @@ if TYPE_CHECKING:
     from metaloom_metalearn.learners.schedules import constant as constant
     from metaloom_metalearn.learners.schedules import cosine as cosine
     from metaloom_metalearn.learners.schedules import halving as halving
+    from metaloom_metalearn.learners.statistics import query_statistics as query_statistics
+    from metaloom_metalearn.learners.statistics import stored_statistics as stored_statistics
+    from metaloom_metalearn.learners.statistics import support_statistics as support_statistics
     from metaloom_metalearn.memory import Effect as Effect
     from metaloom_metalearn.memory import called_in_turn as called_in_turn
     from metaloom_metalearn.memory import empty_value as empty_value
@@ -326,6 +329,11 @@ else:
                 "constant",
                 "cosine",
                 "halving",
+            ),
+            "learners.statistics": (
+                "query_statistics",
+                "stored_statistics",
+                "support_statistics",
             ),
             "memory": (
                 "Effect",

@@ -29,13 +29,13 @@ from metaloom_registry.types import without_domains
 
 
 class Blocks:
-    """Loads what a search uses, each block once, and evaluates with it."""
+    """Loads what a search uses, each block once; evaluates with it, in at most so many steps."""
 
-    def __init__(self, problem: Problem, account: Account) -> None:
+    def __init__(self, problem: Problem, account: Account, steps: int = 100_000) -> None:
         self.problem = problem
         self.account = account
         self.resolve = Resolver(problem.library, problem.entries)
-        self.evaluator = Evaluator(self.resolve, Limits(steps=100_000))
+        self.evaluator = Evaluator(self.resolve, Limits(steps=steps))
 
     def grammar(
         self, examples: Sequence[tuple[tuple[Any, ...], Any]], constants: Constants

@@ -49,16 +49,24 @@ class Scored:
     """A candidate and how it did on the support, by itself or by cross-validation.
 
     `loss` is the description length of what it gets wrong; `right` says which support examples it
-    gets right.  `score` of two of one task are comparable whichever arm found them.
+    gets right.  `score` of two of one task are comparable whichever arm found them.  `near`
+    says how near each output comes, where that was looked at: 1 where it is right, less elsewhere.
     """
 
     candidate: Candidate
     loss: float
     right: tuple[bool, ...]
+    near: tuple[float, ...] = ()
 
     @property
     def score(self) -> float:
         return self.candidate.cost + self.loss
+
+    @property
+    def graded(self) -> float:
+        """The score with credit for outputs that come near: what searches that climb go by."""
+        wrong = [near for near in self.near if near < 1]
+        return self.candidate.cost + self.loss * (1 - sum(wrong) / max(1, len(wrong)))
 
     @property
     def exact(self) -> bool:

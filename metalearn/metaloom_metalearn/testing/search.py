@@ -1,4 +1,4 @@
-"""The suites that a search and an arm pass: subclass one and say which.
+"""The suites that searches and arms pass: subclass one and say which.
 
 class TestMine(SearchSuite):
     @pytest.fixture
@@ -7,11 +7,13 @@ class TestMine(SearchSuite):
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import pytest
+import torch
 
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.evaluate.evaluator import Evaluator
@@ -19,6 +21,8 @@ from metaloom_metalearn.search.arm import Arm, Problem
 from metaloom_metalearn.search.candidate import Candidate, Scored, Search
 from metaloom_metalearn.search.coding import exception_cost, task_ceiling
 from metaloom_metalearn.search.resolver import Resolver
+from metaloom_metalearn.search.trace import Trace
+from metaloom_metalearn.solver import solve
 from metaloom_metalearn.tasks import Examples, Task
 from metaloom_registry import (
     EvaluationError,
@@ -63,7 +67,9 @@ class Ticks:
         return self.time
 
 
-def small_problem(budget: float = 20_000.0, library: Library | None = None) -> Problem:
+def small_problem(
+    budget: float = 20_000.0, library: Library | None = None, seed: int = 0
+) -> Problem:
     """From lists of integers to twice their sum, on a clock of ticks."""
     xs = ((1, 2), (3,), (), (4, 0, 5))
     task = Task(
@@ -71,7 +77,8 @@ def small_problem(budget: float = 20_000.0, library: Library | None = None) -> P
     )
     library = library or MemoryLibrary.of(ARITHMETIC)
     entries = tuple(library.candidates(task.want, task.given, 100))
-    return Problem(task, library, entries, Clock(budget, Ticks()))
+    generator = torch.Generator().manual_seed(seed)
+    return Problem(task, library, entries, Clock(budget, Ticks()), generator=generator)
 
 
 def scored_by_evaluation(problem: Problem, candidate: Candidate) -> Scored:
@@ -196,10 +203,85 @@ class ArmSuite(ABC):
         list(arm.run(short))
         assert short.clock.elapsed() < 1000
 
+    def test_it_returns_soon_after_a_tenth_of_a_second(self, arm: Arm, problem: Problem) -> None:
+        short = replace(problem, clock=Clock(0.1, time.process_time), trace=Trace())
+        for _ in arm.run(short):
+            pass
+        assert short.clock.elapsed() < 2.0
+
+    def test_equal_problems_are_solved_alike(self, arm: Arm) -> None:
+        first, second = (list(arm.run(self.again())) for _ in range(2))
+        assert [one.candidate.term for one in first] == [one.candidate.term for one in second]
+        assert [one.score for one in first] == [one.score for one in second]
+
+    def again(self) -> Problem:
+        """A problem made anew, its generator too; redefine it together with `problem`."""
+        return small_problem()
+
+    def test_no_candidate_is_found_twice(self, arm: Arm, problem: Problem) -> None:
+        found = [one.candidate.term for one in arm.run(problem)]
+        assert len(set(found)) == len(found)
+
+
+class PlainArmSuite(ArmSuite):
+    """What holds besides of an arm that finds programs of plain values, and trains nothing."""
+
+    def test_no_score_is_better_than_what_evaluating_says(self, arm: Arm) -> None:
+        problem = small_problem()
+        for one in arm.run(problem):
+            again = scored_by_evaluation(problem, one.candidate)
+            assert one.loss >= again.loss - 1e-9
+            assert sum(one.right) <= sum(again.right)
+
+    def test_each_is_better_than_those_before_it_or_right_on_all(self, arm: Arm) -> None:
+        lowest = float("inf")
+        for one in arm.run(small_problem()):
+            assert one.exact or one.score < lowest
+            lowest = min(lowest, one.score)
+
+    def test_nothing_is_found_where_no_program_is_right_anywhere(self, arm: Arm) -> None:
+        problem = small_problem(budget=3_000.0)
+        xs = ((1, 2), (3,), (), (4, 0, 5))
+        task = replace(problem.task, support=Examples((xs,), (1_001, -777, 9_999, -31_415)))
+        assert list(arm.run(replace(problem, task=task))) == []
+
+    def test_an_interrupted_solve_keeps_what_was_found(self, arm: Arm) -> None:
+        problem = small_problem()
+        solution = solve(
+            problem.task, problem.library, clock=problem.clock, searches=[Interrupted(arm)],
+            generator=problem.generator,
+        )  # fmt: skip
+        assert solution.predict((5, 1)) == 12
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """An arm that Ctrl-C stops as soon as it has found an exact program."""
+
+    inner: Arm
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @property
+    def gradients(self) -> bool:
+        return self.inner.gradients
+
+    def applies(self, problem: Problem) -> bool:
+        return self.inner.applies(problem)
+
+    def run(self, problem: Problem) -> Iterator[Scored]:
+        for one in self.inner.run(problem):
+            yield one
+            if one.exact:
+                raise KeyboardInterrupt
+
 
 __all__ = [
     "ARITHMETIC",
     "ArmSuite",
+    "PlainArmSuite",
     "SearchSuite",
     "Ticks",
     "scored_by_evaluation",
