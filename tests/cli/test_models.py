@@ -92,7 +92,9 @@ def test_a_graph_is_published_adapted_and_run(
     from metaloom_registry import export_module
 
     torch.manual_seed(0)
-    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 4)).eval()
+    net = torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.Linear(16, 4), torch.nn.BatchNorm1d(4)
+        ).eval()
     exported = export_module(net, "image[1,4,4] -> vec[4]")
     folder = tmp_path / "net"
     folder.mkdir()
@@ -122,7 +124,7 @@ LEARNERS = [
     "anil steps=2 lr=0.1 head='*'", "baseline_pp steps=5", "boil steps=2 lr=0.1", "film steps=2",
     "fine_tune steps=2 lr=0.01", "fresh_head steps=5 lr=0.1", "imaml steps=2", "lora rank=1",
     "maml steps=2 lr=0.1", "maml_pp", "matchingnet", "meta_sgd lr=0.1", "metaoptnet", "protonet",
-    "r2d2", "reptile batch=4",
+    "r2d2", "reptile batch=4", "support_statistics weight=0.5",
 ]  # fmt: skip
 
 

@@ -73,9 +73,9 @@ class FreshHead:
 
 def _outputs_of(wanted: Tensor) -> int:
     """As many outputs as the examples show classes, or as their vectors are long."""
-    if len(wanted) == 0:
-        raise InvalidTask("the support is empty; give at least one example to learn from")
     if wanted.dtype == torch.int64 and wanted.dim() == 1:
+        if int(wanted.min()) == int(wanted.max()):
+            raise InvalidTask("the support shows one class only; give examples of two, or outputs=")
         return int(wanted.max()) + 1
     return wanted.shape[1] if wanted.dim() > 1 else 1
 

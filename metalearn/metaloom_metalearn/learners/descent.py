@@ -17,6 +17,7 @@ from metaloom_metalearn.learners.learner import (
     Choice,
     Loss,
     MetaGradient,
+    judged,
     require_finite,
 )
 from metaloom_metalearn.learners.per_task import OfTask, State, mean_over_tasks
@@ -68,7 +69,7 @@ def descend(
     def support_loss(changing: State, rest: State, buffers: State) -> tuple[Tensor, State]:
         buffers = {name: value.clone() for name, value in buffers.items()}
         output = functional_call(model, ({**rest, **changing}, buffers), x)
-        return loss(output, y), buffers
+        return judged(loss, output, y), buffers
 
     losses = []
     for step in range(steps):
@@ -120,7 +121,7 @@ def gradient_through(
     ) -> tuple[Tensor, tuple[Tensor, State]]:
         adapted, buffers, _ = descending(parameters, buffers, (sx,), sy)
         output = functional_call(model, (dict(adapted), dict(buffers)), (qx,))
-        return loss(output, qy), (output, buffers)
+        return judged(loss, output, qy), (output, buffers)
 
     def task(*of_task: Any) -> OfTask:
         gradients, (value, (output, buffers)) = grad_and_value(query_loss, has_aux=True)(*of_task)

@@ -16,13 +16,14 @@ from metaloom_metalearn.learners.learner import (
     Loss,
     as_targets,
     every,
+    judged,
     natural_loss,
     require_finite,
     require_settings,
 )
 from metaloom_metalearn.learners.optimisers import Optimiser, adam
 from metaloom_metalearn.tasks import Examples
-from metaloom_registry import ParseError
+from metaloom_registry import InvalidTask, ParseError
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,14 @@ class FineTune:
                 break
             part = support if self.batch is None else _drawn(support, self.batch, generator)
             with torch.enable_grad():
-                loss = self.loss(model(*part.inputs), as_targets(part.outputs, trained[0]))
+                wanted = as_targets(part.outputs, trained[0])
+                loss = judged(self.loss, model(*part.inputs), wanted)
             losses.append(float(loss.detach()))
             require_finite(losses[-1], step)
+            if not loss.requires_grad:
+                raise InvalidTask(
+                    "the loss does not depend on what is trained; compute it from the output"
+                )
             gradients = torch.autograd.grad(loss, trained, allow_unused=True)
             for parameter, gradient in zip(trained, gradients, strict=True):
                 parameter.grad = gradient

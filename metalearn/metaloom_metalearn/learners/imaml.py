@@ -30,6 +30,7 @@ from metaloom_metalearn.learners.learner import (
     MetaGradient,
     as_targets,
     buffers_of,
+    judged,
     natural_loss,
     parameters_of,
     require_settings,
@@ -93,7 +94,7 @@ class ImplicitMAML:
         def of(parameters: State, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, State]]:
             after = {name: value.clone() for name, value in down.buffers.items()}
             output = functional_call(model, (dict(parameters), after), (x,))
-            return self.loss(output, y), (output, after)
+            return judged(self.loss, output, y), (output, after)
 
         slope, (loss, (output, after)) = grad_and_value(of, has_aux=True)(
             dict(down.parameters), qx, qy

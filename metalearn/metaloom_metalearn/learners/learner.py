@@ -9,10 +9,11 @@ from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from metaloom_metalearn.episodes import Episodes
 from metaloom_metalearn.tasks import Examples, Values
-from metaloom_registry import MetaloomError, ParseError
+from metaloom_registry import GraphModule, InvalidTask, MetaloomError, ParseError
 
 
 class Diverged(MetaloomError):
@@ -45,8 +46,8 @@ class Adapted(nn.Module):
     """A model of its own, fitted to a support.
 
     `model` is an ordinary module that shares no memory with the one it came from, and `changed`
-    names the parameters in it that are new.  `losses` are the losses on the support, one before
-    each step.
+    names the parameters, and perhaps statistics, in it that are new.  `losses` are the losses on
+    the support, one before each step.
     """
 
     def __init__(
@@ -58,6 +59,11 @@ class Adapted(nn.Module):
         self.losses = losses
         self.training = model.training
 
+    @property
+    def transductive(self) -> bool:
+        """Whether an answer depends on what else is asked: batch norm takes its statistics."""
+        return any(map(_takes_batch_statistics, self.model.modules()))
+
     def forward(self, *inputs: Any) -> Any:
         return self.model(*inputs)
 
@@ -65,6 +71,14 @@ class Adapted(nn.Module):
         """What the model gives, without a gradient."""
         with torch.no_grad():
             return self.model(*inputs)
+
+
+def _takes_batch_statistics(module: nn.Module) -> bool:
+    if isinstance(module, _BatchNorm):
+        return module.training or module.running_mean is None
+    if isinstance(module, GraphModule) and module.training:
+        return any(node.op.startswith("batch_norm") for node in module.graph.value.nodes)
+    return False
 
 
 @dataclass(frozen=True)
@@ -100,15 +114,53 @@ def natural_loss(output: Tensor, wanted: Tensor) -> Tensor:
     """Cross-entropy where labels (int64) are wanted, else the mean squared error.
 
     output [n, k] and wanted int64 [n]; or both of one shape, or output [n, 1] for wanted [n].
+    Raises InvalidTask for other shapes.
     """
     if wanted.dtype == torch.int64 and output.dim() == wanted.dim() + 1:
-        return nn.functional.cross_entropy(output, wanted)
+        try:
+            return nn.functional.cross_entropy(output, wanted)
+        except IndexError:
+            raise InvalidTask(
+                f"there is a label {int(wanted.max())} and the model has {output.shape[1]} "
+                "classes, counted from 0; give it as many outputs as there are classes"
+            ) from None
+    if output.numel() != wanted.numel() or output.shape[0] != wanted.shape[0]:
+        raise InvalidTask(
+            f"the model gives {list(output.shape)} where the examples have "
+            f"{str(wanted.dtype).removeprefix('torch.')}{list(wanted.shape)}; labels are int64, "
+            "one for each row of logits, and numbers have the shape of what the model gives"
+        )
     return nn.functional.mse_loss(output.reshape(wanted.shape), wanted.to(output.dtype))
 
 
+def judged(loss: Loss, output: Any, wanted: Tensor) -> Tensor:
+    """The loss of an output. Raises InvalidTask where it is no single number."""
+    value: object = loss(output, wanted)
+    if not isinstance(value, Tensor) or value.dim() > 0:
+        given = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise InvalidTask(
+            f"the loss gives {given}; wanted is a tensor of one number, such as the mean over the "
+            "examples"
+        )
+    return value
+
+
 def as_targets(outputs: Values, like: Tensor | None = None) -> Tensor:
-    """The outputs of examples as one tensor; floats take the dtype of `like`."""
+    """The outputs of examples as one tensor: whole numbers as int64, others in the dtype of `like`.
+
+    Raises InvalidTask where there are none, and for NaN, infinity and negative labels.
+    """
     wanted = outputs if isinstance(outputs, Tensor) else torch.as_tensor(outputs)
+    if len(wanted) == 0:
+        raise InvalidTask("the support is empty; give at least one example to learn from")
+    if wanted.is_floating_point():
+        bad = torch.nonzero(~torch.isfinite(wanted))
+        if len(bad):
+            raise InvalidTask(f"the output of example {int(bad[0, 0])} is NaN or infinite; mend it")
+    else:
+        wanted = wanted.long()
+        if wanted.dim() == 1 and int(wanted.min()) < 0:
+            raise InvalidTask(f"there is a label {int(wanted.min())}; labels are counted from 0")
     if wanted.is_floating_point() and like is not None:
         wanted = wanted.to(like.dtype)
     return wanted if like is None else wanted.to(like.device)

@@ -40,6 +40,7 @@ from metaloom_metalearn.learners.learner import (
     as_targets,
     buffers_of,
     every,
+    judged,
     natural_loss,
     parameters_of,
     require_settings,
@@ -124,7 +125,7 @@ class MAMLPP:
                 if weight or step + 1 == self.steps:
                     after = {name: value.clone() for name, value in down.buffers.items()}
                     output = functional_call(model, (dict(down.parameters), after), (qx,))
-                    total = total + weight * self.loss(output, qy)
+                    total = total + weight * judged(self.loss, output, qy)
             return total, (output, after)
 
         def task(*of_task: Any) -> OfTask:

@@ -25,6 +25,7 @@ from metaloom_metalearn.learners.learner import (
     MetaGradient,
     as_targets,
     buffers_of,
+    judged,
     natural_loss,
 )
 from metaloom_metalearn.tasks import Examples
@@ -97,17 +98,20 @@ class Metric:
         """
         del generator
         encoder = deepcopy(model.model if isinstance(model, Equipped) else model)
-        if len(support) == 0:
-            raise InvalidTask("the support is empty; a head needs at least one example")
+        y = as_targets(support.outputs)
+        if y.dtype != torch.int64 or y.dim() != 1:
+            raise InvalidTask(
+                f"the outputs are {str(y.dtype).removeprefix('torch.')}{list(y.shape)}; a head "
+                "compares classes and needs one label for each example"
+            )
         with torch.no_grad():
             x = deepcopy(encoder)(*support.inputs)
         if not bool(torch.isfinite(x).all()):
             raise InvalidTask(
                 "the encoder gives NaN or infinity for the support; look for them in the examples"
             )
-        y = as_targets(support.outputs).to(x.device)
         settings = self._settings(dict(model.named_parameters()), x)
-        held = Support(x, y, int(y.max()) + 1)
+        held = Support(x, y.to(x.device), int(y.max()) + 1)
         return Adapted(HeadClassifier(encoder, self.head, held, settings), ())
 
     def meta_gradient(
@@ -127,7 +131,8 @@ class Metric:
             support = Support(features[:, :count], episodes.support_y, episodes.classes)
             settings = self._settings(parameters, features)
             logits = self.scale * self.head(support, features[:, count:], **settings)
-            loss = self.loss(logits.flatten(0, 1), episodes.query_y.flatten(0, 1))
+            wanted = episodes.query_y.flatten(0, 1)
+            loss = judged(self.loss, logits.flatten(0, 1), wanted)
             gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
         return MetaGradient(
             float(loss.detach()),

@@ -14,6 +14,7 @@ from torch.func import functional_call
 from metaloom_metalearn.learners.choices import adaptable
 from metaloom_metalearn.learners.finetune import FineTune
 from metaloom_metalearn.learners.learner import Adapted, Choice
+from metaloom_metalearn.learners.statistics import Predicting
 from metaloom_metalearn.tasks import Examples
 from metaloom_registry import InvalidTask
 
@@ -51,8 +52,14 @@ class Patched(nn.Module):
 
 
 def merged(adapted: Adapted) -> Adapted:
-    """The same result as one ordinary model: what was learned is written into its parameters."""
+    """The same result as one ordinary model: what was learned is written into its parameters.
+
+    One that predicts by the statistics it has stored is the model in eval mode.
+    """
     patched = adapted.model
+    if isinstance(patched, Predicting) and not patched.transductive:
+        changed = tuple(name.removeprefix("model.") for name in adapted.changed)
+        return merged(Adapted(patched.model, changed, adapted.losses))
     if not isinstance(patched, Patched):
         return adapted
     model = deepcopy(patched.model).requires_grad_(True)

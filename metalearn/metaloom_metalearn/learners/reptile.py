@@ -27,6 +27,7 @@ from metaloom_metalearn.learners.learner import (
     MetaGradient,
     as_targets,
     buffers_of,
+    judged,
     natural_loss,
     parameters_of,
     require_settings,
@@ -95,7 +96,7 @@ class Reptile:
             }
             after = dict(down.buffers)
             output = functional_call(model, (dict(down.parameters), after), (qx,))
-            return OfTask(gradients, self.loss(output, qy), output, after)
+            return OfTask(gradients, judged(self.loss, output, qy), output, after)
 
         return mean_over_tasks(model, episodes, task, self.chunk, (places,))
 
