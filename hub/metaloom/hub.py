@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import metaloom_metalearn
-from metaloom import exchange, solving
+from metaloom import exchange, finding, solving
 from metaloom.arguments import as_type, require_kind, require_task
 from metaloom.blocks import Block, Composition, is_term_text
 from metaloom.drafting import drafts_of
 from metaloom.family import Family
-from metaloom.home import library_folder
+from metaloom.finding import Filters, Found
+from metaloom.home import blob_store, library_folder
 from metaloom.keyring import Keyring
 from metaloom.lineage import Sender, Sent, tracking_uri
 from metaloom.publishing import Details, StoredGraph, sampled, signed
 from metaloom.verification import Verification, all_verified, signers_of, verified
-from metaloom.vocabulary import Vocabulary, function_name, matching
+from metaloom.vocabulary import Vocabulary, function_name
 from metaloom_metalearn import Clock, Silence, Uniform, parse_budget
 from metaloom_registry import (
     AlreadyExists,
@@ -33,6 +34,7 @@ from metaloom_registry import (
     NoSolution,
     NotFound,
     Parent,
+    ParseError,
     PrimitiveTable,
     PublicKey,
     Reference,
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
 
 Made = TypeVar("Made")
 
+_DIGEST = re.compile(r"(?:@?sha256:|@)?([0-9a-f]{8,64})", re.ASCII)
 EMBED = Reference.parse("heads/embed@1")
 """The primitive by which `encoder >> head` encodes the examples that the head learns from."""
 
@@ -80,14 +83,16 @@ class Hub:
         self._origins: dict[int, tuple[Any, Origin]] = {}
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str] | None = None) -> Hub:
+    def open(cls, path: str | os.PathLike[str] | None = None, *, blobs: str | None = None) -> Hub:
         """Open the library in a folder, which is made where it is missing.
 
-        Without a path it is METALOOM_HOME, or `~/.metaloom`.  Raises StorageError where the folder
+        Without a path it is METALOOM_HOME, or `~/.metaloom`.  `blobs` is where a new library keeps
+        its blobs if not in its folder, such as `s3://bucket/blobs`; it is remembered.  Raises StorageError where the folder
         cannot be used, is a remote address, or was written by a newer Metaloom.
         """
         home = library_folder(path)
-        return cls(home, catalogue.Registry.open(home), tracking_uri(home))
+        registry = catalogue.Registry.open(home, blobs=blob_store(home, blobs))
+        return cls(home, registry, tracking_uri(home))
 
     def close(self) -> None:
         """Let go of the database."""
@@ -116,8 +121,7 @@ class Hub:
         """A handle on a block or a primitive. Raises InvalidName or NotFound."""
         if isinstance(reference, str):
             short = self.primitives.short_names.get(reference) if "/" not in reference else None
-            digest = reference.startswith("sha256:")  # as `publish` prints it
-            reference = short or Reference.parse(f"@{reference}" if digest else reference)
+            reference = short or self._reference(reference)
         primitive = self.vocabulary.primitive(reference)
         if primitive is not None:
             return Block(
@@ -129,7 +133,7 @@ class Hub:
                 primitive=primitive,
             )
         try:
-            return self._block(self.registry.resolve(reference))
+            return self.block(self.registry.resolve(reference))
         except NotFound as error:
             raise self.vocabulary.unknown(reference, error) from None
 
@@ -156,43 +160,36 @@ class Hub:
         cursor: str | None = ""
         while cursor is not None and len(blocks) < limit:
             page = self.registry.names(prefix, limit=1000, cursor=cursor)
-            blocks += [self._block(v) for v in page.items if kind in (None, v.kind)]
+            blocks += [self.block(v) for v in page.items if kind in (None, v.kind)]
             cursor = page.cursor
         return blocks[:limit]
 
     def versions(self, name: str) -> Sequence[Block]:
         """Every version of a name, the newest first. Raises NotFound."""
-        return [self._block(version) for version in self.registry.versions(name)]
+        return [self.block(version) for version in self.registry.versions(name)]
 
-    def search(
-        self,
-        text: str = "",
-        *,
-        takes: str | Type | None = None,
-        gives: str | Type | None = None,
-        type: str | Type | None = None,  # noqa: A002 - the word people look for
-        kind: str | None = None,
-        tag: str | None = None,
-        limit: int = 20,
-    ) -> Sequence[Block]:
+    def search(self, text: str = "", **filters: Unpack[Filters]) -> Found:
         """Blocks, then primitives, that match all that is given; `why` of each says the reasons.
 
-        `text` are words of the name, tags or card; `takes` is something that one argument accepts,
-        `gives` the result, `type` the whole type; what unifies with it fits.
+        `text` are words of the name, tags or card; `metaloom.finding.Filters` says what else may be
+        asked.  The nearest come first, or what did best on similar tasks, or whose words match
+        best; else the most used.
         """
-        require_kind(kind)
-        words = text.strip() or None
-        taken, given, whole = as_type(takes), as_type(gives), as_type(type)
-        found: list[Block] = []
-        if kind != "primitive":
-            page = self.registry.search(
-                words, takes=taken, gives=given, type=whole, kind=kind, tag=tag, limit=limit
-            )
-            found = [replace(self._block(hit.version), why=hit.why) for hit in page.items]
-        if kind in (None, "primitive"):
-            fitting = matching(self.primitives, words, tag, taken, given, whole)
-            found += [replace(self[p.reference], why=why) for p, why in fitting]
-        return found[:limit]
+        return finding.search(self, text, **filters)
+
+    def fits(self, **filters: Unpack[Filters]) -> Found:
+        """What `>>` can put `after` one block, `before` another, or between the two."""
+        if filters.get("after") is None and filters.get("before") is None:
+            raise ParseError("nothing is given that blocks should fit; give after=, before=, both")
+        return finding.search(self, **filters)
+
+    def similar(self, to: str | Block | Task, **filters: Unpack[Filters]) -> Found:
+        """Blocks that behave like a block, or that did well on tasks like a task."""
+        if isinstance(to, metaloom_metalearn.Task):
+            filters["task"] = to
+        else:
+            filters["like"] = to
+        return finding.search(self, **filters)
 
     def publish(
         self,
@@ -247,7 +244,7 @@ class Hub:
             seals=draft.seals,
             exported=draft.exported,
         )
-        return self._block(version)
+        return self.block(version)
 
     def solve(
         self,
@@ -362,7 +359,7 @@ class Hub:
         block = reference if isinstance(reference, Block) else self[reference]
         if block.primitive is not None:
             raise AlreadyExists(f"{block.reference} is a primitive; its plugin versions it")
-        return self._block(self.registry.set_alias(block.reference, alias))
+        return self.block(self.registry.set_alias(block.reference, alias))
 
     def lineage(self, reference: str | Block, depth: int = 10) -> Family:
         """Where a block came from, and what came of it, so many generations far."""
@@ -447,6 +444,14 @@ class Hub:
             raise AlreadyExists(f"{parsed} is a primitive's name; choose another")
         return parsed
 
+    def _reference(self, text: str) -> Reference:
+        """A reference; a digest may be shortened, as `show` prints it. Raises NotFound."""
+        digits = _DIGEST.fullmatch(text)
+        if digits is None:
+            return Reference.parse(text)
+        whole = digits[1] if len(digits[1]) == 64 else self.registry.expand(digits[1]).hex
+        return Reference(None, Digest(whole))
+
     def _parent(self, given: str | Block | tuple[str | Block, str]) -> Parent:
         block, role = given if isinstance(given, tuple) else (given, "trained-on")
         found = self[block] if isinstance(block, str) else block
@@ -473,7 +478,8 @@ class Hub:
             )
         return block
 
-    def _block(self, version: Version) -> Block:
+    def block(self, version: Version) -> Block:
+        """A handle on a version of the registry."""
         return Block(
             version.digest, version.reference, version.kind, version.type, self, version=version
         )

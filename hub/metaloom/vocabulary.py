@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from metaloom_registry import (
     Type,
     Use,
     Variable,
+    catalogue,
     discover,
     fits,
     infer,
@@ -201,12 +202,17 @@ def renamed(term: Term, rename: Callable[[Reference], Reference]) -> Term:
 def matching(
     primitives: Iterable[Primitive],
     words: str | None,
-    tag: str | None,
+    tags: Sequence[str],
     takes: Type | None = None,
     gives: Type | None = None,
     type: Type | None = None,  # noqa: A002 - as in Registry.search
+    after: Type | None = None,
+    before: Type | None = None,
 ) -> Iterator[tuple[Primitive, tuple[str, ...]]]:
-    """The primitives that match all that is given, and why."""
+    """The primitives that match all that is given, and why.
+
+    `after` and `before` are the types of functions that `>>` is to put beside them.
+    """
     for primitive in primitives:
         arguments, result = uncurried(primitive.signature)
         said = f"{primitive.name} {primitive.doc} {' '.join(primitive.tags)}".lower()
@@ -215,10 +221,18 @@ def matching(
             if not all(word in said for word in words.lower().split()):
                 continue
             why.append(f"says {words}")
-        if tag is not None:
-            if tag not in primitive.tags:
+        if not set(tags) <= set(primitive.tags):
+            continue
+        why += (f"is tagged {tag}" for tag in tags)
+        if after is not None or before is not None:
+            ends = catalogue.Wanted(
+                after=None if after is None else catalogue.given_by(after),
+                before=None if before is None else catalogue.taken_by(before),
+            )
+            beside = catalogue.explained(primitive.signature, ends)
+            if beside is None:
                 continue
-            why.append(f"is tagged {tag}")
+            why += beside
         if takes is not None:
             place = next((i for i, a in enumerate(arguments) if _accepts(a, takes)), None)
             if place is None:
@@ -233,6 +247,12 @@ def matching(
                 continue
             why.append(f"is {primitive.signature}")
         yield primitive, tuple(why)
+
+
+def takes_anything(primitive: Primitive) -> bool:
+    """Whether its first argument is of any type at all, so that fitting it says little."""
+    arguments = uncurried(primitive.signature)[0]
+    return bool(arguments) and isinstance(arguments[0], Variable)
 
 
 def _accepts(argument: Type, given: Type) -> bool:

@@ -1,15 +1,36 @@
-"""`metaloom search`: blocks by words and by type."""
+"""`metaloom search` and `metaloom fits`: blocks by words, types, neighbours and similar tasks."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 import metaloom
 from metaloom.cli.listing import describe
 from metaloom.cli.options import AsJson, Home
-from metaloom.cli.output import show, show_json, table
+from metaloom.cli.output import note, show, show_json, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from metaloom.blocks import Block
+    from metaloom.finding import Found
+
+Kind: TypeAlias = Annotated[
+    str | None, typer.Option("--kind", help="graph, program or primitive.", metavar="KIND")
+]
+Tags: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--tag", help="A tag it has; give several.", metavar="TAG")
+]
+Limit: TypeAlias = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
+Cursor: TypeAlias = Annotated[
+    str | None, typer.Option("--cursor", help="Where the page before ended.", metavar="CURSOR")
+]
+
+SHOWN = 3
+"""How many of a block's numbers a row shows."""
 
 
 def search(
@@ -23,31 +44,123 @@ def search(
     gives: Annotated[
         str | None, typer.Option("--gives", help="The type it gives.", metavar="TYPE")
     ] = None,
-    kind: Annotated[
-        str | None, typer.Option("--kind", help="graph, program or primitive.", metavar="KIND")
+    like: Annotated[
+        str | None, typer.Option("--like", help="A block that behaves alike.", metavar="BLOCK")
     ] = None,
-    tag: Annotated[str | None, typer.Option("--tag", help="A tag it has.", metavar="TAG")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="A file of examples; what did well on such.", metavar="FILE"),
+    ] = None,
+    kind: Kind = None,
+    tag: Tags = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find blocks by words, by what they take and by what they give.
+    """Find blocks by words, by what they take and give, by behaviour and by similar tasks.
 
     [bold]Examples[/bold]
 
       metaloom search digits
       metaloom search --takes "image[1,8,8]" --gives "vec\\[n]"
       metaloom search --takes "list\\[int]" --kind program
+      metaloom search --like vision/conv4
+      metaloom search --task examples.jsonl
     """
     with metaloom.Hub.open(home) as hub:
         found = hub.search(
-            " ".join(words or ()), takes=takes, gives=gives, kind=kind, tag=tag, limit=limit
+            " ".join(words or ()),
+            takes=takes,
+            gives=gives,
+            like=like,
+            task=None if task is None else metaloom.read_task(task),
+            kind=kind,
+            tag=tag or (),
+            limit=limit,
+            cursor=cursor,
         )
-        if as_json:
-            show_json([{**describe(block), "why": list(block.why)} for block in found])
-        elif found:
-            columns = ("name", "kind", "type", "why")
-            rows = ((b.reference, b.kind, b.signature, "; ".join(b.why)) for b in found)
-            show(table(columns, rows))
-        else:
-            show("no block fits; fewer words or a wider type such as vec[n] find more")
+        _show(found, "no block fits; fewer words or a wider type such as vec[n] find more", as_json)
+
+
+def fits(
+    after: Annotated[
+        str | None, typer.Argument(help="What `>>` has on the left.", metavar="[BLOCK]")
+    ] = None,
+    before: Annotated[
+        str | None,
+        typer.Option("--before", help="What `>>` has on the right.", metavar="BLOCK"),
+    ] = None,
+    kind: Kind = None,
+    tag: Tags = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find what fits after a block, before another, or between the two.
+
+    [bold]Examples[/bold]
+
+      metaloom fits vision/conv4
+      metaloom fits --before heads/prototypes
+      metaloom fits lists/reverse --before lists/sum
+    """
+    with metaloom.Hub.open(home) as hub:
+        found = hub.fits(
+            after=after, before=before, kind=kind, tag=tag or (), limit=limit, cursor=cursor
+        )
+        _show(found, "no block fits there; `metaloom search --takes TYPE` looks wider", as_json)
+
+
+def _show(found: Found, nothing: str, as_json: bool) -> None:
+    if as_json:
+        show_json([{**describe(block), "why": list(block.why)} for block in found])
+    else:
+        show(_table(found) if found else nothing)
+    if found.cursor is not None:
+        note(f"there are more; --cursor {found.cursor} shows what follows")
+
+
+def _table(found: Found) -> Table:
+    """Blocks with their types and what was measured of them."""
+    return table(
+        ("name", "kind", "type", "measured", ">used by", "why"),
+        (
+            (
+                block.reference,
+                block.kind,
+                block.signature,
+                measures(block),
+                block.version.uses or "" if block.version else "",
+                "; ".join(block.why),
+            )
+            for block in found
+        ),
+    )
+
+
+def measures(block: Block) -> str:
+    """The scores that were measured of a block, and its size."""
+    if block.version is None:
+        return ""
+    facts = block.facts
+    solution = facts.get("solution")
+    scores = solution.get("scores") if isinstance(solution, Mapping) else None
+    numbers = [*facts.items(), *(scores.items() if isinstance(scores, Mapping) else ())]
+    said = [
+        f"{name} {value:.3g}"
+        for name, value in ((name, _number(number)) for name, number in numbers)
+        if value is not None
+    ]
+    parameters = facts.get("parameters")
+    if isinstance(parameters, int):
+        said.append(f"{parameters:,} parameters")
+    return ", ".join(said[-SHOWN:])
+
+
+def _number(score: object) -> float | None:
+    """A score, alone or with what else is known of it."""
+    if isinstance(score, Mapping):
+        score = score.get("value")
+    return score if isinstance(score, float) else None

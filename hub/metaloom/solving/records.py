@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from metaloom.solving.task_points import task_point
 from metaloom.vocabulary import Vocabulary
 from metaloom_metalearn import Examples, Solution, Task
 from metaloom_registry import (
@@ -86,6 +87,7 @@ class Work:
             self.task.name,
             self.task.type,
             {"support": len(self.task.support), "query": len(self.task.query or ())},
+            task_point(self.task),
         )
         run = RunRecord(
             kind=self.kind,

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from metaloom_registry.catalogue.collecting import collect as collect
     from metaloom_registry.catalogue.custody import Custody as Custody
     from metaloom_registry.catalogue.database import Database as Database
+    from metaloom_registry.catalogue.finder import Finder as Finder
     from metaloom_registry.catalogue.finding import Hit as Hit
+    from metaloom_registry.catalogue.fitting import Wanted as Wanted
+    from metaloom_registry.catalogue.fitting import explained as explained
+    from metaloom_registry.catalogue.fitting import given_by as given_by
+    from metaloom_registry.catalogue.fitting import taken_by as taken_by
     from metaloom_registry.catalogue.integrity import Problem as Problem
     from metaloom_registry.catalogue.integrity import Report as Report
     from metaloom_registry.catalogue.kinds import validate_block as validate_block
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from metaloom_registry.catalogue.library import CatalogueLibrary as CatalogueLibrary
     from metaloom_registry.catalogue.outbox import Message as Message
     from metaloom_registry.catalogue.outbox import Outbox as Outbox
+    from metaloom_registry.catalogue.registry import BLOBS_FOLDER as BLOBS_FOLDER
     from metaloom_registry.catalogue.registry import Draft as Draft
     from metaloom_registry.catalogue.registry import Registry as Registry
     from metaloom_registry.catalogue.repairing import Repaired as Repaired
@@ -51,7 +57,14 @@ else:
             ),
             "custody": ("Custody",),
             "database": ("Database",),
+            "finder": ("Finder",),
             "finding": ("Hit",),
+            "fitting": (
+                "Wanted",
+                "explained",
+                "given_by",
+                "taken_by",
+            ),
             "integrity": (
                 "Problem",
                 "Report",
@@ -67,6 +80,7 @@ else:
                 "Outbox",
             ),
             "registry": (
+                "BLOBS_FOLDER",
                 "Draft",
                 "Registry",
             ),

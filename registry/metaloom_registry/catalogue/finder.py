@@ -11,10 +11,10 @@ from sqlmodel import Session
 from metaloom_registry.catalogue.database import Database
 from metaloom_registry.catalogue.embeddings import embedding, point_of, task_space
 from metaloom_registry.catalogue.finding import Hit, Query, search
-from metaloom_registry.catalogue.fitting import TypeIndex, Wanted, joint
+from metaloom_registry.catalogue.fitting import TypeIndex, Wanted, given_by, taken_by
 from metaloom_registry.catalogue.likeness import Nearest, Target
 from metaloom_registry.catalogue.versions import Page, described, find
-from metaloom_registry.errors import NotFound, TypeMismatch
+from metaloom_registry.errors import NotFound
 from metaloom_registry.names import Reference
 from metaloom_registry.types import Type
 
@@ -61,8 +61,8 @@ class Finder:
         something is to fit what is no function.
         """
         with self._database.reading() as session:
-            left = None if after is None else _end(session, after, 1)
-            right = None if before is None else _end(session, before, 0)
+            left = None if after is None else given_by(_type(session, after))
+            right = None if before is None else taken_by(_type(session, before))
             query = Query(
                 text,
                 Wanted(type, takes, gives, left, right),
@@ -80,18 +80,11 @@ class Finder:
         return Neighbours(self._file)
 
 
-def _end(session: Session, given: Type | Reference, side: int) -> Type:
-    """What `>>` gives to a function (side 0), or takes from it (side 1)."""
-    type_ = given
-    if isinstance(type_, Reference):
-        type_ = described(session, [find(session, type_)])[0].type
-    ends = joint(type_)
-    if ends is None:
-        raise TypeMismatch(
-            f"{given} has the type {type_}, but only functions stand beside another in `>>`; "
-            "look for what takes or gives that type instead"
-        )
-    return ends[side]
+def _type(session: Session, given: Type | Reference) -> Type:
+    """A type, or that of a block."""
+    if isinstance(given, Reference):
+        return described(session, [find(session, given)])[0].type
+    return given
 
 
 def _behaviour(session: Session, reference: Reference) -> Target:

@@ -6,10 +6,11 @@ the best on similar tasks, the best match of words; else the most used come firs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import exists
+import sqlalchemy as core
+from sqlalchemy import bindparam, exists
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, col, select
 
@@ -19,7 +20,7 @@ from metaloom_registry.catalogue.cursors import Place, read_cursor, write_cursor
 from metaloom_registry.catalogue.fitting import TypeIndex, Wanted
 from metaloom_registry.catalogue.likeness import Nearest, Target, successes
 from metaloom_registry.catalogue.using import most_used
-from metaloom_registry.catalogue.versions import Page, Version, described
+from metaloom_registry.catalogue.versions import Page, Version, current
 from metaloom_registry.catalogue.words import Match, matches
 from metaloom_registry.digest import Digest
 
@@ -67,6 +68,7 @@ class _Row:
     block: int
     signature: int
     place: Place
+    match: Match | None = None
     why: tuple[str, ...] = ()
 
 
@@ -87,11 +89,8 @@ def search(
     finder = _Finder(session, types, nearest, query)
     rows = finder.rows(limit + 1, after)
     kept = rows[:limit]
-    versions = _current(session, [row.name for row in kept])
-    hits = tuple(
-        Hit(version, (*row.why, *finder.why(row)))
-        for row, version in zip(kept, versions, strict=True)
-    )
+    versions = current(session, [row.name for row in kept])
+    hits = tuple(Hit(version, finder.why(row)) for row, version in zip(kept, versions, strict=True))
     more = len(rows) > limit
     return Page(hits, write_cursor(query.mark, kept[-1].place) if more else None)
 
@@ -125,24 +124,26 @@ class _Finder:
         rows = sorted(rows, key=lambda row: row.place, reverse=True)
         return [row for row in rows if after is None or row.place < after][:limit]
 
-    def why(self, row: _Row) -> Iterable[str]:
-        """Why a hit passes the filters."""
+    def why(self, row: _Row) -> tuple[str, ...]:
+        """Why a hit matched."""
+        said = list(() if row.match is None else row.match.why)
+        said += row.why
         if self.reasons is not None:
-            yield from self.reasons[row.signature]
+            said += self.reasons[row.signature]
         if self.query.kind is not None:
-            yield f"is a {self.query.kind}"
-        for tag in self.query.tags:
-            yield f"is tagged {tag}"
+            said.append(f"is a {self.query.kind}")
+        said += (f"is tagged {tag}" for tag in self.query.tags)
+        return tuple(said)
 
     def _words(self, text: str, enough: int) -> dict[int, _Row]:
         """The hits that hold the words, by their names."""
         found: dict[int, _Row] = {}
         for lot in matches(self.session, text, enough):
-            scores: dict[int, Match] = {match.name: match for match in lot}
-            for row, uses in self._among(col(tables.Name.id), list(scores)):
-                match = scores[row.name]
-                place = (float(match.score), uses, row.name)
-                found[row.name] = replace(row, place=place, why=match.why)
+            scores = {match.name: match for match in lot}
+            for name, block, signature, uses in self._among(col(tables.Name.id), list(scores)):
+                match = scores[name]
+                place = (float(match.score), uses, name)
+                found[name] = _Row(name, block, signature, place, match)
             if len(found) >= enough:
                 break
         return found
@@ -153,63 +154,51 @@ class _Finder:
         """The hits that behave most like the target."""
         passed: dict[int, list[_Row]] = {}
 
-        def keep(blocks: Sequence[int]) -> set[int]:
-            new = [block for block in blocks if block not in passed]
+        def comes(block: int, distance: float) -> bool:
+            """Whether a block is a hit after the place."""
+            places = [(-distance, -block, row.name) for row in passed[block]]
+            return block != target.node and any(after is None or p < after for p in places)
+
+        def keep(near: Sequence[tuple[int, float]]) -> set[int]:
+            new = [block for block, _ in near if block not in passed]
             passed.update((block, []) for block in new)
-            for row, _ in self._among(col(tables.Block.id), new):
-                if words is None or row.name in words:
-                    passed[row.block].append(row)
-            return {block for block in blocks if passed[block] and block != target.node}
-
-        def further(blocks: Sequence[tuple[int, float]]) -> set[int]:
-            kept = keep([block for block, _ in blocks])
-            return {b for b, d in blocks if b in kept and (after is None or comes(b, d, after))}
-
-        def comes(block: int, distance: float, after: Place) -> bool:
-            return any((-distance, -block, row.name) < after for row in passed[block])
+            for name, block, signature, _ in self._among(col(tables.Block.id), new):
+                if words is None or name in words:
+                    match = None if words is None else words[name].match
+                    passed[block].append(_Row(name, block, signature, (0.0, 0, 0), match))
+            return {block for block, distance in near if comes(block, distance)}
 
         only = None if words is None else [row.block for row in words.values()]
         found = []
-        for block, distance in self.nearest(self.session, target, limit + 1, further, only):
+        for block, distance in self.nearest(self.session, target, limit + 1, keep, only):
+            said = (f"behaves like {target.label}: {distance:.3g} apart",)
             for row in passed[block]:
-                said = (f"behaves like {target.label}: {distance:.3g} apart",)
-                why = (*words[row.name].why, *said) if words is not None else said
-                found.append(replace(row, place=(-distance, -block, row.name), why=why))
+                found.append(replace(row, place=(-distance, -block, row.name), why=said))
         return found
 
     def _successful(self, task: Target, words: dict[int, _Row] | None) -> list[_Row]:
         """The hits that did well on tasks like this one."""
         known = successes(self.session, self.nearest, task)
         found = []
-        for row, uses in self._among(col(tables.Block.id), list(known)):
-            if words is None or row.name in words:
-                success = known[row.block]
-                why = (*words[row.name].why, success.why) if words is not None else (success.why,)
-                found.append(replace(row, place=(success.score, uses, row.name), why=why))
+        for name, block, signature, uses in self._among(col(tables.Block.id), list(known)):
+            if words is None or name in words:
+                success = known[block]
+                match = None if words is None else words[name].match
+                place = (success.score, uses, name)
+                found.append(_Row(name, block, signature, place, match, (success.why,)))
         return found
 
-    def _among(self, column: ColumnElement[int], ids: Sequence[int]) -> Iterable[tuple[_Row, int]]:
-        """Of these names or blocks the current versions that pass the filters, with their uses."""
+    def _among(
+        self, column: ColumnElement[int], ids: Sequence[int]
+    ) -> Iterator[tuple[int, int, int, int]]:
+        """The name, block, type and uses of the current versions among these that pass."""
+        connection = self.session.connection()
+        query = _CURRENT.where(*self.filters, column.in_(_IDS))
         for start in range(0, len(ids), 500):
-            found = self.session.exec(
-                select(
-                    tables.Name.id,
-                    tables.Version.block_id,
-                    tables.Block.signature_id,
-                    tables.Block.uses,
-                )
-                .where(
-                    tables.Version.name_id == tables.Name.id,
-                    tables.Version.number == tables.Name.current,
-                    tables.Block.id == tables.Version.block_id,
-                    *self.filters,
-                )
-                .where(column.in_(ids[start : start + 500]))
-            )
-            for name, block, signature, uses in found:
-                assert name is not None
+            rows = connection.execute(query, {"ids": ids[start : start + 500]})
+            for name, block, signature, uses in rows:
                 if self.reasons is None or signature in self.reasons:
-                    yield _Row(name, block, signature, (uses, block, name)), uses
+                    yield name, block, signature, uses
 
     def _used(self, limit: int, after: Place | None) -> list[_Row]:
         """The most used hits."""
@@ -217,23 +206,25 @@ class _Finder:
         signatures = None if self.reasons is None else list(self.reasons)
         place = None if after is None else (int(after[0]), after[1])
         blocks = most_used(self.session, filters, signatures, limit + 1, place)
-        rows = [row for row, _ in self._among(col(tables.Block.id), blocks)]
+        rows = [
+            _Row(name, block, signature, (uses, block, name))
+            for name, block, signature, uses in self._among(col(tables.Block.id), blocks)
+        ]
         rows.sort(key=lambda row: row.place, reverse=True)
         return [row for row in rows if after is None or row.place < after][:limit]
 
 
-def _current(session: Session, names: Sequence[int]) -> list[Version]:
-    """The current versions of these names, in the same order."""
-    found = session.exec(
-        select(tables.Name, tables.Version)
-        .where(
-            tables.Version.name_id == tables.Name.id,
-            tables.Version.number == tables.Name.current,
-        )
-        .where(col(tables.Name.id).in_(names))
-    )
-    rows = {version.name_id: (name, version, version.block_id) for name, version in found}
-    return described(session, [rows[name] for name in names])
+_IDS = bindparam("ids", expanding=True)
+_CURRENT = core.select(
+    col(tables.Name.id),
+    col(tables.Version.block_id),
+    col(tables.Block.signature_id),
+    col(tables.Block.uses),
+).where(
+    col(tables.Version.name_id) == tables.Name.id,
+    col(tables.Version.number) == tables.Name.current,
+    col(tables.Block.id) == tables.Version.block_id,
+)
 
 
 def _filters(session: Session, query: Query) -> list[ColumnElement[bool]]:

@@ -12,6 +12,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from metaloom_registry.catalogue import shapes, tables
 from metaloom_registry.composition import taught
+from metaloom_registry.errors import TypeMismatch
 from metaloom_registry.types import (
     Arrow,
     Type,
@@ -123,6 +124,26 @@ def joint(type_: Type) -> tuple[Type, Type] | None:
     """
     model = taught(type_) or type_
     return (model.argument, model.result) if isinstance(model, Arrow) else None
+
+
+def given_by(type_: Type) -> Type:
+    """What a function gives to the right of `>>`. Raises TypeMismatch where it is none."""
+    return _function(type_)[1]
+
+
+def taken_by(type_: Type) -> Type:
+    """What a function takes from the left of `>>`. Raises TypeMismatch where it is none."""
+    return _function(type_)[0]
+
+
+def _function(type_: Type) -> tuple[Type, Type]:
+    ends = joint(type_)
+    if ends is None:
+        raise TypeMismatch(
+            f"{type_} is no function, and only functions stand beside another in `>>`; "
+            "look for what takes or gives that type instead"
+        )
+    return ends
 
 
 def _joined(type_: Type, wanted: Wanted) -> list[str] | None:

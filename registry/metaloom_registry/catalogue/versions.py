@@ -144,6 +144,35 @@ def _by_digest(session: Session, digest: Digest) -> Found:
     return first_names(session, [block])[0]
 
 
+def expanded(session: Session, prefix: str) -> Digest:
+    """The digest of the one block that begins with these digits.
+
+    Raises NotFound where there is none, or, naming them, where there are several.
+    """
+    key = col(tables.Node.key)
+    found = session.exec(
+        select(key)
+        .where(key >= prefix, key < prefix + "g", tables.Node.kind == "block")
+        .order_by(key)
+        .limit(4)
+    ).all()
+    if len(found) == 1:
+        return Digest(found[0])
+    if not found:
+        raise NotFound(f"the registry holds no block whose digest begins with {prefix}")
+    shown = ", ".join(f"{text[: len(prefix) + 8]}..." for text in found[:3])
+    raise NotFound(
+        f"the digests of several blocks begin with {prefix}: {shown}; give more of its digits"
+    )
+
+
+def newest(session: Session, limit: int) -> list[Version]:
+    """The blocks that were published last and have their bytes, the newest first."""
+    query = select(tables.Block.id).where(col(tables.Block.tombstone).is_(None))
+    blocks = session.exec(query.order_by(col(tables.Block.id).desc()).limit(limit)).all()
+    return described(session, first_names(session, blocks))
+
+
 def first_names(session: Session, blocks: Sequence[int]) -> list[Found]:
     """Each block with the first version it is, preferably not yanked, or with none."""
     rows = session.exec(

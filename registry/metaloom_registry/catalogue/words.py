@@ -34,13 +34,21 @@ _PLACES = (("name", 4, 3), ("tags", 2, 2))
 """Where a word may stand besides the card, and what it counts there whole and as a beginning."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Match:
-    """A name that matches, how well, and why."""
+    """A name that matches, how well, and where each word stands."""
 
     name: int
     score: int
-    why: tuple[str, ...]
+    places: tuple[tuple[str, str], ...]
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """The same in words."""
+        return tuple(
+            f"its {place} {'have' if place == 'tags' else 'has'} {word!r}"
+            for place, word in self.places
+        )
 
 
 def words_of(query: str) -> list[str]:
@@ -140,7 +148,7 @@ def _lexemes(session: Session, words: Sequence[str], below: int, *, beginnings: 
 
 def _match(words: Sequence[str], name: int, title: str, tags: str) -> Match:
     score = 0
-    why = []
+    places = []
     texts = {"name": _plain(title), "tags": _plain(tags)}
     for word in words:
         place, counted = "card", 1
@@ -152,12 +160,14 @@ def _match(words: Sequence[str], name: int, title: str, tags: str) -> Match:
                 place, counted = candidate, beginning
                 break
         score += counted
-        why.append(f"its {place} {'have' if place == 'tags' else 'has'} {word!r}")
-    return Match(name, score, tuple(why))
+        places.append((place, word))
+    return Match(name, score, tuple(places))
 
 
 def _plain(text: str) -> list[str]:
     """The words of a text as the index has them: lower case, without accents."""
+    if text.isascii():
+        return _WORD.findall(text.lower())
     decomposed = unicodedata.normalize("NFKD", text.lower())
     kept = "".join(c for c in decomposed if not unicodedata.combining(c))
     return _WORD.findall(kept)

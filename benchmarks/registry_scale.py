@@ -1,0 +1,171 @@
+"""A registry of a million blocks: finding, publishing and memory, beside MLflow's own registry.
+
+Rows are written by a bulk loader that writes what publishing writes; queries are then asked of the
+registry as anybody would, in a process of their own, and blocks of 1 MB are published on top.  The
+same is done at each power of ten below, which `--picture` draws.  About 12 minutes on two cores,
+of which 6 load the rows; `--keep` keeps them for the next time.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeVar
+
+from benchmarks import registry_scale_mlflow
+from benchmarks.contract import Metrics, Options, progress, run
+from benchmarks.registry_scale_blocks import Plan
+from benchmarks.registry_scale_picture import growth
+from benchmarks.registry_scale_queries import Settings, measured
+from benchmarks.registry_scale_rows import load
+from metaloom_registry.catalogue.database import sqlite_url
+from metaloom_registry.catalogue.migrations import HEAD
+from metaloom_registry.testing import postgres
+
+T = TypeVar("T")
+BLOCKS = 1_000_000
+MODELS = 5_000
+NOW = 1_700_000_000_000_000
+NUMBERS = {
+    "blocks": f"how many blocks; by default {BLOCKS:,}, or 1,000 with --quick",
+    "models": f"how many models MLflow's registry holds; by default {MODELS:,}, or 20 with --quick",
+}
+TEXTS = {
+    "keep": "a folder to keep the rows in, so that the next run or a broken one goes on with them",
+    "database": "the URL of an empty PostgreSQL database to do the same on, or `private` for a "
+    "server of its own; by default what METALOOM_DATABASE_URL says",
+    "picture": "an SVG file to draw the growth of each cost into",
+}
+
+
+def measure(options: Options) -> Metrics:
+    """The times of each kind of query in milliseconds, of publishing, and against MLflow."""
+    blocks = options.numbers["blocks"] or (1_000 if options.quick else BLOCKS)
+    models = options.numbers["models"] or (20 if options.quick else MODELS)
+    settings = Settings(10 if options.quick else 100, 3 if options.quick else 15, options.seed)
+    sizes = [size for size in (1_000, 10_000, 100_000) if size < blocks] + [blocks]
+    with _folder(options.texts["keep"]) as folder:
+        by_size = {size: _sqlite(size, options.seed, folder, settings) for size in sizes}
+        peer = _apart(
+            registry_scale_mlflow.measured,
+            Path(tempfile.mkdtemp(dir=folder)),
+            models,
+            settings.publishes,
+            0 if options.quick else 3,
+        )
+        metrics = _metrics(blocks, models, by_size, peer)
+        url = options.texts["database"] or os.environ.get("METALOOM_DATABASE_URL")
+        if url is not None:
+            metrics["postgresql"] = _postgresql(url, blocks, folder, settings)
+    if options.texts["picture"] is not None:
+        costs = {size: _costs(found) for size, found in by_size.items()}
+        Path(options.texts["picture"]).write_text(growth(costs), encoding="utf-8")
+    return metrics
+
+
+def _metrics(
+    blocks: int,
+    models: int,
+    by_size: Mapping[int, Mapping[str, Any]],
+    peer: Mapping[str, list[float]],
+) -> dict[str, Any]:
+    """The figures of the largest registry, and how many times as long MLflow takes (medians)."""
+    ours = by_size[blocks]
+    searches = [ours["p50_ms"][kind] for kind in ("exact", "tag", "text_rare", "text_common")]
+    publish = median(ours["publish_ms"])
+    converted = publish + median(ours["convert_ms"])
+    theirs = {kind: median(times) for kind, times in peer.items() if times}
+    ratio = {
+        "publish": theirs["publish"] / publish,
+        "publish_with_conversion": theirs["publish"] / converted,
+        "load": theirs["load"] / median(ours["load_ms"]),
+        "search": theirs["search"] / median(searches),
+    }
+    if "publish_inferred" in theirs:
+        ratio["publish_inferred"] = theirs["publish_inferred"] / publish
+    return {
+        "blocks": blocks,
+        "p95_ms": ours["p95_ms"],
+        "p50_ms": ours["p50_ms"],
+        "publish_ms_median": publish,
+        "publish_with_conversion_ms_median": converted,
+        "load_ms_median": median(ours["load_ms"]),
+        "rss_mb": ours["rss_mb"],
+        "mlflow_models": models,
+        "mlflow_ms_median": theirs,
+        "mlflow_ratio": ratio,
+        "p95_ms_by_blocks": {str(size): found["p95_ms"] for size, found in by_size.items()},
+        "publish_ms_median_by_blocks": {
+            str(size): median(found["publish_ms"]) for size, found in by_size.items()
+        },
+        "load_seconds_by_blocks": {
+            str(size): found["load_seconds"] for size, found in by_size.items()
+        },
+    }
+
+
+def _costs(found: Mapping[str, Any]) -> dict[str, float]:
+    """What the picture shows of one size."""
+    return {**found["p95_ms"], "publish (median)": median(found["publish_ms"])}
+
+
+def _sqlite(blocks: int, seed: int, folder: Path, settings: Settings) -> dict[str, Any]:
+    place = folder / f"blocks-{blocks}-seed-{seed}-schema-{HEAD}"
+    place.mkdir(exist_ok=True)
+    url = sqlite_url(str(place / "catalogue.db"))
+    return _loaded(blocks, seed, str(url), place, settings)
+
+
+def _postgresql(url: str, blocks: int, folder: Path, settings: Settings) -> dict[str, Any]:
+    with ExitStack() as stack:
+        if url == "private":
+            url = stack.enter_context(postgres()).render_as_string(hide_password=False)
+        place = Path(tempfile.mkdtemp(dir=folder))
+        found = _loaded(blocks, settings.seed, url, place, settings)
+    kept = {key: found[key] for key in ("p95_ms", "p50_ms", "rss_mb", "load_seconds")}
+    return {**kept, "publish_ms_median": median(found["publish_ms"])}
+
+
+def _loaded(blocks: int, seed: int, url: str, place: Path, settings: Settings) -> dict[str, Any]:
+    """A registry of so many blocks, measured in a process of its own."""
+    progress(f"{blocks:,} blocks in {url.partition(':')[0]}")
+    began = time.perf_counter()
+    _apart(_load, blocks, seed, url)
+    seconds = time.perf_counter() - began
+    return {**_apart(_ask, blocks, seed, url, place, settings), "load_seconds": seconds}
+
+
+def _load(blocks: int, seed: int, url: str) -> None:
+    load(Plan(blocks, seed), url, NOW)
+
+
+def _ask(blocks: int, seed: int, url: str, place: Path, settings: Settings) -> dict[str, Any]:
+    return measured(Plan(blocks, seed), url, place, settings)
+
+
+def _apart(work: Callable[..., T], *arguments: Any) -> T:
+    """What a function gives in a fresh process, whose memory is its own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+@contextmanager
+def _folder(keep: str | None) -> Iterator[Path]:
+    """The folder to work in: one that stays, or a temporary one."""
+    if keep is not None:
+        Path(keep).mkdir(parents=True, exist_ok=True)
+        yield Path(keep)
+        return
+    with tempfile.TemporaryDirectory(prefix="metaloom-scale-") as name:
+        yield Path(name)
+
+
+if __name__ == "__main__":
+    run("registry_scale", measure, numbers=NUMBERS, texts=TEXTS)

@@ -1,0 +1,97 @@
+"""Finding blocks in a hub: by words, by type, beside others, by behaviour, by similar tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from metaloom.arguments import as_type, require_kind
+from metaloom.blocks import Block
+from metaloom.solving.task_points import task_point
+from metaloom.vocabulary import matching, takes_anything
+from metaloom_metalearn import Task
+from metaloom_registry import Reference, Type, parse_type
+
+if TYPE_CHECKING:
+    from metaloom.hub import Hub
+
+
+class Filters(TypedDict, total=False):
+    """What may be asked of blocks besides words; filters combine.
+
+    takes, gives: something that one argument accepts, and the result.  type: the whole type; what
+    unifies with it fits.  after, before: blocks, or types, that `>>` is to put on the left and on
+    the right.  like: a block that behaves alike.  task: a task, on whose like it did well.  kind:
+    graph, program or primitive.  tag: one, or several that it all has.  limit: at most so many.
+    cursor: that of the page before.
+    """
+
+    takes: str | Type | None
+    gives: str | Type | None
+    type: str | Type | None
+    after: str | Block | Type | None
+    before: str | Block | Type | None
+    like: str | Block | None
+    task: Task | None
+    kind: str | None
+    tag: str | Sequence[str] | None
+    limit: int
+    cursor: str | None
+
+
+class Found(list[Block]):
+    """Blocks in order, the best first; `cursor` asks for what follows, None at the end."""
+
+    cursor: str | None = None
+
+
+def search(hub: Hub, text: str = "", **filters: Unpack[Filters]) -> Found:
+    """The blocks of a hub, then the primitives, that match all that is given."""
+    kind, limit = filters.get("kind"), filters.get("limit", 20)
+    require_kind(kind)
+    words = text.strip() or None
+    tag = filters.get("tag")
+    tags = () if tag is None else (tag,) if isinstance(tag, str) else tuple(tag)
+    whole, takes = as_type(filters.get("type")), as_type(filters.get("takes"))
+    gives = as_type(filters.get("gives"))
+    after, before = _end(hub, filters.get("after")), _end(hub, filters.get("before"))
+    like, task = filters.get("like"), filters.get("task")
+    found = Found()
+    if kind != "primitive":
+        page = hub.registry.finder.search(
+            words,
+            takes=takes,
+            gives=gives,
+            type=whole,
+            after=after,
+            before=before,
+            like=None if like is None else _reference(hub, like),
+            task=None if task is None else task_point(task),
+            kind=kind,
+            tags=tags,
+            limit=limit,
+            cursor=filters.get("cursor"),
+        )
+        found += [replace(hub.block(hit.version), why=hit.why) for hit in page.items]
+        found.cursor = page.cursor
+    if kind in (None, "primitive") and found.cursor is None and like is None and task is None:
+        wanted = (takes, gives, whole, after, before)
+        fitting = sorted(
+            matching(hub.primitives, words, tags, *wanted), key=lambda hit: takes_anything(hit[0])
+        )
+        found += [replace(hub[p.reference], why=why) for p, why in fitting]
+    if found.cursor is None:
+        del found[limit:]
+    return found
+
+
+def _end(hub: Hub, given: str | Block | Type | None) -> Type | None:
+    """The type of what stands beside a hit in `>>`: a block's, a reference's, or a type itself."""
+    if isinstance(given, str):
+        return parse_type(given) if "->" in given else hub[given].signature
+    return given.signature if isinstance(given, Block) else given
+
+
+def _reference(hub: Hub, given: str | Block) -> Reference:
+    return (hub[given] if isinstance(given, str) else given).exactly
