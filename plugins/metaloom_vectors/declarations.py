@@ -6,7 +6,7 @@ from metaloom_registry import Deferred, Primitive
 
 PRIMITIVES = (
     Primitive(
-        name="vectors/add",
+        name="vectors/plus",
         version=1,
         type="vec[n] -> vec[n] -> vec[n]",
         doc="The sum of two vectors.",

@@ -148,7 +148,7 @@ def test_a_new_sum_is_found_from_a_few_points() -> None:
     names = [Reference.parse(f"me/f{k}") for k in range(len(library))]
     first, second = (names[k] for k in best.structure)
     term = library.term(best.structure, names)
-    assert print_term(term) == f"(lam (vectors/add@1 ({first} $0) ({second} $0)))"
+    assert print_term(term) == f"(lam (vectors/plus@1 ({first} $0) ({second} $0)))"
     curve = library.curve(best.structure[0])
     torch.testing.assert_close(
         curve(grid[:, None].float())[:, 0].double(),

@@ -80,7 +80,7 @@ def test_annealing_finds_what_scoring_all_finds(template: Template) -> None:
 def test_structures_are_programs() -> None:
     names = [Reference.parse(f"me/f{k}") for k in range(3)]
     assert print_term(Sum(3).term(names)) == (
-        "(lam (vectors/add@1 (vectors/add@1 (me/f0 $0) (me/f1 $0)) (me/f2 $0)))"
+        "(lam (vectors/plus@1 (vectors/plus@1 (me/f0 $0) (me/f1 $0)) (me/f2 $0)))"
     )
     assert print_term(Compose().term(names[:2])) == "(lam (me/f1 (me/f0 $0)))"
     assert print_term(Gate().term(names)) == (

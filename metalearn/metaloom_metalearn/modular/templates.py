@@ -26,7 +26,7 @@ from metaloom_registry import Apply, Bound, Lambda, ParseError, Reference, Term,
 Every: TypeAlias = Callable[[Tensor], Tensor]
 """All modules on the same inputs: x [..., i] -> [count, ..., o]."""
 
-ADD = Reference.parse("vectors/add@1")
+ADD = Reference.parse("vectors/plus@1")
 GATE = Reference.parse("vectors/gate@1")
 
 
