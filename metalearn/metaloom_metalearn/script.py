@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from metaloom_registry import Constructed, Type, uncurried
+from metaloom_registry import Constructed, Type, Variable, uncurried
 from metaloom_registry.types import INT, KEYED, TEXT, dict_of, list_of, parts, tuple_of
 
 Write = Callable[[str, Type, int], str]
@@ -48,6 +48,11 @@ def script(name: str, type_: Type) -> str:
     )
 
 
+def _is_name(key: Type) -> bool:
+    """Whether JSON writes keys of the type as names; those of an open type are taken to be."""
+    return key in (TEXT, INT) or isinstance(key, Variable)
+
+
 def _read(value: str, type_: Type, depth: int) -> str:
     """The expression that reads a value of JSON as Python has it."""
     if not isinstance(type_, Constructed) or not type_.arguments:
@@ -58,7 +63,7 @@ def _read(value: str, type_: Type, depth: int) -> str:
     if type_.name == "graph":
         row = f"dict.fromkeys(x{depth}, 1) if isinstance(x{depth}, list) else x{depth}"
         nodes = f"{{k{depth}: {row} for k{depth}, x{depth} in {value}.items()}}"
-        if key not in (TEXT, INT):
+        if not _is_name(key):
             edges = list_of(tuple_of(key, key, INT))
             pairs = _read(f'{value}["edges"]', edges, depth + 1)
             return (
@@ -81,7 +86,7 @@ def _written(value: str, type_: Type, depth: int) -> str:
         return _written(f"sorted({value})", list_of(key), depth)
     if type_.name == "graph":
         return _written(value, dict_of(key, dict_of(key, INT)), depth)
-    if type_.name == "dict" and key not in (TEXT, INT):
+    if type_.name == "dict" and not _is_name(key):
         pairs = list_of(tuple_of(*type_.arguments))
         return _written(f"list({value}.items())", pairs, depth)
     return _rebuilt(value, type_, depth, _written)
@@ -98,7 +103,7 @@ def _rebuilt(value: str, type_: Constructed, depth: int, part: Write) -> str:
         return f"(lambda {x}: ({', '.join(held)}))({value})"
     if type_.name == "dict":
         changed = part(x, inner[1], depth + 1)
-        if part is _read and inner[0] not in (TEXT, INT):
+        if part is _read and not _is_name(inner[0]):
             return f"{{{_read(k, inner[0], depth + 1)}: {changed} for {k}, {x} in {value}}}"
         key = f"int({k})" if part is _read and inner[0] == INT else k
         if (key, changed) == (k, x):

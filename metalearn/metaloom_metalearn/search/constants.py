@@ -13,7 +13,7 @@ from typing import Any
 
 from metaloom_metalearn.search.mining import common_pieces
 from metaloom_registry import Constructed, Literal, Type
-from metaloom_registry.types import BOOL, FLOAT, INT, TEXT, dict_of
+from metaloom_registry.types import BOOL, FLOAT, INT, TEXT, dict_of, list_of, tuple_of
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,10 @@ def _beyond(counted: Counter[Literal], type_: Type) -> list[Literal]:
 
 
 def values_within(value: Any, held: Type, wanted: Type) -> Iterator[Any]:
-    """The parts of a value that are of the wanted type, itself included."""
+    """The parts of a value that are of the wanted type, itself included.
+
+    Those of a dictionary are its items in pairs, those of a graph its rows and its edges.
+    """
     if held == wanted:
         yield value
     if not isinstance(held, Constructed):
@@ -173,9 +176,10 @@ def values_within(value: Any, held: Type, wanted: Type) -> Iterator[Any]:
         for item, type_ in zip(value, held.arguments, strict=True):
             yield from values_within(item, type_, wanted)
     elif held.name == "dict":
-        for key, item in value.items():
-            yield from values_within(key, held.arguments[0], wanted)
-            yield from values_within(item, held.arguments[1], wanted)
+        items = list_of(tuple_of(*held.arguments))
+        yield from values_within(tuple(value.items()), items, wanted)
     elif held.name == "graph":
         (node,) = held.arguments
+        edges = tuple([(start, end) for start, row in value.items() for end in row])
         yield from values_within(value, dict_of(node, dict_of(node, INT)), wanted)
+        yield from values_within(edges, list_of(tuple_of(node, node)), wanted)
