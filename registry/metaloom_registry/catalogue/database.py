@@ -1,19 +1,23 @@
 """The database under the catalogue: opened, brought to the newest schema, read and written.
 
 SQLite runs in write-ahead mode: readers never wait, writers wait for each other.  A transaction
-that writes begins with `BEGIN IMMEDIATE`, so what it read first cannot change before it commits.
+that writes begins with `BEGIN IMMEDIATE`, so what it read first cannot change before it commits.  A
+file that this user cannot write is read as it is.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
 from metaloom_registry.catalogue.migrations import HEAD, REVISIONS
@@ -47,6 +51,11 @@ class Database:
     def dialect(self) -> str:
         """`sqlite` or `postgresql`."""
         return self.engine.dialect.name
+
+    @property
+    def schema(self) -> str:
+        """The revision of the tables: the newest this Metaloom knows, once it is open."""
+        return HEAD
 
     def close(self) -> None:
         self.engine.dispose()
@@ -120,10 +129,31 @@ def sqlite_url(path: str) -> URL:
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}}
+    if _read_only(url):
+        options["poolclass"] = NullPool  # each transaction looks anew whether somebody writes
+    engine = create_engine(url, **options)
+    event.listen(engine, "do_connect", _address)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _read_only(url: URL) -> bool:
+    """Whether a SQLite file stands in a folder that this user cannot write."""
+    path = Path(url.database or "")
+    return path.is_file() and not os.access(path.parent, os.W_OK)
+
+
+def _address(_: object, __: object, arguments: list[Any], options: dict[str, Any]) -> None:
+    """Of a file that nobody has open in a folder that cannot be written, tell SQLite so.
+
+    It would otherwise make a file beside it, which is how readers and writers take turns.
+    """
+    path = arguments[0]
+    if _read_only(sqlite_url(path)) and not Path(f"{path}-wal").exists():
+        arguments[0] = f"{Path(path).absolute().as_uri()}?immutable=1"
+        options["uri"] = True
 
 
 def _prepare(connection: Any, _: object) -> None:
