@@ -7,10 +7,11 @@ import torch
 
 mlflow = pytest.importorskip("mlflow", reason="the extra `mlflow` is not installed")
 
+from tests.exchange.conftest import SIGNATURE  # noqa: E402
+
 from metaloom.exchange import import_block, register_model  # noqa: E402
 from metaloom.lineage import block_of_model  # noqa: E402
 from metaloom_registry import Consent, NotFound, ParseError, Refused, StorageError  # noqa: E402
-from tests.exchange.conftest import SIGNATURE  # noqa: E402
 
 
 @pytest.fixture
@@ -34,7 +35,8 @@ def test_a_registered_block_comes_back_as_the_same_block(block, other, uri, imag
     version = client.get_model_version("small", "1")
     assert version.tags["metaloom.digest"] == str(block.digest)
     assert block_of_model(client, "models:/small/1") == block.digest
-    assert block_of_model(client, version.model_id) == block.digest
+    logged = version.source.removeprefix("models:/")
+    assert block_of_model(client, logged) == block.digest
     served = mlflow.pyfunc.load_model(address).predict(images.numpy())
     expected = block.load().eval()(images).detach()
     assert torch.allclose(torch.as_tensor(served), expected, atol=1e-6)

@@ -247,3 +247,24 @@ def test_a_signature_of_the_block_travels_with_it(hub, other, tmp_path):
     found = import_block(other, "you/signed", block.export(tmp_path / "signed"))
 
     assert other.registry.seals(found.digest) == (seal,)
+
+
+def test_an_alias_that_moves_during_a_download_gives_the_block_it_meant(hub, other, tmp_path):
+    first = hub.publish("me/moved", "(lam (cons 1 $0))")
+    second = hub.publish("me/moved", "(lam (cons 2 $0))")
+    hub.alias("me/moved@1", "champion")
+    block, blobs = hub["me/moved@champion"], hub.registry.blobs
+
+    class Moving:
+        """Moves the alias when the first byte is read."""
+
+        def get(self, digest):
+            hub.registry.blobs = blobs
+            hub.alias("me/moved@2", "champion")
+            return blobs.get(digest)
+
+    hub.registry.blobs = Moving()
+    block.export(tmp_path / "moved")
+    hub.registry.blobs = blobs
+    assert import_block(other, "me/x", tmp_path / "moved").digest == first.digest
+    assert hub["me/moved@champion"].digest == second.digest

@@ -12,6 +12,7 @@ import torch
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="the extra is not installed")
 
 from huggingface_hub import constants  # noqa: E402
+from tests.exchange.hub_server import TOKEN, Hub, running  # noqa: E402
 
 from metaloom.exchange import Remote, from_pretrained, push_to_hub, save_pretrained  # noqa: E402
 from metaloom.exchange.model_card import hub_licence, read_card, write_card  # noqa: E402
@@ -24,7 +25,6 @@ from metaloom_registry import (  # noqa: E402
     ParseError,
     StorageError,
 )
-from tests.exchange.hub_server import TOKEN, Hub, running  # noqa: E402
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from tests.hub.conftest import encoder, picture_task
 
 from metaloom_metalearn import Examples, Task
 from metaloom_registry import Digest, LicenceConflict, parse_type
-from tests.hub.conftest import encoder, picture_task
 
 
 @pytest.fixture

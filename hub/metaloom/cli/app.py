@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from metaloom.cli import (
     blocks,
+    custody,
     exchange,
     find,
     key,
@@ -21,7 +22,9 @@ from metaloom.cli import (
     models,
     plugins,
     publish,
+    sharing,
     show,
+    upkeep,
 )
 from metaloom.cli.output import complain
 from metaloom_registry.errors import MetaloomError
@@ -99,6 +102,7 @@ _FIND, _USE, _KEEP, _ABOUT = "Find", "Solve and use", "Publish and keep", "About
 app.command("list", rich_help_panel=_FIND)(listing.list_blocks)
 app.command("show", rich_help_panel=_FIND)(show.show)
 app.command("search", rich_help_panel=_FIND)(find.search)
+app.command("fits", rich_help_panel=_FIND)(find.fits)
 app.command("lineage", rich_help_panel=_FIND)(lineage.lineage)
 app.command("solve", rich_help_panel=_USE)(models.solve)
 app.command("run", rich_help_panel=_USE)(models.run)
@@ -106,10 +110,19 @@ app.command("adapt", rich_help_panel=_USE)(models.adapt)
 app.command("publish", rich_help_panel=_KEEP)(publish.publish)
 app.command("import", rich_help_panel=_KEEP)(exchange.import_)
 app.command("export", rich_help_panel=_KEEP)(exchange.export)
+app.command("push", rich_help_panel=_KEEP)(sharing.push)
+app.command("pull", rich_help_panel=_KEEP)(sharing.pull)
 app.command("alias", rich_help_panel=_KEEP)(blocks.alias)
+app.command("yank", rich_help_panel=_KEEP)(custody.yank)
+app.command("deprecate", rich_help_panel=_KEEP)(custody.deprecate)
+app.command("tombstone", rich_help_panel=_KEEP)(custody.tombstone)
+app.add_typer(custody.app, rich_help_panel=_KEEP)
 app.command("verify", rich_help_panel=_KEEP)(blocks.verify)
+app.command("repair", rich_help_panel=_KEEP)(upkeep.repair)
+app.command("gc", rich_help_panel=_KEEP)(upkeep.gc)
 app.add_typer(key.app, rich_help_panel=_KEEP)
 app.command("learners", rich_help_panel=_ABOUT)(learners.learners)
+app.command("doctor", rich_help_panel=_ABOUT)(upkeep.doctor)
 app.command("plugins", rich_help_panel=_ABOUT)(plugins.plugins)
 app.command("demo", rich_help_panel=_ABOUT)(plugins.demo)
 

@@ -7,27 +7,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import metaloom
 from metaloom import exchange
+from metaloom.cli.custody import acting
 from metaloom.cli.files import read_text
 from metaloom.cli.listing import describe
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import show, show_json
 from metaloom.cli.progress import waiting
-from metaloom_registry import Consent, NotFound, ParseError
+from metaloom_registry import Consent, NotFound, ParseError, catalogue
+
+if TYPE_CHECKING:
+    from metaloom_registry.catalogue import Moved
 
 
 def import_(
-    name: Annotated[str, typer.Argument(help="namespace/name, the block's name here.")],
+    name: Annotated[str, typer.Argument(help="namespace/name, its name here, or a namespace.")],
     source: Annotated[
         str,
         typer.Argument(
             help="A block's folder or .zip, a folder with config.json and safetensors, "
-            "hf://org/name, or a .pt2 file.",
+            "hf://org/name, models:/name/1, a .pt2 file, or a namespace's .tar.",
             metavar="SOURCE",
         ),
     ],
@@ -73,7 +77,11 @@ def import_(
       metaloom import me/conv4 conv4/
       metaloom import me/net repo/ --class nets:Net --signature "image[1,28,28] -> logits[5]"
       metaloom import me/net net.pt2 --trust --signature "vec[8] -> logits[5]"
+      metaloom import vision vision.tar
     """
+    if "/" not in name:
+        _import_namespace(name, Path(source), home, as_json)
+        return
     consent = Consent(None if architecture is None else _class_named(architecture), trust)
     with metaloom.Hub.open(home) as hub:
         hub.require_free(name)
@@ -128,7 +136,12 @@ def export(
       metaloom export me/conv4 --to conv4.onnx
       metaloom export me/evens --to evens.py
       metaloom export me/evens --to served --as mlflow
+      metaloom export vision --to vision.tar
     """
+    if "/" not in name and to.suffix == ".tar":
+        with metaloom.Hub.open(home) as hub, waiting(f"exporting {name}"):
+            _tell_moved(catalogue.export_namespace(hub.registry, name, to), str(to), as_json)
+        return
     with metaloom.Hub.open(home) as hub:
         block = hub[name]
         with waiting(f"exporting {block.reference}"):
@@ -137,6 +150,30 @@ def export(
             show_json({**describe(block), "path": str(path)})
         else:
             show(f"{block.reference} is in {path}")
+
+
+def _import_namespace(name: str, archive: Path, home: str | None, as_json: bool) -> None:
+    with metaloom.Hub.open(home) as hub, waiting(f"importing {archive}"):
+        by = acting(hub, None)
+        moved = catalogue.import_namespace(hub.registry, archive, namespace=name, by=by)
+    _tell_moved(moved, name, as_json)
+
+
+def _tell_moved(moved: Moved, where: str, as_json: bool) -> None:
+    if as_json:
+        show_json(
+            {
+                "namespace": moved.namespace,
+                "names": moved.names,
+                "versions": moved.versions,
+                "blocks": moved.blocks,
+            }
+        )
+    else:
+        show(
+            f"{moved.versions} versions of {moved.names} names, {moved.blocks} blocks with those "
+            f"they came from, are in {where}"
+        )
 
 
 def _class_named(text: str) -> Any:

@@ -102,6 +102,8 @@ def describe(block: Block) -> dict[str, object]:
             "uses": version.uses,
             "created": version.created.isoformat(),
             "yanked": version.yanked,
+            "deprecated": version.deprecated,
+            "successor": None if version.successor is None else str(version.successor),
             "aliases": list(version.aliases),
         }
     return about

@@ -13,18 +13,19 @@ from rich.text import Text
 
 import metaloom
 from metaloom.cli.blocks import signer_json
+from metaloom.cli.example import example_of_use
 from metaloom.cli.facts import in_bytes, measured, others, said, training
 from metaloom.cli.listing import describe
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import console, show_json, table, visible
 from metaloom_metalearn import Score
-from metaloom_registry import BadSeal, taught, uncurried
+from metaloom_registry import BadSeal
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from metaloom.blocks import Block
-    from metaloom_registry import Standing, Type
+    from metaloom_registry import Standing
 
 FACT = "solution"
 """The fact of a program that was found for a task."""
@@ -113,7 +114,7 @@ def _page(
             page += _section(title, table(("role", "block"), relatives[:SHOWN]))
             if len(relatives) > SHOWN:
                 page.append(Text("  ... `metaloom lineage` shows the rest", style="dim"))
-    page += _section("Use it", example_of_use(block))
+    page += _section("Use it", example_of_use(block, FACT in block.facts))
     return page
 
 
@@ -147,6 +148,9 @@ def _facts_line(block: Block) -> str:
             parts.append("alias " + ", ".join(version.aliases))
         if version.yanked:
             parts.append(f"yanked: {version.yanked}")
+        if version.deprecated is not None:
+            instead = "" if version.successor is None else f"; use {version.successor}"
+            parts.append(f"DEPRECATED: {version.deprecated}{instead}")
     if block.tags:
         parts.append(" ".join(f"#{tag}" for tag in block.tags))
     return visible("   ".join(parts))
@@ -156,6 +160,9 @@ def _task_rows(told: Any) -> list[tuple[str, str]]:
     """What is told of the task a program was found for, as far as it is told."""
     told = told if isinstance(told, Mapping) else {}
     rows = [(name, said(told[name])) for name in ("name", "type", "search", "seed") if name in told]
+    if isinstance(leaked := told.get("leakage"), Mapping):
+        seen = f"{', '.join(map(said, leaked))} saw its classes in training: its scores are no test"
+        rows.append(("LEAKAGE", seen))
     scores = told.get("scores")
     for name, score in scores.items() if isinstance(scores, Mapping) else ():
         try:
@@ -163,26 +170,3 @@ def _task_rows(told: Any) -> list[tuple[str, str]]:
         except (KeyError, TypeError, ValueError):
             rows.append((name, said(score)))
     return rows
-
-
-def example_of_use(block: Block) -> str:
-    """Python that uses the block, as far as its type tells."""
-    name = visible(block.reference)
-    lines = ["from metaloom import Hub", "", "hub = Hub.open()"]
-    takes, _ = uncurried(block.signature)
-    if block.kind == "graph":
-        shape = _shape(takes[0]) if takes else ""
-        lines.append(f'module = hub["{name}"].load()   # a torch.nn.Module')
-        lines.append(f"module(torch.rand({shape}))" if shape else "module(...)")
-    elif taught(block.signature) is not None and FACT not in block.facts:
-        lines.append(f'hub.adapt(hub["{name}"], task.support).predict(...)')
-    elif block.kind == "program":
-        lines.append(f'hub.solution("{name}").predict(...)   # {", ".join(map(str, takes))}')
-    else:
-        lines.append(f'hub.run("{name}", ...)   # {", ".join(map(str, takes))}')
-    return "\n".join(lines)
-
-
-def _shape(type_: Type) -> str:
-    sizes = getattr(type_, "dimensions", None)
-    return ", ".join(["1", *map(str, sizes)]) if sizes else ""

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from metaloom.exchange.extras import optional
 from metaloom.exchange.importing import import_block
+from metaloom.exchange.mlflow_registry import is_model_address
 from metaloom.exchange.model_card import hub_licence, read_card, write_card
 from metaloom.exchange.programs import portable_of
+from metaloom.home import is_offline
 from metaloom_registry import (
     BlockName,
     Corrupt,
@@ -64,11 +66,6 @@ class Remote:
             None if not cache else Path(cache).expanduser() / "huggingface",
             is_offline(environment),
         )
-
-
-def is_offline(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether METALOOM_OFFLINE forbids to ask a network for anything."""
-    return environment.get("METALOOM_OFFLINE", "0").strip().lower() not in ("", "0", "false", "no")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +167,16 @@ def from_pretrained(
 ) -> Block:
     """Publish the block in a saved folder or a repository here, under its name there or another.
 
+    A model of MLflow's registry, `models:/name/1`, is taken too, if a library registered it.
     `digest` is the block that is wanted.  It is validated as of unknown origin.  Raises
     StorageError where the server cannot be reached, NotFound, Corrupt where other bytes are served
     than were asked for, and as importing does.
     """
     text = os.fspath(source)
+    if is_model_address(text):
+        if name is None:
+            raise ParseError(f"give the block of {text} a name here, such as me/net")
+        return import_block(hub, name, text)
     if Path(text).expanduser().is_dir():
         folder, called = Path(text).expanduser(), None
     else:

@@ -183,6 +183,16 @@ class Registry:
         with self.database.reading() as session:
             return described(session, [versions.find(session, _reference(reference))])[0]
 
+    def expand(self, prefix: str) -> Digest:
+        """The digest that begins with these digits, as people shorten it. Raises NotFound."""
+        with self.database.reading() as session:
+            return versions.expanded(session, prefix)
+
+    def newest(self, limit: int) -> list[Version]:
+        """The blocks that were published last, the newest first."""
+        with self.database.reading() as session:
+            return versions.newest(session, limit)
+
     def manifest(self, digest: Digest) -> Manifest:
         """The manifest of a block. Raises NotFound or Corrupt."""
         known = self._manifests.get(digest)

@@ -136,16 +136,20 @@ def _with_ancestors(registry: Registry, wanted: Iterable[Digest]) -> dict[Digest
     return found
 
 
-def import_namespace(registry: Registry, path: Path | str, *, by: By = None) -> Moved:
+def import_namespace(
+    registry: Registry, path: Path | str, *, namespace: str | None = None, by: By = None
+) -> Moved:
     """Publish what an archive holds, under the same names and numbers: all of it or nothing.
 
     Blocks are validated as of unknown origin.  What is there already stays; the archive's aliases
-    are set.  Raises AlreadyExists where a number stands for another block here, NotOwner where
+    are set.  `namespace` is the one that is wanted.  Raises AlreadyExists where a number stands for another block here, NotOwner where
     somebody else owns the namespace, and as `reading_archive` and validation do.
     """
     source = Path(path)
     with reading_archive(source) as (contents, _):
         arriving = _Arriving.of(contents)
+    if namespace not in (None, arriving.namespace):
+        raise Refused(f"{source} holds the namespace {arriving.namespace}, not {namespace}")
     for manifest in contents.manifests:
         sealing.check_seals(manifest, contents.seals.get(manifest.digest, ()))
     verdicts: dict[Digest, Verdict | None] = {}

@@ -1,0 +1,160 @@
+"""A check-up of an installation and its library: what is well, what is not, and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from metaloom.home import is_offline
+from metaloom_registry import MetaloomError, discover
+from metaloom_registry.plugins import GROUPS
+
+if TYPE_CHECKING:
+    from metaloom.hub import Hub
+
+State: TypeAlias = Literal["ok", "note", "bad"]
+
+PYTHON = (3, 11)
+ROOM = 1 << 30
+SAMPLE = 200
+"""Blocks whose bytes are read: the newest; `metaloom verify` reads all."""
+
+EXTRAS = {
+    "fast": "numba",
+    "huggingface": "huggingface_hub",
+    "images": "PIL",
+    "mlflow": "mlflow",
+    "onnx": "onnx",
+    "s3": "s3fs",
+    "signatures": "cryptography",
+}
+"""The extras by a package that each brings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: `bad` keeps something from working, `note` is a choice."""
+
+    what: str
+    state: State
+    said: str
+    remedy: str = ""
+
+
+def check_installation(
+    open_hub: Callable[[], Hub], now: Callable[[], float] = time.time
+) -> list[Finding]:
+    """Look at Python, torch, extras and plugins, then at the library, if it can be opened."""
+    findings = [*_python(), *_packages(), *_plugins(), *_environment()]
+    try:
+        hub = open_hub()
+    except MetaloomError as error:
+        return [*findings, Finding("library", "bad", str(error), "see the message")]
+    with hub:
+        return [*findings, *_library(hub, now())]
+
+
+def _python() -> Iterator[Finding]:
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < PYTHON:
+        wanted = ".".join(map(str, PYTHON))
+        yield Finding("Python", "bad", found, f"install Python {wanted} or newer")
+    else:
+        yield Finding("Python", "ok", found)
+    try:
+        import torch  # noqa: PLC0415 - a torch that does not load is one of the findings
+    except Exception as error:
+        said = f"torch does not load: {type(error).__name__}: {str(error)[:200]}"
+        yield Finding("torch", "bad", said, "run `pip install --force-reinstall torch`")
+    else:
+        device = "with CUDA" if torch.cuda.is_available() else "CPU only"
+        yield Finding("torch", "ok", f"{torch.__version__}, {device}")
+
+
+def _packages() -> Iterator[Finding]:
+    missing = [extra for extra, package in EXTRAS.items() if find_spec(package) is None]
+    there = [extra for extra in EXTRAS if extra not in missing]
+    yield Finding("extras", "ok", f"installed: {', '.join(there) or 'none'}")
+    if missing:
+        install = f"`pip install 'metaloom[{','.join(missing)}]'` brings them"
+        yield Finding("extras", "note", f"not installed: {', '.join(missing)}", install)
+    try:
+        yield Finding("metaloom", "ok", version("metaloom"))
+    except PackageNotFoundError:
+        yield Finding("metaloom", "bad", "it is not installed", "run `pip install metaloom`")
+
+
+def _plugins() -> Iterator[Finding]:
+    broken = [
+        outcome for group in GROUPS for outcome in discover(group).outcomes() if outcome.error
+    ]
+    for outcome in broken:
+        plugin = outcome.plugin
+        said = f"{plugin.name} of {plugin.distribution} does not load: {outcome.error}"
+        yield Finding("plugins", "bad", said, f"upgrade or remove {plugin.distribution}")
+    if not broken:
+        yield Finding("plugins", "ok", "all load")
+
+
+def _environment() -> Iterator[Finding]:
+    if is_offline():
+        yield Finding("network", "note", "METALOOM_OFFLINE forbids it", "unset it to pull and push")
+
+
+def _library(hub: Hub, now: float) -> Iterator[Finding]:
+    database = hub.registry.database
+    yield Finding("library", "ok", f"{hub.home}: {database.dialect} at schema {database.schema}")
+    yield from _room(hub.home)
+    yield from _blobs(hub)
+    [*newest] = hub.registry.newest(1)
+    ahead = newest[0].created.timestamp() - now if newest else 0.0
+    if ahead > 1:
+        said = f"the newest block is from {ahead:,.0f} seconds in the future"
+        yield Finding("clock", "bad", said, "set the clock of this machine, or of the other")
+    else:
+        yield Finding("clock", "ok", "no block is from the future")
+    yield _mirror(hub)
+
+
+def _room(home: Path) -> Iterator[Finding]:
+    if not os.access(home, os.W_OK):
+        yield Finding("folder", "bad", f"{home} is not writable", "make it writable")
+    free = shutil.disk_usage(home).free
+    if free < ROOM:
+        said = f"{free >> 20} MiB are free under {home}"
+        yield Finding("disk", "bad", said, "make room; `metaloom gc` removes what nothing needs")
+    else:
+        yield Finding("disk", "ok", f"{free >> 30} GiB free")
+
+
+def _blobs(hub: Hub) -> Iterator[Finding]:
+    read = 0
+    for block in hub.registry.newest(SAMPLE):
+        report = hub.registry.verify(block.exactly)
+        for problem in report.problems:
+            fix = "`metaloom verify` lists all, `metaloom repair --from STORE` restores them"
+            yield Finding("blobs", "bad", f"{block}: {problem.message}", fix)
+            return
+        read += report.files
+    yield Finding("blobs", "ok", f"{read} files of the newest blocks are as published")
+
+
+def _mirror(hub: Hub) -> Finding:
+    if hub.sender.uri is None:
+        return Finding("MLflow", "note", "the mirror is off", "unset METALOOM_MLFLOW_URI")
+    waiting = hub.registry.outbox.waiting()
+    if waiting and find_spec("mlflow") is None:
+        said = f"{waiting} messages wait, and mlflow is not installed"
+        return Finding("MLflow", "note", said, "run `pip install 'metaloom[mlflow]'`")
+    if waiting:
+        said = f"{waiting} messages wait for {hub.sender.uri}"
+        return Finding("MLflow", "note", said, "`metaloom lineage --sync` sends them")
+    return Finding("MLflow", "ok", f"all is sent to {hub.sender.uri}")

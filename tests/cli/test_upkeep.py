@@ -1,0 +1,139 @@
+"""gc, repair and doctor from the command line, and archives of namespaces."""
+
+import itertools
+import os
+import sqlite3
+import sys
+
+import pytest
+
+from metaloom import Hub
+from metaloom.doctor import Finding, check_installation
+from metaloom_registry import Digest
+
+
+def age(home):
+    for folder, _, files in os.walk(home / "blobs"):
+        for file in files:
+            os.utime(os.path.join(folder, file), (1, 1))
+
+
+def test_gc_removes_what_no_block_has(metaloom, add3, home):
+    with Hub.open(home) as hub:
+        garbage = hub.registry.blobs.put(b"garbage")
+    assert metaloom("gc", "--json").json == {"removed": [], "spared": 1, "unfinished": 0}
+    age(home)
+    said = metaloom("gc", "--dry-run", "--grace", "30m").out
+    assert "would remove 1 blobs" in said
+    assert metaloom("gc", "--grace", "7d", "--json").json["removed"] == [str(garbage)]
+    assert metaloom("run", add3, "[1]").code == 0
+    assert metaloom("gc", "--grace", "soon").err.startswith("error: 'soon' is no time")
+
+
+def test_repair_restores_a_damaged_block_from_another_library(metaloom, add3, home, tmp_path):
+    metaloom("export", add3, "--to", tmp_path / "add3.zip")
+    other = tmp_path / "other"
+    assert metaloom("import", "me/copy", tmp_path / "add3.zip", "--home", other).code == 0
+    with Hub.open(home) as hub:
+        blobs = hub.registry.blobs
+        for digest in list(blobs.digests()):
+            blobs.remove(digest)
+    assert metaloom("verify").code == 1
+    done = metaloom("repair", "--from", other)
+    assert (done.code, done.out) == (0, "restored 2 blobs\n")
+    assert metaloom("verify").code == 0
+    assert "neither a library nor a store" in metaloom("repair", "--from", tmp_path).err
+
+
+def test_a_namespace_goes_from_one_library_to_another(metaloom, add3, tmp_path):
+    metaloom("alias", "me/add3@1", "champion")
+    done = metaloom("export", "me", "--to", tmp_path / "me.tar", "--json")
+    assert done.json == {"namespace": "me", "names": 1, "versions": 1, "blocks": 1}
+    other = tmp_path / "other"
+    assert (
+        "holds the namespace me, not you"
+        in metaloom("import", "you", tmp_path / "me.tar", "--home", other).err
+    )
+    assert metaloom("import", "me", tmp_path / "me.tar", "--home", other).code == 0
+    shown = metaloom("show", "me/add3@champion", "--home", other, "--json").json
+    assert shown["digest"] == metaloom("show", "me/add3", "--json").json["digest"]
+
+
+def test_a_short_digest_as_show_prints_it_is_taken_back(metaloom, add3, home):
+    page = metaloom("show", add3).out
+    short = next(word for word in page.split() if word.startswith("sha256:"))
+    assert len(short) == len("sha256:") + 12
+    whole = metaloom("show", add3, "--json").json["digest"]
+    for form in (short, f"@{short}", short.removeprefix("sha256:"), whole, f"@{whole}"):
+        assert metaloom("show", form, "--json").json["digest"] == whole
+    assert "begins with 00000000" in metaloom("show", "sha256:00000000").err
+
+
+def test_a_short_digest_of_several_blocks_is_an_error_that_names_them(metaloom, home):
+    digests: dict[str, str] = {}
+    with Hub.open(home) as hub:
+        for number in range(40):
+            block = hub.publish(f"me/b{number}", f"(lam (concat $0 (cons {number} nil)))")
+            digests[block.digest.hex] = str(block)
+        first = sorted(digests)
+        pair = next((a for a, b in itertools.pairwise(first) if a[0] == b[0]), None)
+        assert pair is not None
+        registry = hub.registry
+        with pytest.raises(Exception, match=f"several blocks begin with {pair[0]}:.*more of"):
+            registry.expand(pair[0])
+
+
+def findings(home, **options) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for one in check_installation(lambda: Hub.open(home), **options):
+        found.setdefault(one.what, []).append(one)
+    return found
+
+
+def test_a_sound_installation_is_well(metaloom, add3):
+    done = metaloom("doctor", "--json")
+    assert done.code == 0, done.out
+    states = {row["what"]: row["state"] for row in done.json}
+    for what in ("Python", "torch", "plugins", "library", "disk", "blobs", "clock"):
+        assert states[what] == "ok"
+
+
+def test_damage_is_found_with_the_remedy(metaloom, add3, home):
+    with Hub.open(home) as hub:
+        for digest in list(hub.registry.blobs.digests()):
+            if digest != hub[add3].digest:
+                hub.registry.blobs.remove(digest)
+    done = metaloom("doctor")
+    assert done.code == 1
+    assert "metaloom repair" in done.out
+
+
+def test_a_clock_that_jumped_back_a_mirror_that_is_off_and_offline_are_noted(
+    add3, home, monkeypatch
+):
+    monkeypatch.setenv("METALOOM_OFFLINE", "1")
+    found = findings(home, now=lambda: 1_000_000.0)
+    assert found["clock"][0].state == "bad"
+    assert "in the future" in found["clock"][0].said
+    assert found["MLflow"][0].said == "the mirror is off"
+    assert found["network"][0].state == "note"
+
+
+def test_a_library_of_a_newer_metaloom_and_a_torch_that_does_not_load_are_findings(
+    add3, home, monkeypatch
+):
+    with sqlite3.connect(home / "catalogue.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found = findings(home)
+    assert "9999" in found["library"][0].said
+    assert "pip install --upgrade metaloom" in found["library"][0].said
+    assert found["torch"][0].state == "bad"
+
+
+def test_missing_extras_are_named_with_what_brings_them(home, monkeypatch):
+    monkeypatch.setattr("metaloom.doctor.find_spec", lambda name: None)
+    _, missing = findings(home)["extras"]
+    assert missing.state == "note"
+    assert "metaloom[fast,huggingface,images" in missing.remedy
+    assert Digest.of(b"").hex
