@@ -52,6 +52,7 @@ HOSTED: Mapping[str, Hosted] = {
     "cifar-fs": Hosted("uoft-cs/cifar100", "image[3,32,32]", "img", "fine_label"),
     "tiered-imagenet": Hosted(None, "image[3,84,84]"),
 }
+"""The data sets that `read_hosted` knows by name."""
 
 
 def read_hosted(
