@@ -6,6 +6,8 @@ time, so each thread keeps its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from typing import TypeAlias
 
@@ -50,3 +52,21 @@ class Arena:
     def release(self, mark: Mark) -> None:
         """Give back all that was taken since the mark."""
         self._block, self._offset = mark
+
+
+class Arenas:
+    """Arenas that wait to be used again."""
+
+    def __init__(self) -> None:
+        self._free: dict[tuple[torch.dtype, torch.device], list[Arena]] = {}
+
+    @contextmanager
+    def lent(self, like: Tensor) -> Iterator[Arena]:
+        """An arena of the dtype and device of a tensor; what was taken from it ends with it."""
+        free = self._free.setdefault((like.dtype, like.device), [])
+        arena = free.pop() if free else Arena(like.dtype, like.device)
+        try:
+            yield arena
+        finally:
+            arena.release((0, 0))
+            free.append(arena)

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from metaloom_metalearn.episodes import Episodes
+from metaloom_metalearn.learners.batched.arena import Arenas
 from metaloom_metalearn.learners.batched.chain import Chain
 from metaloom_metalearn.learners.batched.gradient_steps import (
     BatchedGradient,
@@ -30,8 +31,10 @@ from metaloom_metalearn.learners.batched.lowering import Shape, lowered
 from metaloom_metalearn.learners.batched.perceptron import (
     PerceptronJob,
     PerceptronShape,
+    fits,
     perceptron_shape,
 )
+from metaloom_metalearn.learners.batched.plain import PlainJob, mean_of
 from metaloom_metalearn.learners.batched.reading import Link, links_of
 from metaloom_metalearn.learners.batched.workers import Workers
 from metaloom_metalearn.learners.descent import first_order, second_order
@@ -45,6 +48,9 @@ SMALL = 1 << 18
 
 AT_ONCE = 1 << 30
 """How many numbers are kept at once on another device than the CPU."""
+
+FEW = 4
+"""Fewer tasks than these take longer together by `vmap` than one after the other."""
 
 WORTH_COMPILING = 1 << 20
 """From how many numbers on a meta-batch is worth the seconds that numba takes, once."""
@@ -60,7 +66,7 @@ class Engine:
     def __init__(self, *, compiled: bool | None = None, threads: int | None = None) -> None:
         self.compiled, self.threads = compiled, threads
         self._read: WeakKeyDictionary[nn.Module, _Read] = WeakKeyDictionary()
-        self._workers = Workers()
+        self._workers, self._arenas = Workers(), Arenas()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Engine:
         return Engine(compiled=self.compiled, threads=self.threads)
@@ -75,29 +81,43 @@ class Engine:
         descent: GradientSteps,
         chunk: int | None = None,
     ) -> BatchedGradient | None:
-        """The mean over the tasks; None where the model is no chain of layers known here.
+        """The mean over the tasks; None where the general way, `vmap` over tasks, is faster.
 
-        chunk: how many tasks at once at most; None chooses by the size of the activations.
+        That is for models that are no chain of layers known here: on other devices than the CPU,
+        and on the CPU for many tasks on models without convolutions.  chunk: how many tasks at once
+        at most; None chooses by the size of the activations.
         """
-        if descent.order not in (first_order, second_order):
-            return None
         parameters = parameters_of(model)
+        if descent.order not in (first_order, second_order) or not parameters:
+            return None
+        on_cpu = episodes.support_x.device.type == "cpu"
+        threads = (self.threads or torch.get_num_threads()) if on_cpu else 1
         chain = self._chain(model, episodes, parameters)
-        if chain is None:
-            return None
-        job = Job(chain, parameters, buffers_of(model), episodes, descent)
-        if descent.steps and job.lowest == len(chain.layers):
-            return None
-        threads = self.threads or torch.get_num_threads()
-        if job.like.device.type != "cpu":
-            threads = 1
-        size = chunk_size(job, threads, chunk)
-        part = job.part
+        if chain is not None:
+            job = Job(chain, parameters, buffers_of(model), episodes, descent, self._arenas)
+            if not descent.steps or job.lowest < len(chain.layers):
+                return self._by_layers(job, threads, chunk)
+        if on_cpu and (len(episodes) < FEW or any(p.dim() > 2 for p in parameters.values())):
+            return self._by_autograd(PlainJob(model, episodes, descent), threads)
+        return None
+
+    def _by_layers(self, job: Job, threads: int, chunk: int | None) -> BatchedGradient:
         shape = self._perceptron(job)
-        if shape is not None:
-            part, size = PerceptronJob(job, shape).part, -(-len(episodes) // threads)
-        parts = [slice(at, at + size) for at in range(0, len(episodes), size)]
-        return job.averaged(self._workers.each(part, parts, threads, job.like))
+        if shape is None:
+            size, part, way = chunk_size(job, threads, chunk), job.part, "layers"
+        else:
+            size, part = -(-len(job.episodes) // threads), PerceptronJob(job, shape).part
+            way = "loop"
+        return job.averaged(self._workers.each(part, _parts(job.episodes, size), threads), way)
+
+    def _by_autograd(self, job: PlainJob, threads: int) -> BatchedGradient:
+        """Threads share the tasks, unless the model draws random numbers, which have an order."""
+        parts = _parts(job.episodes, 1)
+        before = torch.get_rng_state()
+        found = list(self._workers.each(job.part, parts[:1], 1))
+        drawn = not torch.equal(before, torch.get_rng_state())
+        found += self._workers.each(job.part, parts[1:], 1 if drawn else threads)
+        return mean_of(found, [1] * len(found))
 
     def _perceptron(self, job: Job) -> PerceptronShape | None:
         """The shape of a perceptron whose meta-gradient is one compiled loop."""
@@ -107,7 +127,8 @@ class Engine:
             compiled = like.dtype == torch.float32 and find_spec("numba") is not None
         if not compiled or like.device.type != "cpu" or loss is not natural_loss:
             return None
-        return perceptron_shape(job.chain, job.start)
+        shape = perceptron_shape(job.chain, job.start)
+        return shape if shape is not None and fits(shape, job.episodes) else None
 
     def _chain(self, model: nn.Module, episodes: Episodes, parameters: State) -> Chain | None:
         x = episodes.support_x
@@ -132,6 +153,10 @@ class Engine:
         if compiled:
             chain = read.lowered(item, parameters, kernels_for(compiled=True))
         return chain
+
+
+def _parts(episodes: Episodes, size: int) -> list[slice]:
+    return [slice(at, at + size) for at in range(0, len(episodes), size)]
 
 
 @dataclass

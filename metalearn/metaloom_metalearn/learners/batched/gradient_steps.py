@@ -34,7 +34,12 @@ class GradientSteps:
 
 @dataclass(frozen=True)
 class BatchedGradient:
-    """The meta-gradient, and the gradients of the rates: a mapping a step, where rates are."""
+    """The meta-gradient, and the gradients of the rates: a mapping a step, where rates are.
+
+    way: how it was computed: "loop" (a perceptron in one compiled loop), "layers", or "plain" (by
+    autograd, task after task).
+    """
 
     mean: MetaGradient
-    rates: tuple[State, ...] = ()
+    rates: tuple[State, ...]
+    way: str

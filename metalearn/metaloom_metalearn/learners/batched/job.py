@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metaloom_metalearn.episodes import Episodes
-from metaloom_metalearn.learners.batched.arena import Arena
+from metaloom_metalearn.learners.batched.arena import Arena, Arenas
 from metaloom_metalearn.learners.batched.batch_norm import BatchNorm
 from metaloom_metalearn.learners.batched.chain import Chain, Tape
 from metaloom_metalearn.learners.batched.gradient_steps import (
@@ -54,7 +54,9 @@ class Job:
         buffers: State,
         episodes: Episodes,
         descent: GradientSteps,
+        arenas: Arenas,
     ) -> None:
+        self.arenas = arenas
         self.chain, self.episodes, self.descent = chain, episodes, descent
         self.parameters, self.buffers = parameters, buffers
         self.like = next(iter(parameters.values()))
@@ -90,8 +92,12 @@ class Job:
             }
         )
 
-    def part(self, arena: Arena, some: slice) -> Part:
+    def part(self, some: slice) -> Part:
         """What the tasks of a slice say."""
+        with self.arenas.lent(self.like) as arena:
+            return self._part(arena, some)
+
+    def _part(self, arena: Arena, some: slice) -> Part:
         episodes, descent, chain = self.episodes.take(some), self.descent, self.chain
         support, query = _channels_last(episodes.support_x), _channels_last(episodes.query_x)
         support_y, query_y = self._wanted(episodes.support_y), self._wanted(episodes.query_y)
@@ -223,7 +229,7 @@ class Job:
             found[running.mean], found[running.variance] = mean.sum(0), variance.sum(0)
         return found
 
-    def averaged(self, parts: Iterable[Part]) -> BatchedGradient:
+    def averaged(self, parts: Iterable[Part], way: str) -> BatchedGradient:
         """The parts of all tasks together, in their order."""
         tasks = len(self.episodes)
         steps = 0 if isinstance(self.descent.rates, float | int) else self.descent.steps
@@ -246,9 +252,8 @@ class Job:
         mean = MetaGradient(
             total.loss / tasks, gradients, self._buffers(total.buffers), torch.cat(outputs)
         )
-        return BatchedGradient(
-            mean, tuple(self._rate_gradients(step, total.rates[step]) for step in range(steps))
-        )
+        rates = tuple(self._rate_gradients(step, total.rates[step]) for step in range(steps))
+        return BatchedGradient(mean, rates, way)
 
     def _buffers(self, sums: State) -> dict[str, Tensor]:
         """Means of running statistics over the tasks; counters as each task counts."""

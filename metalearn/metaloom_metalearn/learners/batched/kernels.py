@@ -40,7 +40,7 @@ class Kernels(Protocol):
         ...
 
     def gather(self, rows: Tensor, window: Window, out: Tensor) -> None:
-        """The transpose of `windows`: each row added where it came from; out [tasks, n, h, w, c]."""
+        """The transpose of `windows`: each row is added where it came from; out is as x."""
         ...
 
     def norm(

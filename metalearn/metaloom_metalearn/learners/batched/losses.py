@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import grad, grad_and_value, jvp, vmap
+from torch.func import grad, grad_and_value, vmap
 from torch.nn import functional
 
-from metaloom_metalearn.learners.learner import Loss, natural_loss
+from metaloom_metalearn.learners.learner import Loss, judged, natural_loss
 
 
 class Slope(NamedTuple):
@@ -32,7 +33,7 @@ def slope_of(loss: Loss, outputs: Tensor, wanted: Tensor) -> Slope:
         per_task = apart.flatten(1)
         gradient = apart * (2 / per_task.shape[1])
         return Slope((per_task * per_task).mean(1), gradient)
-    gradient, losses = vmap(grad_and_value(loss))(outputs, wanted)
+    gradient, losses = vmap(grad_and_value(partial(judged, loss)))(outputs, wanted)
     return Slope(losses.detach(), gradient.detach().contiguous())
 
 
@@ -46,12 +47,11 @@ def slope_tangent(loss: Loss, outputs: Tensor, wanted: Tensor, change: Tensor) -
     if loss is natural_loss:
         return change * (2 / outputs[0].numel())
 
-    def of_task(output: Tensor, target: Tensor, way: Tensor) -> Tensor:
-        _, found = jvp(lambda y: grad(loss)(y, target), (output,), (way,))
-        assert isinstance(found, Tensor)
-        return found
+    def along(output: Tensor, target: Tensor, way: Tensor) -> Tensor:
+        """The slope along a way: its own gradient is what is wanted, as Hessians are symmetric."""
+        return (grad(loss)(output, target) * way).sum()
 
-    return vmap(of_task)(outputs, wanted, change).detach().contiguous()
+    return vmap(grad(along))(outputs, wanted, change).detach().contiguous()
 
 
 def _classifies(outputs: Tensor, wanted: Tensor) -> bool:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metaloom_metalearn.episodes import Episodes
 from metaloom_metalearn.learners.batched.activation import FUNCTIONS, Activation
-from metaloom_metalearn.learners.batched.arena import Arena
 from metaloom_metalearn.learners.batched.chain import Chain
 from metaloom_metalearn.learners.batched.job import Job, Part
 from metaloom_metalearn.learners.batched.layer import Weights
@@ -53,13 +53,36 @@ def perceptron_shape(chain: Chain, start: list[Weights]) -> PerceptronShape | No
     return PerceptronShape(tuple(widths), tuple(functions))
 
 
+def fits(shape: PerceptronShape, episodes: Episodes) -> bool:
+    """Whether the targets are what the loop reads without looking; else autograd says what not."""
+    last = shape.widths[-1]
+    for x, y in (
+        (episodes.support_x, episodes.support_y),
+        (episodes.query_x, episodes.query_y),
+    ):
+        rows = x.shape[:2]
+        if is_labels(episodes):
+            if y.dtype != torch.int64 or y.shape != rows or not y.numel():
+                return False
+            if int(y.min()) < 0 or int(y.max()) >= last:
+                return False
+        elif y.shape[:2] != rows or y.numel() != x.shape[0] * x.shape[1] * last:
+            return False
+    return True
+
+
+def is_labels(episodes: Episodes) -> bool:
+    """Whether the queries want labels [tasks, n]: as `natural_loss` decides it for one task."""
+    return episodes.query_y.dtype == torch.int64 and episodes.query_y.dim() == 2
+
+
 class PerceptronJob:
     """A `Job` on a perceptron, its parameters in one row."""
 
     def __init__(self, job: Job, shape: PerceptronShape) -> None:
         self.job, self.shape = job, shape
         self.start = _row(job.start)
-        self.entropy = job.episodes.query_y.dtype == torch.int64 and job.episodes.query_y.dim() == 2
+        self.entropy = is_labels(job.episodes)
         self.rates = self.start.new_zeros(job.descent.steps, len(self.start))
         for step in range(job.descent.steps):
             self.rates[step] = self._rates(step)
@@ -79,9 +102,8 @@ class PerceptronJob:
             ]
         )
 
-    def part(self, arena: Arena, some: slice) -> Part:
+    def part(self, some: slice) -> Part:
         """What the tasks of a slice say, as `Job.part`."""
-        del arena
         descent, episodes = self.job.descent, self.job.episodes.take(some)
         tasks, queries = episodes.query_x.shape[:2]
         new, size = self.start.new_zeros, len(self.start)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import fx, nn
 from torch.nn import functional
 
@@ -99,14 +98,16 @@ def _of_module(model: nn.Module) -> list[Link] | None:
     modules = dict(model.named_modules())
     found: list[Link] = []
     value: fx.Node | None = None
+    values: set[fx.Node] = set()
     for node in traced.graph.nodes:
         if node.op == "placeholder":
             if value is not None:
                 return None
             value = node
+            values.add(node)
         elif node.op == "output":
             return found if node.args[0] is value else None
-        elif _is_batch_size(node, value):
+        elif _is_batch_size(node, values):
             continue
         else:
             link = _link(node, modules)
@@ -114,18 +115,20 @@ def _of_module(model: nn.Module) -> list[Link] | None:
                 return None
             found.append(link)
             value = node
+            values.add(node)
     return None
 
 
-def _is_batch_size(node: fx.Node, value: fx.Node | None) -> bool:
-    """`x.size(0)`, `x.shape`, `x.shape[0]` and `len(x)` of the value before."""
+def _is_batch_size(node: fx.Node, values: set[fx.Node]) -> bool:
+    """`x.size(0)`, `x.shape[0]` and what they are made of, for any value of the chain."""
     name = getattr(node.target, "__name__", node.target)
     if name == "getitem":
         shape, index = node.args
-        return index == 0 and isinstance(shape, fx.Node) and _is_batch_size(shape, value)
+        return index == 0 and isinstance(shape, fx.Node) and _is_batch_size(shape, values)
     return (
         bool(node.args)
-        and node.args[0] is value
+        and isinstance(node.args[0], fx.Node)
+        and node.args[0] in values
         and (
             (name == "size" and node.args[1:] in ((0,), ()))
             or (name == "getattr" and node.args[1] == "shape")
