@@ -23,7 +23,7 @@ from metaloom_registry.primitives import Primitive, PrimitiveTable
 GROUPS = {
     "metaloom.primitives": "a sequence of Primitive, or a function of no arguments that gives one",
     "metaloom.learners": "a function from settings to a Learner",
-    "metaloom.searches": "a function from settings to a Search",
+    "metaloom.searches": "a function from settings to an Arm, such as a Strategy",
     "metaloom.tasks": "a function from settings to a TaskSource",
     "metaloom.stores": "a function from a URL to a BlobStore",
     "metaloom.importers": "an Importer: what reads a foreign format into a module",

@@ -11,7 +11,7 @@ from metaloom.cli.output import show, show_json, table
 from metaloom_registry import MetaloomError, ParseError, discover, load_strict
 
 if TYPE_CHECKING:
-    from metaloom_metalearn import Learner
+    from metaloom_metalearn import Arm, Learner
 
 
 def learner_named(name: str, settings: Sequence[str]) -> Learner:
@@ -19,29 +19,37 @@ def learner_named(name: str, settings: Sequence[str]) -> Learner:
 
     Raises NotFound for an unknown learner and ParseError for a setting that it does not take.
     """
-    make = cast(Any, discover("metaloom.learners").load(name))
+    return cast("Learner", _made("metaloom.learners", f"the learner {name}", name, settings))
+
+
+def search_named(name: str, settings: Sequence[str]) -> Arm:
+    """The arm of a plugin with settings such as `width=8`; raises as `learner_named` does."""
+    return cast("Arm", _made("metaloom.searches", f"the search {name}", name, settings))
+
+
+def _made(group: str, what: str, name: str, settings: Sequence[str]) -> object:
+    """What the plugin's function gives for the settings; `what` it is, for messages."""
+    make = cast(Any, discover(group).load(name))
     given = dict(map(_setting, settings))
     known = _plain_settings(make)
     for setting, value in given.items():
         if setting not in known:
-            raise ParseError(
-                f"the learner {name} has no setting {setting!r}; it has {', '.join(known)}"
-            )
+            raise ParseError(f"{what} has no setting {setting!r}; it has {', '.join(known)}")
         kinds = _kinds(known[setting])
         if kinds and type(value) not in {one for kind in kinds for one in _PLAIN[kind]}:
             raise ParseError(
-                f"the learner {name} takes as {setting} {' or '.join(sorted(kinds))}, not {value!r}"
+                f"{what} takes as {setting} {' or '.join(sorted(kinds))}, not {value!r}"
             )
     needed = [p.name for p in known.values() if p.default is p.empty and p.name not in given]
     if needed:
         raise ParseError(
-            f"the learner {name} needs {', '.join(needed)}; "
+            f"{what} needs {', '.join(needed)}; "
             f"give --set {' --set '.join(f'{one}=...' for one in needed)}"
         )
     try:
-        return cast("Learner", make(**given))
+        return make(**given)
     except (TypeError, ValueError) as error:
-        raise ParseError(f"the learner {name} does not take these settings: {error}") from None
+        raise ParseError(f"{what} does not take these settings: {error}") from None
 
 
 def learners(as_json: AsJson = False) -> None:

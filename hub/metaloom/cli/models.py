@@ -11,7 +11,7 @@ import metaloom
 import metaloom_metalearn
 from metaloom.cli import ranking
 from metaloom.cli.files import write_text
-from metaloom.cli.learners import learner_named
+from metaloom.cli.learners import learner_named, search_named
 from metaloom.cli.listing import describe
 from metaloom.cli.options import AsJson, Budget, Device, Home, Seed
 from metaloom.cli.output import note, show, show_json
@@ -34,6 +34,12 @@ TypeOption = Annotated[
 Publish = Annotated[
     str | None,
     typer.Option("--publish", help="Publish the solution under this name.", metavar="NAME"),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="A setting of the search or the learner; may be repeated.", metavar="X=1"
+    ),
 ]
 License = Annotated[
     str | None, typer.Option("--license", help="SPDX, such as MIT.", metavar="LICENCE")
@@ -59,6 +65,11 @@ def solve(
         int,
         typer.Option("--candidates", min=1, max=20, help="Show so many programs.", metavar="N"),
     ] = 1,
+    search: Annotated[
+        str | None,
+        typer.Option("--search", help="One search alone: beam, anneal, evolve ...", metavar="NAME"),
+    ] = None,
+    settings: Settings = None,
     python: Annotated[
         Path | None,
         typer.Option("--python", help="Write the program as a Python file.", metavar="FILE"),
@@ -78,16 +89,20 @@ def solve(
       metaloom solve evens.jsonl --budget 10s
       metaloom solve evens.jsonl --publish me/evens --explain
       metaloom solve names.csv --candidates 5 --python names.py
+      metaloom solve evens.jsonl --search beam --set width=8
       metaloom solve digits.npz --budget 2min --device cpu --json
     """
+    if settings and search is None:
+        raise ParseError("--set is for a search; choose one with --search")
     seconds = metaloom_metalearn.parse_budget(budget)
+    chosen = None if search is None else [search_named(search, settings or ())]
     with metaloom.Hub.open(home) as hub:
         if publish is not None:
             hub.require_free(publish)
         with waiting(f"reading {file}"):
             task = metaloom.read_task(file, type_)
             asked = metaloom.read_questions(file, task.type)
-        searches = metaloom_metalearn.default_searches(task, max(candidates, 5))
+        searches = chosen or metaloom_metalearn.default_searches(task, max(candidates, 5))
         with search_bar(f"solving {task.name}", seconds) as bar, overdue(seconds):
             solution = hub.solve(task, seconds, seed, journal=bar, device=device, searches=searches)
         for warning in solution.trace.warnings:
@@ -151,10 +166,7 @@ def adapt(
         str | None,
         typer.Option("--learner", help="maml, fine_tune ...; without, no parameter changes."),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A setting of the learner; may be repeated.", metavar="X=1"),
-    ] = None,
+    settings: Settings = None,
     type_: TypeOption = None,
     seed: Seed = 0,
     publish: Publish = None,

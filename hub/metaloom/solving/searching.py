@@ -24,9 +24,11 @@ def searched(
     """Solve a task; `settings` are those of `metaloom_metalearn.solve`.
 
     The library's blocks compute on the device, all else on the CPU, where the solution predicts.
-    PyTorch is loaded for tasks that hold tensors alone.
+    PyTorch is loaded for tasks that hold tensors alone, and for strategies, which may draw.
     """
-    if device is None and not holds_tensors(task):
+    arms = settings.get("searches") or ()
+    draws = any(isinstance(arm, metaloom_metalearn.Strategy) for arm in arms)
+    if device is None and not draws and not holds_tensors(task):
         return replace(metaloom_metalearn.solve(task, library, **settings), seed=seed)
     import torch  # noqa: PLC0415 - tasks of plain values do without
 
