@@ -104,6 +104,10 @@ def build(target: Path) -> None:
         body = MARKDOWN.renderer.render(tokens, MARKDOWN.options, {})
         page = PAGE.format(title=html.escape(title_of(text, path)), nav=nav, body=body)
         (target / names[path]).write_text(page, encoding="utf-8")
+    pictures = target / "pictures"
+    pictures.mkdir(exist_ok=True)
+    for picture in sorted((ROOT / "docs" / "pictures").glob("*.svg")):
+        (pictures / picture.name).write_bytes(picture.read_bytes())
 
 
 def _headings(tokens: list[Token]) -> Iterator[tuple[Token, Token]]:

@@ -92,9 +92,7 @@ def test_a_graph_is_published_adapted_and_run(
     from metaloom_registry import export_module
 
     torch.manual_seed(0)
-    net = torch.nn.Sequential(
-            torch.nn.Flatten(), torch.nn.Linear(16, 4), torch.nn.BatchNorm1d(4)
-        ).eval()
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 4)).eval()
     exported = export_module(net, "image[1,4,4] -> vec[4]")
     folder = tmp_path / "net"
     folder.mkdir()
@@ -131,7 +129,8 @@ LEARNERS = [
 def test_every_learner_adapts_an_encoder_or_a_program(metaloom: Command, digits: Path) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 4))
+        flat, linear = torch.nn.Flatten(), torch.nn.Linear(16, 4)
+        net = torch.nn.Sequential(flat, linear, torch.nn.BatchNorm1d(4))
     with Hub.open() as hub:
         hub.publish("vision/net", net, "image[1,4,4] -> vec[4]")
     listed = {row["name"]: row for row in metaloom("learners", "--json").json}

@@ -56,13 +56,16 @@ class FineTune:
         """Change the model in place; gives the loss before each step."""
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimiser = self.optimiser(trained)
+        every_wanted = as_targets(support.outputs, trained[0])
         losses: list[float] = []
         for step in range(self.steps):
             if self.clock is not None and self.clock.expired():
                 break
-            part = support if self.batch is None else _drawn(support, self.batch, generator)
+            part, wanted = support, every_wanted
+            if self.batch is not None and self.batch < len(support):
+                places = torch.randperm(len(support), generator=generator)[: self.batch]
+                part, wanted = support.take(places.tolist()), wanted[places.to(wanted.device)]
             with torch.enable_grad():
-                wanted = as_targets(part.outputs, trained[0])
                 loss = judged(self.loss, model(*part.inputs), wanted)
             losses.append(float(loss.detach()))
             require_finite(losses[-1], step)
@@ -77,12 +80,6 @@ class FineTune:
         for parameter in trained:
             parameter.grad = None
         return tuple(losses)
-
-
-def _drawn(examples: Examples, count: int, generator: torch.Generator) -> Examples:
-    if count >= len(examples):
-        return examples
-    return examples.take(torch.randperm(len(examples), generator=generator)[:count].tolist())
 
 
 def fine_tune(
