@@ -13,30 +13,36 @@ from metaloom_graphs import PRIMITIVES as GRAPHS
 from metaloom_lists import PRIMITIVES as LISTS
 from metaloom_memory import PRIMITIVES as MEMORY
 from metaloom_metalearn import Evaluator, Limits
+from metaloom_metalearn.search.grammar import Function, grammar_of
+from metaloom_metalearn.search.universe import universe_of
 from metaloom_recursion import PRIMITIVES as RECURSION
 from metaloom_registry import (
+    Entry,
     EvaluationError,
     FrozenDict,
     Primitive,
     PrimitiveTable,
     Term,
+    Type,
     TypeMismatch,
     check,
     frozen_value,
     infer,
     parse_term,
     parse_type,
+    primitive_entry,
     print_term,
     python_module,
     term_from_json,
     term_to_json,
+    uncurried,
 )
 from metaloom_registry.testing import interpret, terms, values
 from metaloom_text import PRIMITIVES as TEXT
 
 PLUGINS: dict[str, tuple[Primitive, ...]] = {
-    "dictionaries": DICTIONARIES, "graphs": GRAPHS, "lists": LISTS, "memory": MEMORY,
-    "recursion": RECURSION, "text": TEXT,
+    "lists": LISTS, "text": TEXT, "dictionaries": DICTIONARIES, "graphs": GRAPHS, "memory": MEMORY,
+    "recursion": RECURSION,
 }  # fmt: skip
 TABLE = PrimitiveTable([p for primitives in PLUGINS.values() for p in primitives])
 SMALL = PrimitiveTable(
@@ -62,7 +68,7 @@ def test_every_short_name_means_one_primitive_of_all_plugins() -> None:
 
 
 @settings(
-    max_examples=120, deadline=None, derandomize=True, database=None,
+    max_examples=80, deadline=None, derandomize=True, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(st.sampled_from(TYPES), st.data())
@@ -134,3 +140,23 @@ def order_of(value: Any) -> Any:
 def test_a_key_that_nothing_could_be_found_by_is_a_type_error(text: str, key: str) -> None:
     with pytest.raises(TypeMismatch, match=f"keys of the type {key}; keys are int"):
         infer(parse_term(text, TABLE.short_names), lambda r: TABLE[r].signature)
+
+
+@pytest.mark.parametrize("type_", ["list[int] -> list[int]", "list[int] -> int", "text -> text"])
+def test_a_task_on_lists_or_text_has_the_same_grammar_with_all_plugins(type_: str) -> None:
+    def made(*names: str) -> dict[Type, list[tuple[str, float]]]:
+        given_, want = uncurried(parse_type(type_))
+        entries = [primitive_entry(p) for name in names for p in PLUGINS[name]]
+        entries = [entry for entry in entries if "recursion" not in entry.tags]
+        universe = universe_of(given_, want, [entry.type for entry in entries])
+
+        def function(entry: Entry) -> Function:
+            return Function(TABLE[entry.reference].scalar or repr)
+
+        grammar = grammar_of(entries, [0.0] * len(entries), function, universe, {}, given_)
+        return {
+            held: [(str(one.reference), one.cost) for one in productions]
+            for held, productions in grammar.productions.items()
+        }
+
+    assert made("lists", "text") == made(*PLUGINS)
