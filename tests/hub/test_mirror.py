@@ -142,13 +142,14 @@ def test_the_experiment_is_found_again_by_another_process(mirror: Mirror, tmp_pa
 
 
 def test_the_task_of_a_solve_is_a_dataset_of_its_run(mirror: Mirror) -> None:
-    message = {**SOLVE, "event": "dataset", "params": {"type": "list[int] -> int"}}
+    tags, params = {"metaloom.task": "sha256:" + "1" * 64}, {"type": "list[int] -> int"}
+    message = {**SOLVE, "event": "dataset", "tags": tags, "params": params}
     mirror.send("solve", message)
     mirror.send("solve", message)
     [run] = _runs(mirror, "dataset")
     [given] = run.inputs.dataset_inputs
     assert given.dataset.name == "sum of digits"
-    assert given.dataset.digest == "c" * 36
+    assert given.dataset.digest == "1" * 36
     assert "list[int] -> int" in given.dataset.schema
 
 

@@ -142,8 +142,9 @@ def import_namespace(
     """Publish what an archive holds, under the same names and numbers: all of it or nothing.
 
     Blocks are validated as of unknown origin.  What is there already stays; the archive's aliases
-    are set.  `namespace` is the one that is wanted.  Raises AlreadyExists where a number stands for another block here, NotOwner where
-    somebody else owns the namespace, and as `reading_archive` and validation do.
+    are set.  `namespace` is the one that is wanted.  Raises AlreadyExists where a number stands for
+    another block here, NotOwner where somebody else owns the namespace, and as `reading_archive`
+    and validation do.
     """
     source = Path(path)
     with reading_archive(source) as (contents, _):
@@ -188,7 +189,7 @@ class _Arriving:
     namespace: str
     owners: tuple[PublicKey, ...]
     newest: Mapping[BlockName, int]
-    versions: Mapping[tuple[BlockName, int], Mapping[str, Any]]
+    versions: Mapping[BlockName, Mapping[int, Mapping[str, Any]]]
     aliases: Sequence[tuple[BlockName, str, int]]
 
     @classmethod
@@ -198,10 +199,11 @@ class _Arriving:
         publishing.check_namespace(namespace)
         blocks = {str(manifest.digest) for manifest in contents.manifests}
         newest = {_name(row, namespace): _number(row, "newest") for row in rows(index, "names")}
-        versions = {}
+        versions: dict[BlockName, dict[int, Mapping[str, Any]]] = {}
         for row in rows(index, "versions"):
             name, number = _name(row, namespace), _number(row, "number")
-            if row.get("block") not in blocks or (name, number) in versions:
+            own = versions.setdefault(name, {})
+            if row.get("block") not in blocks or number in own:
                 raise Refused(f"the archive lists {name}@{number} twice, or without its block")
             if number > newest.get(name, 0):
                 raise Refused(f"the archive lists {name}@{number}, which is none of its numbers")
@@ -210,11 +212,11 @@ class _Arriving:
                     raise Refused(f"the archive says no text of {name}@{number} as {field!r}")
             if row.get("successor") is not None:
                 Reference.parse(row["successor"])
-            versions[name, number] = row
+            own[number] = row
         aliases = []
         for row in rows(index, "aliases"):
             name, number = _name(row, namespace), _number(row, "number")
-            if (name, number) not in versions:
+            if number not in versions.get(name, {}):
                 raise Refused(f"the archive gives an alias to {name}@{number}, which is not in it")
             aliases.append((name, str(Reference(name, row.get("alias")).selector), number))
         owners = tuple(PublicKey.parse(str(key)) for key in required(index, "owners", list))
@@ -222,20 +224,24 @@ class _Arriving:
 
     def require_free(self, session: Session) -> None:
         """Raise AlreadyExists where a number stands for another block here."""
-        for (name, number), row in self.versions.items():
+        for name, arriving in self.versions.items():
             publishing.check_spelling(session, name)
+            numbers = {row["block"]: number for number, row in arriving.items()}
             there = session.exec(
                 select(tables.Version.number, tables.Node.key)
                 .join(tables.Name, col(tables.Name.id) == tables.Version.name_id)
                 .join(tables.Node, col(tables.Node.id) == tables.Version.block_id)
                 .where(tables.Name.key == name.key)
-            ).all()
+            )
             for taken, key in there:
-                if (taken == number) != (f"sha256:{key}" == row["block"]):
+                block = f"sha256:{key}"
+                other = arriving[taken]["block"] if taken in arriving else block
+                number = taken if other != block else numbers.get(block, taken)
+                if other != block or number != taken:
                     raise AlreadyExists(
-                        f"{name}@{taken} is the block sha256:{key} here, and {name}@{number} is "
-                        f"{row['block']} in the archive; numbers are never given again, so import "
-                        "the archive into a library that has not this name"
+                        f"{name}@{taken} is the block {block} here, and {name}@{number} is "
+                        f"{other} in the archive; numbers are never given again, so import the "
+                        "archive into a library that has not this name"
                     )
 
     def publish(
@@ -255,10 +261,9 @@ class _Arriving:
             row = publishing.add_name(session, name, now)
             row.newest = max(row.newest, newest)
             session.add(row)
-            for (at, number), listed in sorted(self.versions.items(), key=lambda pair: pair[0]):
-                if at == name:
-                    one = arrived[Digest.parse(listed["block"])]
-                    _add_version(session, row, number, listed, one, blocks[one.digest], now)
+            for number, listed in sorted(self.versions.get(name, {}).items()):
+                one = arrived[Digest.parse(listed["block"])]
+                _add_version(session, row, number, listed, one, blocks[one.digest], now)
             publishing.offer_newest(session, row, lambda d: arrived.get(d) or manifest(d))
         for name, alias, number in self.aliases:
             row = publishing.add_name(session, name, now)
@@ -266,7 +271,8 @@ class _Arriving:
         space = publishing.add_namespace(session, self.namespace, now)
         for key in self.owners:
             custody.add_owner(session, space, key, now)
-        return Moved(self.namespace, len(self.newest), len(self.versions), len(blocks))
+        count = sum(map(len, self.versions.values()))
+        return Moved(self.namespace, len(self.newest), count, len(blocks))
 
 
 def _add_version(

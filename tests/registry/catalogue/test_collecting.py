@@ -11,10 +11,6 @@ from tests.registry.catalogue.test_crashes import start
 from metaloom_registry import Digest, MemoryBlobs, NotFound, Parent, Registry, StorageError
 from metaloom_registry.catalogue import collect
 
-pytestmark = [
-    pytest.mark.parametrize("database", ["sqlite"], indirect=True),
-    pytest.mark.usefixtures("database"),
-]
 OLD = NOW - 1_000_000
 
 

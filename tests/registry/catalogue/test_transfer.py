@@ -6,6 +6,7 @@ import tarfile
 
 import pytest
 from tests.registry.catalogue.conftest import NOW
+from tests.registry.catalogue.test_crashes import start
 
 from metaloom_registry import (
     AlreadyExists,
@@ -228,3 +229,59 @@ def test_an_index_that_breaks_a_rule_is_refused(other, archive, tmp_path, field,
     with pytest.raises(MetaloomError, match=said):
         import_namespace(other, written(tmp_path / "bad.tar", listed))
     assert other.names().items == ()
+
+
+KILLED = """
+import shutil
+from sqlalchemy import event
+from metaloom_registry.catalogue import import_namespace
+
+folder, archive = Path(sys.argv[1]), Path(sys.argv[2])
+
+def step(n):
+    registry = Registry.open(folder / f"hub{n}", validate=accept)
+    left = n
+    def tick(*arguments, **options):
+        nonlocal left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+    for name in ("replace", "fsync"):
+        real = getattr(os, name)
+        setattr(os, name, lambda *a, real=real, **o: (tick(), real(*a, **o))[1])
+    event.listen(registry.database.engine, "commit", tick)
+    import_namespace(registry, archive)
+    return left
+
+first = Registry.open(folder / "first", validate=accept)
+publish(first, "mine/x", b"mine")
+first.close()
+n, states = 0, []
+while True:
+    shutil.copytree(folder / "first", folder / f"hub{n}")
+    child = os.fork()
+    if child == 0:
+        os._exit(1 if step(n) > 0 else 0)
+    _, status = os.waitpid(child, 0)
+    states.append(os.WIFSIGNALED(status))
+    if not os.WIFSIGNALED(status):
+        break
+    n += 1
+print(json.dumps(states))
+"""
+
+
+def test_an_import_killed_at_any_step_is_whole_or_not_there(archive, tmp_path):
+    killed = json.loads(start(KILLED, tmp_path, archive).communicate(timeout=100)[0])
+    assert len(killed) > 15
+    found = []
+    for n in range(len(killed)):
+        registry = Registry.open(tmp_path / f"hub{n}", validate=lambda *_: None)
+        assert registry.verify().sound
+        found.append([str(version) for version in registry.names().items])
+        import_namespace(registry, archive)
+        assert len(registry.names().items) == 3
+        registry.close()
+    old, new = ["mine/x@1"], ["mine/x@1", "team/x@2", "team/y@1"]
+    assert found == [old] * found.count(old) + [new] * found.count(new)
+    assert found[-1] == new
