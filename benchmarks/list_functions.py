@@ -21,7 +21,6 @@ from benchmarks.contract import Metrics, Options, progress, run
 from benchmarks.list_search import (
     ALONE,
     DREAMCODER,
-    ENUMERATED,
     ENUMERATION,
     FULL,
     PROCESSES,
@@ -30,6 +29,7 @@ from benchmarks.list_search import (
     hard,
 )
 from metaloom_lists import PRIMITIVES
+from metaloom_metalearn.solver import ENUMERATED
 
 SEEN = 3
 BUDGET = 10.0
@@ -58,8 +58,8 @@ def questions_of(path: Path) -> tuple[Question, ...]:
 def measure(options: Options) -> Metrics:
     questions = questions_of(options.file("list_functions.json.gz"))
     if options.quick:
-        shuffled = Random(options.seed).sample(questions, 8)
-        questions = tuple(replace(question, budget=1.0) for question in shuffled)
+        shuffled = Random(options.seed).sample(questions, 6)
+        questions = tuple(replace(question, budget=0.7) for question in shuffled)
     accuracy = accuracies(questions)
     return {
         "accuracy": accuracy.pop(FULL.name),

@@ -29,6 +29,8 @@ from metaloom_metalearn import (
     solve,
 )
 from metaloom_metalearn.search.engines import fastest
+from metaloom_metalearn.search.kernel.rehearsal import rehearse
+from metaloom_metalearn.solver import ENUMERATED
 from metaloom_registry import (
     EvaluationError,
     MemoryLibrary,
@@ -44,10 +46,6 @@ PROCESSES = 2
 TABLE = PrimitiveTable(PRIMITIVES)
 DREAMCODER = tuple(p for p in PRIMITIVES if "dreamcoder" in p.tags)
 """The primitives DreamCoder starts from on lists (Ellis et al. 2021); its integers are 0 and 1."""
-
-
-ENUMERATED = 0.7
-"""The share of the time after which division follows, where enumeration has found nothing."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +106,8 @@ def hard(value: Any) -> Any:
 
 
 def compile_all() -> None:
-    """Have the compiled engine compiled, which no figure counts."""
-    xs = ((1, 2, 3), (4, 5), (6,))
-    seen = tuple(zip(xs, xs[::-1], strict=True))
-    for way in (FULL, ALONE):
-        answers(Question("", "list[int] -> list[int]", seen, (), 3.0, way))
+    """Have the compiled engine compiled, or loaded, which no figure counts."""
+    rehearse(PRIMITIVES)
 
 
 @dataclass
@@ -140,13 +135,17 @@ def answers(question: Question) -> tuple[Answer, ...]:
             journal=journal,
         )
     return tuple(
-        Answer(event.seconds, str(event.facts["term"]), judged(event.facts["term"], question))
+        Answer(
+            event.seconds,
+            str(event.facts["term"]),
+            judged_on(str(event.facts["term"]), question.judged),
+        )
         for event in journal.events
     )
 
 
-def judged(program: Any, question: Question) -> tuple[bool, ...]:
-    """Which examples the program is right on."""
+def judged_on(program: str, examples: Sequence[tuple[Any, Any]]) -> tuple[bool, ...]:
+    """Which examples a program is right on."""
     run = Evaluator(TABLE.__getitem__).compile(parse_term(program))
 
     def right(given: Any, wanted: Any) -> bool:
@@ -155,7 +154,7 @@ def judged(program: Any, question: Question) -> tuple[bool, ...]:
         except EvaluationError:
             return False
 
-    return tuple(right(given, wanted) for given, wanted in question.judged)
+    return tuple(right(given, wanted) for given, wanted in examples)
 
 
 def answer_at(found: Sequence[Answer], seconds: float) -> Answer | None:
@@ -164,7 +163,11 @@ def answer_at(found: Sequence[Answer], seconds: float) -> Answer | None:
 
 
 def all_answers(questions: Sequence[Question]) -> Iterator[tuple[Question, tuple[Answer, ...]]]:
-    """Each question with its answers, as they come in; what is pending is dropped on Ctrl-C."""
+    """Each question with its answers, as they come in; what is pending is dropped on Ctrl-C.
+
+    What is to be compiled is compiled here, once, and loaded by the processes.
+    """
+    compile_all()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, context, initializer=compile_all) as pool:
         pending = {pool.submit(answers, question): question for question in questions}
@@ -174,7 +177,9 @@ def all_answers(questions: Sequence[Question]) -> Iterator[tuple[Question, tuple
                 last = found[-1] if found else None
                 share = f"{sum(last.right)}/{len(last.right)}" if last else "nothing"
                 at = f"{last.seconds:6.2f} s" if last else ""
-                progress(f"[{done}/{len(pending)}] {at} {share} {question.name}")
+                progress(
+                    f"[{done}/{len(pending)}] {at} {share} {question.name}, {question.way.name}"
+                )
                 yield question, found
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -6,6 +6,8 @@ programs_per_second: distinct well-typed terms, each evaluated until its first m
 is kept, in full, duplicates removed; all examples of a task are rows; what is made twice counts
 once.  dreamcoder_primitives: the same with the primitives and literals of DreamCoder alone.
 held_out: of the tasks whose seen examples the program gets right, the share whose unseen ones too.
+longer: of the programs that solve a task, those right on all of ten inputs twice as long as
+any example, against a recurrent network that learned from the examples seen.
 """
 
 from __future__ import annotations
@@ -14,28 +16,32 @@ import gzip
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 from benchmarks.contract import Metrics, Options, progress, run
 from benchmarks.list_search import (
     ALONE,
     DREAMCODER,
+    FULL,
     PROCESSES,
     Answer,
     Question,
+    Way,
     all_answers,
     answer_at,
     hard,
+    judged_on,
 )
+from benchmarks.list_truths import longer_inputs, truth_of
 from metaloom_lists import PRIMITIVES
 from metaloom_metalearn import Clock, Enumerate, Examples, Problem, Task
 from metaloom_metalearn.search.collection import collection_put_off
 from metaloom_metalearn.search.engines import Engine, PlainTerms, fastest
-from metaloom_registry import MemoryLibrary, parse_type
+from metaloom_registry import Deferred, MemoryLibrary, parse_type
 
 TYPES = {
     "int": "int", "bool": "bool", "list-of-int": "list[int]", "list-of-bool": "list[bool]",
@@ -43,6 +49,12 @@ TYPES = {
 BUDGETS = {"list->list": (1, 10, 60), "other": (10,)}
 OTHER = ("list[int] -> int", "list[int] -> bool", "list[int] -> list[bool]")
 SEEN = 2 / 3
+
+network_right_on = Deferred("benchmarks.list_network", "right_on")
+"""Deferred, so that the processes that search do not load torch."""
+
+Answered: TypeAlias = tuple[Question, tuple[Answer, ...]]
+"""A task, and what was answered over time."""
 
 SETTINGS = {
     "seconds": "processor time of one process with one thread, from the call of solve",
@@ -78,30 +90,52 @@ def _kind(type_: str) -> str:
 def measure(options: Options) -> Metrics:
     questions = questions_of(options.file("list_tasks.json.gz"))
     if options.quick:
-        shuffled = Random(options.seed).sample(questions, 8)
-        questions = tuple(replace(q, budget=1.0) for q in shuffled)
-    alone = tuple(replace(question, way=ALONE) for question in questions)
+        shuffled = Random(options.seed).sample(questions, 5)
+        questions = tuple(replace(q, budget=0.5) for q in shuffled)
+    found = answers_by_way(questions)
     return {
-        **figures(questions),
+        **summary(found[FULL]),
         "programs_per_second": rates(questions, options),
-        "dreamcoder_primitives": {"primitives": len(DREAMCODER), **figures(alone)},
+        "dreamcoder_primitives": {"primitives": len(DREAMCODER), **summary(found[ALONE])},
+        "longer": longer(found[FULL], options),
         "primitives": len(PRIMITIVES),
     }
 
 
-def figures(questions: Sequence[Question]) -> dict[str, Any]:
-    """The figures of some questions; on Ctrl-C those so far are told before it ends."""
-    found: list[tuple[Question, tuple[Answer, ...]]] = []
+def answers_by_way(questions: Sequence[Question]) -> dict[Way, list[Answered]]:
+    """The answers with all primitives, and with DreamCoder's; those so far are told at the end."""
+    found: dict[Way, list[Answered]] = {FULL: [], ALONE: []}
     try:
-        found.extend(all_answers(questions))
-    except KeyboardInterrupt:
-        progress(f"interrupted; so far: {json.dumps(summary(found))}")
-        raise
-    progress(json.dumps(summary(found)))
-    return summary(found)
+        for question, answers in all_answers([replace(q, way=w) for w in found for q in questions]):
+            found[question.way].append((question, answers))
+    finally:
+        for way, answered in found.items():
+            progress(f"{way.name}: {json.dumps(summary(answered))}")
+    return found
 
 
-def summary(found: Iterable[tuple[Question, tuple[Answer, ...]]]) -> dict[str, Any]:
+def longer(found: Sequence[Answered], options: Options) -> dict[str, Any]:
+    """How many solved programs are right on all inputs twice as long; and how many networks.
+
+    A network learns from the examples that the search saw.
+    """
+    judged, right, network = 0, 0, 0
+    for question, answers in found:
+        truth = truth_of(question.name, question.judged)
+        if truth is None or not answers or not all(answers[-1].right):
+            continue
+        if options.quick and judged == 1:
+            break
+        inputs = longer_inputs([given for given, _ in question.judged], options.seed)
+        further = tuple((given, truth(given)) for given in inputs)
+        judged += 1
+        right += all(judged_on(answers[-1].program, further))
+        network += network_right_on(question.seen, further, options.seed)
+        progress(f"twice as long: {right} programs and {network} networks of {judged}")
+    return {"programs": judged, "right": right, "network": network}
+
+
+def summary(found: Sequence[Answered]) -> dict[str, Any]:
     kinds: dict[str, dict[str, int]] = {}
     explained = held = 0
     for kind, budgets in BUDGETS.items():
@@ -121,7 +155,7 @@ def rates(questions: Sequence[Question], options: Options) -> dict[str, float]:
     """Programs per second of processor time in Python and compiled, on the same tasks."""
     lists = [q for q in questions if _kind(q.type) == "list->list" and len(q.judged) >= 15]
     chosen = Random(options.seed).sample(lists, min(len(lists), 2 if options.quick else 8))
-    seconds = 0.5 if options.quick else 5.0
+    seconds = 0.3 if options.quick else 5.0
     engines: dict[str, Engine] = {"python": PlainTerms, "numba": fastest}
     found = {}
     for name, engine in engines.items():

@@ -37,6 +37,9 @@ ALTERNATIVES = 20
 SHOWN = 160
 """Characters of the best candidate that a message shows."""
 
+ENUMERATED = 0.7
+"""The share of the time after which division follows, where enumeration has found nothing."""
+
 HALF = 0.5
 """A program is a solution where it is right on at least this share of the support."""
 
@@ -99,7 +102,9 @@ def default_searches(task: Task, candidates: int = 5) -> Sequence[Arm]:
         constants = Constants(strict=False)
         divide = Divide(constants, alternatives=candidates - 1)
         enumerate_ = Enumerate(constants, patience=Patience(alternatives=candidates - 1))
-        return (divide, enumerate_) if TEXT in parts(task.type) else (enumerate_, divide)
+        if TEXT in parts(task.type):
+            return divide, enumerate_
+        return replace(enumerate_, share=ENUMERATED), replace(divide, share=1.0)
     few_shot, compositions = metaloom_metalearn.FewShot(), metaloom_metalearn.Compositions()
     return (few_shot, compositions, Enumerate(), metaloom_metalearn.Halving())
 

@@ -39,13 +39,13 @@ def rehearse(primitives: Iterable[Primitive]) -> None:
     entries = tuple(library.candidates(task.want, task.given, len(compiled)))
     for _ in Enumerate(engine=fastest).run(Problem(task, library, entries, Clock(LONGEST))):
         pass
-    write_down(compiled)
 
 
 def main() -> None:
     os.nice(NICE)
     primitives, _ = load_primitives(discover("metaloom.primitives"))
     rehearse(primitives)
+    write_down(primitives)
 
 
 if __name__ == "__main__":
