@@ -9,7 +9,7 @@ here: batch norm uses the statistics of the batch, as in MAML.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 
 from metaloom_metalearn.episodes import Episodes
-from metaloom_metalearn.learners.choices import require_choice
+from metaloom_metalearn.learners.batched.engine import Engine
+from metaloom_metalearn.learners.batched.gradient_steps import GradientSteps
+from metaloom_metalearn.learners.choices import adaptable, require_choice
 from metaloom_metalearn.learners.descent import (
     Descent,
     Order,
@@ -33,6 +35,7 @@ from metaloom_metalearn.learners.equipped import (
     name_of_learned,
     require_equipped,
 )
+from metaloom_metalearn.learners.learned_rates import gradient_with_rates
 from metaloom_metalearn.learners.learner import (
     Adapted,
     Loss,
@@ -60,6 +63,7 @@ class MAMLPP:
     first_order: int = 0
     loss: Loss = natural_loss
     chunk: int | None = None
+    engine: Engine = field(default_factory=Engine, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         require_settings(self.steps, self.lr)
@@ -110,10 +114,26 @@ class MAMLPP:
         InvalidTask where the model has no rates: train `learner.equip(model)`.
         """
         del generator
-        counted = int(require_equipped(model, "maml_pp").outer_steps)
+        equipped = require_equipped(model, "maml_pp")
+        counted = int(equipped.outer_steps)
         self._require_rates(parameters_of(model))
         weights = self.weights(counted)
         order = first_order if counted < self.first_order else second_order
+        steps = GradientSteps(
+            self.steps, self.lr, order, self.loss, adaptable(equipped.model), weights
+        )
+        found = gradient_with_rates(
+            self.engine, equipped, episodes, steps, self.chunk, of_each_step=True
+        )
+        if found is None:
+            found = self._by_vmap(model, episodes, weights, order)
+        counter = found.buffers["outer_steps"] + 1
+        return replace(found, buffers={**found.buffers, "outer_steps": counter})
+
+    def _by_vmap(
+        self, model: nn.Module, episodes: Episodes, weights: tuple[float, ...], order: Order
+    ) -> MetaGradient:
+        """The gradient for any model."""
 
         def query_loss(
             parameters: State, buffers: State, sx: Tensor, sy: Tensor, qx: Tensor, qy: Tensor
@@ -134,9 +154,7 @@ class MAMLPP:
             )
             return OfTask(gradients, loss, output, buffers)
 
-        found = mean_over_tasks(model, episodes, task, self.chunk)
-        counter = found.buffers["outer_steps"] + 1
-        return replace(found, buffers={**found.buffers, "outer_steps": counter})
+        return mean_over_tasks(model, episodes, task, self.chunk)
 
     def _step(
         self,

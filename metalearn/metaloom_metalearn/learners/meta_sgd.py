@@ -6,7 +6,7 @@ alpha both trained by the gradient of L_query(theta') (eq. 1-2, algorithm 1).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from metaloom_metalearn.episodes import Episodes
-from metaloom_metalearn.learners.choices import require_choice
+from metaloom_metalearn.learners.batched.engine import Engine
+from metaloom_metalearn.learners.batched.gradient_steps import GradientSteps
+from metaloom_metalearn.learners.choices import adaptable, require_choice
 from metaloom_metalearn.learners.descent import (
     Descent,
     descend,
@@ -28,6 +30,7 @@ from metaloom_metalearn.learners.equipped import (
     name_of_learned,
     require_equipped,
 )
+from metaloom_metalearn.learners.learned_rates import gradient_with_rates
 from metaloom_metalearn.learners.learner import (
     Adapted,
     Choice,
@@ -53,6 +56,7 @@ class MetaSGD:
     loss: Loss = natural_loss
     inner: Choice = every
     chunk: int | None = None
+    engine: Engine = field(default_factory=Engine, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         require_settings(self.steps, self.lr)
@@ -82,7 +86,14 @@ class MetaSGD:
         Raises InvalidTask where the model has no rates: train `learner.equip(model)`.
         """
         del generator
-        require_equipped(model, "meta_sgd")
+        equipped = require_equipped(model, "meta_sgd")
+        chosen = adaptable(equipped.model, self.inner)
+        steps = GradientSteps(self.steps, self.lr, loss=self.loss, inner=chosen)
+        found = gradient_with_rates(
+            self.engine, equipped, episodes, steps, self.chunk, of_each_step=False
+        )
+        if found is not None:
+            return found
         return gradient_through(
             model, episodes, partial(self._descent, model), self.loss, self.chunk
         )
