@@ -41,8 +41,9 @@ def svm(
     """`scale` times the scores w_k x of the machine that the support trains.
 
     Support and query are shifted and scaled alike so that the support has mean 0 and mean squared
-    length 1.  A class without an example has -inf.  The equations have s (k + 1) unknowns for s
-    examples of k classes.  Shapes, leading task axes and errors are those of `prototypes`.
+    length 1.  A class without an example has -inf.  Where a gradient may be asked for, equations of
+    s (k + 1) unknowns are solved for s examples of k classes.  Shapes, leading task axes and errors
+    are those of `prototypes`.
     """
     x, labels = labelled("svm", support, query)
     mean = x.mean(-2, keepdim=True)
@@ -52,9 +53,13 @@ def svm(
     x, query = x * size.rsqrt(), (query - mean) * size.rsqrt()
     kernel = x @ x.mT + RIDGE * torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)
     upper = cost * labels
+    differentiated = torch.is_grad_enabled()
     with torch.no_grad():
-        free = _slack(kernel.detach(), labels, torch.as_tensor(upper).detach()) > 0
-    alpha = _solution(kernel, labels, upper, free.to(x.dtype))
+        slack = _slack(kernel.detach(), labels, upper.detach())
+    if differentiated:
+        alpha = _solution(kernel, labels, upper, (slack > 0).to(x.dtype))
+    else:
+        alpha = upper - slack  # the same to about 1e-5, at a fraction of the cost
     scores: Tensor = scale * (query @ (x.mT @ alpha))
     return scores.masked_fill(labels.sum(-2)[..., None, :] == 0, -float("inf"))
 

@@ -131,6 +131,13 @@ def test_the_svm_meets_the_conditions_of_its_quadratic_program(
     assert float(((slope - level) * (1 - free)).max()) < 1e-9
 
 
+def test_without_a_gradient_the_svm_is_the_same_but_for_rounding() -> None:
+    support, query = task(10, count=20)
+    with torch.no_grad():
+        found = svm(support, query)
+    torch.testing.assert_close(found, svm(support, query), rtol=1e-4, atol=1e-3)
+
+
 def test_two_examples_have_the_svm_of_the_widest_margin() -> None:
     """At +a and -a the machine w = (1/2, -1/2)/a scores +1/2 and -1/2, but for the small ridge."""
     support = Support(torch.tensor([[3.0], [-3.0]]).double(), torch.tensor([0, 1]), 2)
