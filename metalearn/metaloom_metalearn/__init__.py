@@ -150,6 +150,10 @@ if TYPE_CHECKING:
     from metaloom_metalearn.search.prior import Prior as Prior
     from metaloom_metalearn.search.prior import Uniform as Uniform
     from metaloom_metalearn.search.prior import Weights as Weights
+    from metaloom_metalearn.search.recognition import Guidance as Guidance
+    from metaloom_metalearn.search.recognition import Lesson as Lesson
+    from metaloom_metalearn.search.recognition import dreams as dreams
+    from metaloom_metalearn.search.recognition import train_recognition as train_recognition
     from metaloom_metalearn.search.remembering import Remembering as Remembering
     from metaloom_metalearn.search.space import Space as Space
     from metaloom_metalearn.search.strategy import Strategy as Strategy
@@ -188,7 +192,6 @@ if TYPE_CHECKING:
     from metaloom_metalearn.sources.listed import read_listed as read_listed
     from metaloom_metalearn.sources.npz import read_npz as read_npz
     from metaloom_metalearn.sources.plain import read_values as read_values
-    from metaloom_metalearn.sources.table import Table as Table
     from metaloom_metalearn.sources.table import read_cell as read_cell
     from metaloom_metalearn.sources.table import read_columns as read_columns
     from metaloom_metalearn.sources.table import read_table as read_table
@@ -324,6 +327,7 @@ else:
                 "place_of",
             ),
             "search.prior": ("Prior", "Uniform", "Weights"),
+            "search.recognition": ("Guidance", "Lesson", "dreams", "train_recognition"),
             "search.remembering": ("Remembering",),
             "search.space": ("Space",),
             "search.strategy": ("Strategy",),
@@ -348,7 +352,7 @@ else:
             "sources.listed": ("read_listed",),
             "sources.npz": ("read_npz",),
             "sources.plain": ("read_values",),
-            "sources.table": ("Table", "read_cell", "read_columns", "read_table", "table_task"),
+            "sources.table": ("read_cell", "read_columns", "read_table", "table_task"),
             "sources.texts": ("Embed", "embed_texts", "hashed_ngrams"),
             "tasks": ("Examples", "Task", "TaskSource", "Values", "class_digest"),
             "training.checkpoint": ("Checkpoint",),
