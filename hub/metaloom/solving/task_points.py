@@ -22,6 +22,9 @@ MOST_EXAMPLES = 64
 MOST_NUMBERS = 20_000
 """Of one value; what comes after is left out."""
 
+LARGEST = 1e30
+"""Numbers of a value are cut off here."""
+
 TYPE_WEIGHT = 2.0
 """How much the type counts beside the examples."""
 
@@ -102,7 +105,7 @@ def _numbers(value: Any) -> list[float]:
     for number in _walk(value):
         if len(found) == MOST_NUMBERS:
             break
-        found.append(number if math.isfinite(number) else 0.0)
+        found.append(max(-LARGEST, min(LARGEST, number)) if math.isfinite(number) else 0.0)
     return found
 
 
@@ -127,4 +130,4 @@ def _float(number: float) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.copysign(1e308, number)
+        return LARGEST if number > 0 else -LARGEST

@@ -21,8 +21,9 @@ from metaloom_registry.types import (
     is_closed,
     parse_type,
     uncurried,
+    unhashable_key,
 )
-from metaloom_registry.unification import fits
+from metaloom_registry.unification import Fresh, Substitution, fits, unify
 
 MAX_PARSED = 50_000
 
@@ -160,9 +161,20 @@ def _joined(type_: Type, wanted: Wanted) -> list[str] | None:
         )
         if part is not None
     ]
-    if not fits(function(*(end for _, end, _ in pairs)), function(*(part for part, _, _ in pairs))):
+    if not _composes(type_, [end for _, end, _ in pairs], [part for part, _, _ in pairs]):
         return None
     return [f"{said} {_can_be(end, part)}" for part, end, said in pairs]
+
+
+def _composes(type_: Type, ends: Sequence[Type], others: Sequence[Type]) -> bool:
+    """Whether a function's ends are of the types of others, and its keys can be keys then."""
+    fresh, found = Fresh(), Substitution()
+    own = fresh.instantiate(function(*ends, type_))
+    try:
+        unify(own, fresh.instantiate(function(*others, Variable("whole"))), found)
+        return unhashable_key(found.resolve(own)) is None
+    except TypeMismatch:
+        return False
 
 
 def _results(arguments: tuple[Type, ...], result: Type, gives: Type | None) -> list[Type]:

@@ -1,0 +1,42 @@
+"""`metaloom search` and `metaloom fits`: tables and JSON."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_what_fits_between_is_a_table_with_types(metaloom) -> None:
+    shown = metaloom("fits", "lists/reverse", "--before", "lists/sum", "--limit", "3").out
+    assert shown.split()[:7] == ["name", "kind", "type", "measured", "used", "by", "why"]
+    assert "takes list[a]" in shown
+
+
+def test_what_fits_is_json_as_well(metaloom, add3: str) -> None:
+    found = metaloom("fits", "lists/reverse", "--kind", "program", "--json").json
+    assert [block["reference"] for block in found] == ["me/add3@1"]
+    assert found[0]["why"] == ["takes list[int]", "is a program"]
+
+
+def test_a_search_says_what_was_measured_and_where_it_goes_on(metaloom, add3: str) -> None:
+    metaloom("publish", "me/add4", "(lam (map (lam (add 4 $0)) $0))")
+    first = metaloom("search", "--takes", "list[int]", "--kind", "program", "--limit", "1")
+    assert "me/add4@1" in first.out
+    cursor = first.err.partition("--cursor ")[2].split()[0]
+    args = ("search", "--takes", "list[int]", "--kind", "program", "--limit", "1")
+    assert "me/add3@1" in metaloom(*args, "--cursor", cursor).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("fits",), "nothing is given that blocks should fit"),
+        (("fits", "me/none"), "there is no block me/none"),
+        (("search", "--like", "me/add3"), "no fingerprint was measured of"),
+        (("search", "x", "--cursor", "x"), "is not a cursor"),
+        (("search", "x" * 10_000), "a query of 10000 characters is too long"),
+    ],
+)
+def test_what_cannot_be_found_is_said_in_a_line(metaloom, add3: str, arguments, said) -> None:
+    done = metaloom(*arguments)
+    assert done.code == 1
+    assert said in done.err
