@@ -42,6 +42,7 @@ from metaloom_metalearn import (
     ArrayEpisodes,
     Augmented,
     Checkpoint,
+    EpisodeSource,
     Event,
     LabelledArrays,
     Performance,
@@ -205,7 +206,8 @@ def sampling_rate(train: LabelledArrays) -> Mapping[str, float]:
     plain = ArrayEpisodes(train, min(WAYS, len(train.names)), 1, 1)
     generator = torch.Generator().manual_seed(0)
     rates = {}
-    for name, source in {"plain": plain, "bent": Augmented(plain, BENT)}.items():
+    sources: Mapping[str, EpisodeSource] = {"plain": plain, "bent": Augmented(plain, BENT)}
+    for name, source in sources.items():
         start = time.process_time()
         for _ in range(20):
             source.episodes(1, generator)

@@ -47,7 +47,10 @@ def character_encoder(seed: int, width: int = WIDTH) -> nn.Sequential:
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )
-    return network.to(memory_format=torch.channels_last)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 class Views(nn.Module):
@@ -72,4 +75,4 @@ def embedded(encoder: nn.Module, images: Tensor, chunk: int = 1000) -> Tensor:
     """The vectors of images, `chunk` at a time, the encoder in eval mode."""
     encoder.eval()
     with torch.no_grad():
-        return torch.cat([encoder(part) for part in images.split(chunk)])
+        return torch.cat([encoder(part) for part in torch.split(images, chunk)])

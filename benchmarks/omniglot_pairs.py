@@ -39,7 +39,7 @@ class Pairs:
         scale = scale_of(parameters)
         with torch.enable_grad():
             vectors = functional_call(model, (parameters, buffers), (together.flatten(0, 1),))
-            vectors = functional.normalize(vectors).unflatten(0, together.shape[:2])
+            vectors = functional.normalize(vectors).reshape(*together.shape[:2], -1)
             logits = scale.exp() * vectors @ vectors.mT
             logits = logits - 1e9 * torch.eye(2 * size, device=logits.device)
             place = torch.arange(2 * size, device=logits.device).roll(size)

@@ -29,6 +29,7 @@ from metaloom_metalearn import (
     Episodes,
     Event,
     MetaGradient,
+    MetaLearner,
     Plan,
     adam,
     first_order,
@@ -41,8 +42,8 @@ from metaloom_metalearn.learners.batched.engine import Engine
 STEPS = (1, 5, 10)
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 PAPER = {"maml": (0.67, 0.38, 0.35), "pretrained": (2.41, 2.23, 2.19)}
-INNER, RATE, BATCH = 5, 0.01, 25
-TRAINING = 60_000
+INNER, RATE, BATCH = 1, 0.01, 25
+TRAINING, QUICK_TRAINING = 60_000, 2_000
 MINUTES = 5
 _ANY = torch.Generator()
 
@@ -89,18 +90,20 @@ def network(seed: int) -> nn.Sequential:
 def measure(options: Options) -> Metrics:
     """The errors of the three arms after each number of steps."""
     tasks = 100 if options.quick else 1000
-    budget = 8.0 if options.quick else 60.0 * (options.numbers.get("minutes") or MINUTES)
+    budget = None if options.quick else 60.0 * (options.numbers.get("minutes") or MINUTES)
+    steps = QUICK_TRAINING if options.quick else TRAINING
     train = Curves(sinusoids(), shots=5, queries=10)
     asked = Curves(sinusoids(), shots=5, queries=100)
     chosen_on = asked.episodes(200, torch.Generator().manual_seed(options.seed + 1))
     tested_on = asked.episodes(tasks, torch.Generator().manual_seed(options.seed + 2))
-    plan = Plan(TRAINING, BATCH, adam(0.003), average=0.99, seconds=budget, report=500)
+    plan = Plan(steps, BATCH, adam(0.003), average=0.99, seconds=budget, report=500)
     found: dict[str, dict[str, float]] = {}
     facts: dict[str, Any] = {}
     descent = maml(INNER, RATE)
     if options.quick:  # what is compiled pays in minutes, not in seconds
         descent = replace(descent, engine=Engine(compiled=False))
-    for name, learner in {"maml": descent, "pretrained": Together()}.items():
+    learners: Mapping[str, MetaLearner] = {"maml": descent, "pretrained": Together()}
+    for name, learner in learners.items():
         start = time.perf_counter()
         learner.meta_gradient(network(0), train.episodes(BATCH, torch.Generator()), _ANY)
         facts[name] = {"compile_seconds": time.perf_counter() - start}

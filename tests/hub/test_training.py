@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -62,12 +63,13 @@ def test_a_block_is_meta_trained_and_published_with_its_ancestry(
     parents = [(parent.digest, parent.role) for parent in block.manifest.parents]
     assert parents == [(hub["me/encoder"].digest, "trained-from")]
     assert block.seen == frozenset(source.classes)
-    training = block.facts["training"]
+    training: Any = block.facts["training"]
     assert training["seed"] == 5
     assert training["steps"] == 12
     assert training["data"] == [str(source.arrays.digest)]
     assert training["validation accuracy"] == max(v.score.mean for v in trained.validated)
-    answers = by_head(block.load(), prototypes)
+    loaded: Any = block.load()
+    answers = by_head(loaded, prototypes)
     before = by_head(trained.model, prototypes)
     episodes = source.episodes(3, seeded(2))
     torch.testing.assert_close(answers(episodes), before(episodes))
@@ -92,8 +94,10 @@ def test_what_a_head_learned_beside_the_encoder_is_left_behind(
     net = learner.equip(nn.Sequential(nn.Flatten(), nn.Linear(16, 6)))
     trained = meta_train(hub, net, source, learner, Plan(2))
     block = hub.publish("me/matching", trained, TYPE)
+    assert block.manifest is not None
     assert not block.manifest.parents
-    assert sorted(dict(block.load().named_parameters())) == ["1.bias", "1.weight"]
+    loaded: Any = block.load()
+    assert sorted(dict(loaded.named_parameters())) == ["1.bias", "1.weight"]
 
 
 def test_a_training_is_a_run_of_mlflow_with_curves(hub: Hub, source: ArrayEpisodes) -> None:

@@ -14,6 +14,7 @@ from metaloom_metalearn import (
     HOSTED,
     ArrayEpisodes,
     LabelledArrays,
+    dark,
     dataset_images,
     read_hosted,
     read_listed,
@@ -71,7 +72,7 @@ def test_the_repository_is_asked_where_no_folder_is_given() -> None:
 
 def test_pictures_of_a_dataset_are_held_as_tensors() -> None:
     data = rows("omniglot")
-    arrays = dataset_images(data, "image[1,4,4]", ink=hosted.dark, dataset="test/omniglot")
+    arrays = dataset_images(data, "image[1,4,4]", ink=dark, dataset="test/omniglot")
     grey = np.asarray(data[0]["image"].convert("L").resize((4, 4), Pictures.Resampling.BOX))
     torch.testing.assert_close(arrays.inputs[0, 0], 1 - torch.from_numpy(grey.copy()).float() / 255)
 
@@ -181,6 +182,7 @@ def test_equal_data_have_equal_digests_and_episodes_tell_their_classes() -> None
     source = ArrayEpisodes(arrays, 2, 1, 1)
     drawn = source.episodes(5, torch.Generator().manual_seed(1))
     assert source.data == (arrays.digest,)
+    assert drawn.drawn is not None
     for t in range(5):
         for place, which in enumerate(drawn.drawn[t].tolist()):
             assert any(torch.equal(drawn.support_x[t, place], one) for one in x[[which, which + 3]])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -171,7 +172,7 @@ def test_a_checkpoint_of_another_training_is_refused(
     source: ArrayEpisodes, tmp_path: Path, change, message: str
 ) -> None:
     kept = Checkpoint(tmp_path / "run.safetensors")
-    usual = {"model": small_network(8), "generator": seeded(0), "plan": Plan(3)}
+    usual: dict[str, Any] = {"model": small_network(8), "generator": seeded(0), "plan": Plan(3)}
 
     def train(model: nn.Module, generator: torch.Generator, plan: Plan) -> Trained:
         return meta_train(model, source, metric(prototypes), generator, plan, checkpoint=kept)

@@ -32,12 +32,13 @@ class ProgressBar:
         accuracy = facts["accuracy"]
         if isinstance(accuracy, float) and accuracy == accuracy:
             said += f"  accuracy {accuracy:.1%}"
-        left = facts["left"]
+        left, done = facts["left"], facts["done"]
         assert isinstance(left, float)
+        assert isinstance(done, float)
         self._progress.update(
             self._task,
             description=event.kind,
-            completed=facts["done"],
+            completed=done,
             said=said + self._validated,
             rate=f"{facts['per_second']:.3g}/s",
             left=f"{int(left) // 60}:{int(left) % 60:02d} left",

@@ -16,8 +16,11 @@ from metaloom_registry import InvalidTask
 class Team(Protocol):
     """What processes tell each other; every one makes the same calls in the same order."""
 
-    rank: int
-    size: int
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
 
     def average(self, tensors: Iterable[Tensor]) -> None:
         """Set each tensor to its mean over the processes."""
@@ -69,7 +72,7 @@ class Processes:
         for same in kinds.values():
             flat = torch.cat([tensor.reshape(-1) for tensor in same])
             dist.all_reduce(flat, group=self.group)
-            parts = (flat / self.size).split([tensor.numel() for tensor in same])
+            parts = torch.split(flat / self.size, [tensor.numel() for tensor in same])
             for tensor, part in zip(same, parts, strict=True):
                 tensor.copy_(part.reshape(tensor.shape))
 
