@@ -4,7 +4,7 @@ A piece is a term whose value is part of the output on every row; a cover is a s
 whose values, joined, are the outputs.  It is a path through tuples of positions, one a row, from
 the beginnings of the outputs to their ends: the intersection of the rows' graphs of pieces in
 FlashFill (Gulwani 2011, section 4.3), walked cheapest first (Dijkstra) instead of built.  Texts and
-lists alike are joined.
+lists alike are joined; what all outputs have in common may be a literal, spelled out.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any, TypeAlias
 
+from metaloom_metalearn.search.coding import description_length
 from metaloom_metalearn.search.grammar import Grammar, Production, Slot
 from metaloom_metalearn.search.node import Node
 from metaloom_registry import Literal, Type
-from metaloom_registry.types import TEXT
+from metaloom_registry.types import INT, TEXT, list_of
 
 Values = tuple[Any, ...]
 Places = tuple[int, ...]
@@ -38,13 +39,15 @@ class Pieces:
     """The terms that are part of the outputs wanted, by the rows on which they are.
 
     `join` puts two values end to end.  `literal` is what a literal costs before what it says; below
-    zero there are none.  `forbidden` are the texts that no literal may be.
+    zero there are none.  `forbidden` are the values that no literal may be.  Lists of integers are
+    written item by item: `single` makes a list of one item.
     """
 
     outputs: Values
     join: Production | None
     literal: float = -1.0
     forbidden: frozenset[Any] = frozenset()
+    single: Production | None = None
     found: list[tuple[int, Node]] = field(default_factory=list)
     _known: dict[Values, float] = field(default_factory=dict)
 
@@ -63,6 +66,15 @@ class Pieces:
                 self.found.append((mask, node))
         return len(self.found) - before
 
+    def written(self, item: int) -> Node:
+        """The list of one integer, spelled out."""
+        assert self.single is not None
+        count = len(self.outputs)
+        cost = self.literal + description_length(item, INT)
+        literal = Node(Literal(item), (), (item,) * count, cost, 0, failed=False)
+        values = ((item,),) * count
+        return Node(self.single, (literal,), values, cost + self.single.cost, 0, failed=False)
+
     def on(self, rows: int) -> list[Node]:
         """The pieces that are part of the output on all of these rows, a mask."""
         return [node for mask, node in self.found if mask & rows == rows]
@@ -77,18 +89,30 @@ def pieces_for(
 ) -> Pieces:
     """What covers of these outputs are made of: how to join, and what literals cost.
 
-    No literal is a whole text of an input or an output, but for an output that all examples share;
-    nor are there literals in a cover of one output alone, which they could spell out.
+    No literal is a whole input or output, but for an output that all examples share; nor are there
+    literals in a cover of one output alone, which they could spell out.
     """
     join = _join(grammar, want, outputs)
+    single = _single(grammar) if want == list_of(INT) else None
     literal, forbidden = -1.0, set()
-    if want == TEXT:
-        written = [constant.cost for constant in grammar.constants.get(TEXT, ())]
-        literal = min(written, default=grammar.variables[TEXT] + 1.0)
+    if want == TEXT or single is not None:
+        plain = TEXT if want == TEXT else INT
+        costs = [constant.cost for constant in grammar.constants.get(plain, ())]
+        literal = min(costs, default=grammar.variables[plain] + 1.0)
         shared = set(outputs) if len(set(outputs)) == 1 and len(outputs) > 1 else set()
-        texts = (v for row in inputs for v, t in zip(row, given, strict=True) if t == TEXT)
-        forbidden = {*texts, *outputs} - shared
-    return Pieces(tuple(outputs), join, literal, frozenset(forbidden))
+        whole = (v for row in inputs for v, t in zip(row, given, strict=True) if t == want)
+        forbidden = {*whole, *outputs} - shared
+    return Pieces(tuple(outputs), join, literal, frozenset(forbidden), single)
+
+
+def _single(grammar: Grammar) -> Production | None:
+    """The production that makes a list of one integer, told from what it does."""
+    for production in grammar.productions.get(list_of(INT), ()):
+        if production.slots == (Slot((), INT),) and all(
+            production.safe(x) == (x,) for x in (-1, 0, 1, 2, 7)
+        ):
+            return production
+    return None
 
 
 def _join(grammar: Grammar, want: Type, outputs: Sequence[Any]) -> Production | None:
@@ -220,7 +244,18 @@ class _Steps:
                     yield node, tuple(map(_after, state, values))
         spelled_out = len(set(self.outputs)) == 1 and self.outputs[0] in self.pieces.forbidden
         if self.pieces.literal >= 0 and not spelled_out:
-            yield from self._literals(state)
+            literals = self._items if self.pieces.single is not None else self._literals
+            yield from literals(state)
+
+    def _items(self, state: Places) -> Iterable[tuple[Node, Places]]:
+        """The integer that comes next on every row."""
+        item = self.outputs[0][state[0] : state[0] + 1]
+        if not item or item in self.pieces.forbidden:
+            return
+        for output, place in zip(self.outputs, state, strict=True):
+            if output[place : place + 1] != item:
+                return
+        yield self.pieces.written(item[0]), tuple([place + 1 for place in state])
 
     def _literals(self, state: Places) -> Iterable[tuple[Node, Places]]:
         first, at = self.outputs[0], state[0]
