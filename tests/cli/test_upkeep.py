@@ -4,6 +4,7 @@ import itertools
 import os
 import sqlite3
 import sys
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_repair_restores_a_damaged_block_from_another_library(metaloom, add3, ho
     other = tmp_path / "other"
     assert metaloom("import", "me/copy", tmp_path / "add3.zip", "--home", other).code == 0
     with Hub.open(home) as hub:
-        blobs = hub.registry.blobs
+        blobs: Any = hub.registry.blobs
         for digest in list(blobs.digests()):
             blobs.remove(digest)
     assert metaloom("verify").code == 1
@@ -100,9 +101,10 @@ def test_a_sound_installation_is_well(metaloom, add3):
 
 def test_damage_is_found_with_the_remedy(metaloom, add3, home):
     with Hub.open(home) as hub:
-        for digest in list(hub.registry.blobs.digests()):
+        blobs: Any = hub.registry.blobs
+        for digest in list(blobs.digests()):
             if digest != hub[add3].digest:
-                hub.registry.blobs.remove(digest)
+                blobs.remove(digest)
     done = metaloom("doctor")
     assert done.code == 1
     assert "metaloom repair" in done.out

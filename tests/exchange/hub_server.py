@@ -92,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
             ]
             self._send(200, {"transfer": "basic", "objects": objects})
         elif "/preupload/" in path:
-            files = [
+            modes = [
                 {
                     "path": one["path"],
                     "uploadMode": "lfs" if one["path"].endswith(".safetensors") else "regular",
@@ -100,7 +100,7 @@ class Handler(BaseHTTPRequestHandler):
                 }
                 for one in json.loads(body)["files"]
             ]
-            self._send(200, {"files": files})
+            self._send(200, {"files": modes})
         elif "/commit/" in path:
             name = path.removeprefix("/api/models/").partition("/commit/")[0]
             files = dict(self.hub.repositories[name][-1][1])

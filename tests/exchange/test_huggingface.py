@@ -271,7 +271,7 @@ def test_a_class_that_is_no_module_is_refused(plain):
 
 
 def test_a_repository_that_cannot_be_fetched_is_an_error_with_the_remedy():
-    with pytest.raises(StorageError, match="check the name and the connection"):
+    with pytest.raises(StorageError, match="check the name, the connection"):
         HUGGINGFACE.read("hf://nobody/nothing@v1", Consent(Plain))
-    with pytest.raises(ParseError, match="is no address such as hf://org/name"):
+    with pytest.raises(ParseError, match="is no repository such as hf://org/name"):
         HUGGINGFACE.read("hf://nothing", Consent(Plain))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -55,7 +57,7 @@ def test_a_pytorch_model_is_a_pickle_and_needs_trust(other, uri, net, images):
         )
     with pytest.raises(Refused, match=r"models:/plain/1 is a pickled model.*--trust"):
         import_block(other, "me/plain", "models:/plain/1", SIGNATURE)
-    made = import_block(
+    made: Any = import_block(
         other, "me/plain", "models:/plain/1", SIGNATURE, consent=Consent(trust=True)
     )
     assert torch.allclose(made.load().eval()(images), net(images), atol=1e-6)

@@ -16,7 +16,7 @@ from tests.exchange.hub_server import TOKEN, Hub, running  # noqa: E402
 
 from metaloom.exchange import Remote, from_pretrained, push_to_hub, save_pretrained  # noqa: E402
 from metaloom.exchange.model_card import hub_licence, read_card, write_card  # noqa: E402
-from metaloom.exchange.pretrained import Repository  # noqa: E402
+from metaloom.exchange.repositories import Repository  # noqa: E402
 from metaloom_registry import (  # noqa: E402
     AlreadyExists,
     Corrupt,
@@ -44,7 +44,7 @@ def remote(server: Hub, tmp_path: Path) -> Remote:
 def test_a_block_that_was_pushed_is_pulled_as_the_same_block(block, other, server, remote, images):
     address = push_to_hub(block, "org/small", remote=remote)
     assert address.startswith(f"{server.url}/org/small/commit/")
-    copy = from_pretrained(other, "org/small", remote=remote)
+    copy: Any = from_pretrained(other, "org/small", remote=remote)
     assert copy.digest == block.digest
     assert str(copy.reference) == "org/small@1"
     assert torch.equal(copy.load().eval()(images), block.load().eval()(images))

@@ -3,6 +3,7 @@
 import base64
 import io
 import itertools
+from typing import Any
 from xml.etree import ElementTree
 
 import torch
@@ -64,7 +65,7 @@ def family(nodes: int, hostile: str = "") -> Family:
 
 
 def test_a_lineage_has_a_box_for_each_node_and_a_curve_for_each_edge() -> None:
-    drawn = ElementTree.fromstring(lineage_svg(family(3)))
+    drawn: Any = ElementTree.fromstring(lineage_svg(family(3)))
     space = "{http://www.w3.org/2000/svg}"
     assert len(list(drawn.iter(f"{space}rect"))) == 6
     assert len(list(drawn.iter(f"{space}path"))) == 7

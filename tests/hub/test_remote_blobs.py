@@ -43,7 +43,8 @@ def test_a_library_remembers_where_its_blobs_are(opened, home, address):
         assert isinstance(hub.registry.blobs, CachedBlobs)
     with Hub.open(home) as again:
         x = torch.rand(2, 1, 4, 4)
-        assert torch.equal(again["me/net"].load()(x), net(x))
+        loaded: Any = again["me/net"].load()
+        assert torch.equal(loaded(x), net(x))
         assert again.verify().sound
     assert not (home / "blobs").exists()
     with pytest.raises(AlreadyExists, match=f"are at {address}, not at s3://other"):

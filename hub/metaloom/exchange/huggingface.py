@@ -15,15 +15,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from metaloom.exchange.extras import optional
 from metaloom.exchange.model_card import read_card
+from metaloom.exchange.repositories import ADDRESS, Remote, Repository, snapshot
 from metaloom_registry import (
     Consent,
     Imported,
     NotFound,
     ParseError,
     Refused,
-    StorageError,
     TypeMismatch,
     load_strict,
 )
@@ -35,14 +34,12 @@ CONFIG_FILE = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 CARD_FILE = "README.md"
-ADDRESS = "hf://"
 MAX_SHARDS = 1_000
 SHOWN = 3
 """Names of tensors that an error lists."""
 
 _WANTED = (CONFIG_FILE, "*.safetensors", INDEX, CARD_FILE)
 _SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\.safetensors", re.ASCII)
-_REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?", re.ASCII)
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -68,7 +65,9 @@ class HuggingFaceImporter:
                 "config.json may name is imported; name one that you have installed: "
                 "--class package.module:Class, or Consent(architecture=Class)"
             )
-        folder = _snapshot(source) if isinstance(source, str) else source
+        folder = source
+        if isinstance(source, str):
+            folder = snapshot(Repository.parse(source), Remote.of(), _WANTED)
         assert isinstance(folder, Path)
         state = _state(folder)
         module = _built(architecture, folder)
@@ -79,26 +78,6 @@ class HuggingFaceImporter:
 
 
 HUGGINGFACE = HuggingFaceImporter()
-
-
-def _snapshot(address: str) -> Path:
-    """A folder with the files of a repository, from the cache or from the Hub."""
-    match = _REPOSITORY.fullmatch(address.removeprefix(ADDRESS))
-    if match is None:
-        raise ParseError(
-            f"{address[:100]!r} is no address such as hf://org/name or hf://org/name@v1"
-        )
-    hub = optional("huggingface_hub", "huggingface", "a repository of the Hugging Face Hub")
-    repository, revision = match.groups()
-    try:
-        return Path(
-            hub.snapshot_download(repository, revision=revision, allow_patterns=list(_WANTED))
-        )
-    except Exception as error:  # many kinds: of the network, of the Hub, of the cache
-        raise StorageError(
-            f"{address} cannot be fetched: {type(error).__name__}: {str(error)[:200]}; check the "
-            "name and the connection (HF_HUB_OFFLINE forbids one), or give a local folder"
-        ) from error
 
 
 def _state(folder: Path) -> dict[str, torch.Tensor]:

@@ -8,11 +8,8 @@ digests of its manifest, and its manifest against the digest that README.md or t
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +18,14 @@ from metaloom.exchange.importing import import_block
 from metaloom.exchange.mlflow_registry import is_model_address
 from metaloom.exchange.model_card import hub_licence, read_card, write_card
 from metaloom.exchange.programs import portable_of
-from metaloom.home import is_offline
+from metaloom.exchange.repositories import (
+    EXTRA,
+    PURPOSE,
+    Remote,
+    Repository,
+    said,
+    snapshot,
+)
 from metaloom_registry import (
     BlockName,
     Corrupt,
@@ -37,53 +41,8 @@ if TYPE_CHECKING:
     from metaloom.blocks import Block
     from metaloom.hub import Hub
 
-ADDRESS = "hf://"
 CARD_FILE = "README.md"
-EXTRA = "huggingface"
-PURPOSE = "a repository of the Hugging Face Hub"
 _ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
-
-
-@dataclass(frozen=True)
-class Remote:
-    """A server that speaks the Hub's protocol: its address, a token, and where copies are kept.
-
-    None stands for what `huggingface_hub` takes: its own variables, files and servers.
-    """
-
-    endpoint: str | None = None
-    token: str | None = None
-    cache: Path | None = None
-    offline: bool = False
-
-    @classmethod
-    def of(cls, environment: Mapping[str, str] = os.environ) -> Remote:
-        """What METALOOM_ENDPOINT, METALOOM_TOKEN, METALOOM_CACHE and METALOOM_OFFLINE say."""
-        cache = environment.get("METALOOM_CACHE")
-        return cls(
-            environment.get("METALOOM_ENDPOINT") or None,
-            environment.get("METALOOM_TOKEN") or None,
-            None if not cache else Path(cache).expanduser() / "huggingface",
-            is_offline(environment),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Repository:
-    """`organisation/name` and perhaps a revision: a branch, a tag or a commit."""
-
-    name: str
-    revision: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Repository:
-        """Read `org/name`, `hf://org/name` or either with `@revision`. Raises ParseError."""
-        name, at, revision = text.removeprefix(ADDRESS).partition("@")
-        if not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", name, re.ASCII) or (at and not revision):
-            raise ParseError(
-                f"{text[:100]!r} is no repository such as hf://org/name or hf://org/name@v1"
-            )
-        return cls(name, revision or None)
 
 
 def save_pretrained(block: Block, folder: str | os.PathLike[str]) -> Path:
@@ -149,7 +108,7 @@ def push_to_hub(
         )
     except Exception as error:  # many kinds: of the network, of the Hub
         raise StorageError(
-            f"{block.reference} cannot be pushed to {to.name}: {_said(error)}; check the name, "
+            f"{block.reference} cannot be pushed to {to.name}: {said(error)}; check the name, "
             "the connection, and that METALOOM_TOKEN may write there"
         ) from error
     finally:
@@ -181,39 +140,13 @@ def from_pretrained(
         folder, called = Path(text).expanduser(), None
     else:
         repository = Repository.parse(text)
-        folder, called = _snapshot(repository, remote or Remote.of()), repository.name
+        folder, called = snapshot(repository, remote or Remote.of()), repository.name
     portable = read_portable(folder)
     _require_named(portable, folder, digest)
     chosen = name or called
     if chosen is None:
         raise ParseError(f"the folder {folder} has no name of its own; give one, such as me/net")
     return import_block(hub, str(BlockName.parse(chosen)), folder)
-
-
-def _snapshot(repository: Repository, remote: Remote) -> Path:
-    """The files of one commit of a repository: what the revision means when it is asked."""
-    hub = optional("huggingface_hub", EXTRA, PURPOSE)
-    try:
-        return Path(
-            hub.snapshot_download(
-                repository.name,
-                revision=repository.revision,
-                cache_dir=remote.cache,
-                endpoint=remote.endpoint,
-                token=remote.token,
-                local_files_only=remote.offline,
-            )
-        )
-    except Exception as error:  # many kinds: of the network, of the Hub, of the cache
-        if remote.offline:
-            raise StorageError(
-                f"{repository.name} is not in the cache, and METALOOM_OFFLINE forbids to fetch it; "
-                "unset it, or pull the block once while there is a connection"
-            ) from error
-        raise StorageError(
-            f"{repository.name} cannot be fetched: {_said(error)}; check the name, the connection "
-            "and METALOOM_TOKEN, and pull again: what has arrived is kept"
-        ) from error
 
 
 def _require_named(portable: Portable, folder: Path, wanted: Digest | None) -> None:
@@ -232,8 +165,3 @@ def _require_named(portable: Portable, folder: Path, wanted: Digest | None) -> N
             f"the card says that the block is {str(said)[:80]}, and it is {portable.digest}; "
             "the repository was changed by hand: push the block again"
         )
-
-
-def _said(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:200]}"

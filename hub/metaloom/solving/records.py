@@ -73,7 +73,7 @@ class Work:
     """
 
     task: Task
-    seed: int
+    seed: int | None
     budget: float | None
     started: float
     seconds: float

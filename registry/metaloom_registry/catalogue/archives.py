@@ -123,7 +123,7 @@ class _Entries:
         data = file.read(most + 1)
         if len(data) != entry.size:
             raise Corrupt(f"{self.path} ends in the middle of {wanted}; copy it again, whole")
-        self._archive.members.clear()  # it would remember every entry
+        vars(self._archive)["members"] = []  # it would remember every entry
         self._next = self._archive.next()
         return data
 

@@ -101,7 +101,8 @@ class CachedBlobs:
         with contextlib.suppress(StorageError):
             self.copies.put(data)
         with self._lock:
-            self._size = (self._total() if self._size is None else self._size) + len(data)
+            known = self._size
+            self._size = self._total() if known is None else known + len(data)
             if self._size > self.limit:
                 self._evict()
 
@@ -110,8 +111,8 @@ class CachedBlobs:
             self.copies.remove(digest)
 
     def _total(self) -> int:
-        """The bytes of all copies but for the one that was just put: counted once a process."""
-        return sum(size for _, size, _ in self._listed()[:-1])
+        """The bytes of all copies, whoever made them: counted once a process, then kept up."""
+        return sum(size for _, size, _ in self._listed())
 
     def _evict(self) -> None:
         """Remove the copies used longest ago until there is room; others may evict meanwhile."""

@@ -111,7 +111,8 @@ def test_what_is_not_there_cannot_be_exported_nor_imported(registry, archive, tm
 
 def entries(path):
     with tarfile.open(path) as archive:
-        return [(e, archive.extractfile(e).read()) for e in archive.getmembers()]
+        files = [(e, archive.extractfile(e)) for e in archive.getmembers()]
+        return [(e, file.read()) for e, file in files if file is not None]
 
 
 def written(path, listed):
