@@ -14,7 +14,7 @@ from metaloom_dictionaries import MAX_ITEMS, PRIMITIVES
 from metaloom_lists import PRIMITIVES as LISTS
 from metaloom_metalearn import Clock, parse_jsonl, solve
 from metaloom_metalearn.testing.search import Ticks
-from metaloom_registry import EvaluationError, FrozenDict, MemoryLibrary
+from metaloom_registry import EvaluationError, FrozenDict, MemoryLibrary, Primitive
 
 CALL: dict[str, Any] = {primitive.short: primitive.scalar for primitive in PRIMITIVES}
 ITEMS = st.lists(st.tuples(st.text(max_size=2), st.integers(-5, 5)), max_size=8).map(tuple)
@@ -106,6 +106,7 @@ def test_a_task_on_lists_sees_neither_dictionaries_nor_sets() -> None:
     class Watched(MemoryLibrary):
         def load(self, digest: Any) -> Any:
             loaded = super().load(digest)
+            assert isinstance(loaded, Primitive)
             assert loaded.name.startswith("lists/")
             return loaded
 

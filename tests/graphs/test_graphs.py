@@ -99,7 +99,7 @@ def test_a_graph_of_many_nodes_is_walked_without_recursion() -> None:
     assert value("distance", 0, count - 1, long) == count - 1
     assert len(value("topological_order", long)) == len(value("reachable", 0, long)) == count
     assert value("components", long) == (tuple(range(count)),)
-    full = FrozenDict(dict.fromkeys(range(100_000), FrozenDict()))
+    full: FrozenDict[int, Any] = FrozenDict(dict.fromkeys(range(100_000), FrozenDict()))
     with pytest.raises(EvaluationError, match="larger than the 100000 allowed"):
         value("(add_node -1)", full)
 

@@ -17,6 +17,7 @@ from metaloom_metalearn.search.grammar import Function, grammar_of
 from metaloom_metalearn.search.universe import universe_of
 from metaloom_recursion import PRIMITIVES as RECURSION
 from metaloom_registry import (
+    Arrow,
     Entry,
     EvaluationError,
     FrozenDict,
@@ -79,7 +80,7 @@ def test_a_well_typed_program_has_a_typed_value_the_same_everywhere_or_says_why_
     arguments = []
     result = type_
     term = data.draw(terms(type_, SMALL))
-    while hasattr(result, "argument"):
+    while isinstance(result, Arrow):
         arguments.append(data.draw(values(result.argument)))
         result = result.result
     check(term, type_, lambda reference: TABLE[reference].signature)

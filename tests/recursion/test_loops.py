@@ -28,6 +28,7 @@ from metaloom_registry import (
     EvaluationError,
     InvalidTask,
     MemoryLibrary,
+    Primitive,
     PrimitiveTable,
     Type,
     parse_term,
@@ -140,6 +141,7 @@ def test_no_other_search_ever_sees_recursion() -> None:
     class Watched(MemoryLibrary):
         def load(self, digest: Any) -> Any:
             loaded = super().load(digest)
+            assert isinstance(loaded, Primitive)
             assert "recursion" not in loaded.tags
             return loaded
 
