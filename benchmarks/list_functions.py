@@ -92,7 +92,7 @@ def accuracies(questions: Sequence[Question]) -> dict[str, dict[str, float]]:
 def right(question: Question, predicted: Sequence[object]) -> float:
     """The share of the predictions that are right."""
     pairs = zip(predicted, question.judged, strict=True)
-    return sum(guess == output for guess, (_, output) in pairs) / len(predicted)
+    return sum(bool(guess == output) for guess, (_, output) in pairs) / len(predicted)
 
 
 def most_seen(question: Question) -> object:

@@ -12,6 +12,7 @@ from metaloom_metalearn.engine import Engine
 from metaloom_metalearn.journal import Event, Journal, Silence
 from metaloom_metalearn.scores import Score, measure_of, rmse_of_integers, scored, share
 from metaloom_metalearn.search.arm import Arm, Problem
+from metaloom_metalearn.search.bank import TIME_IS_UP
 from metaloom_metalearn.search.candidate import Scored
 from metaloom_metalearn.search.constants import Constants
 from metaloom_metalearn.search.divide import Divide
@@ -264,7 +265,7 @@ class _Run:
                 f"the budget of {self.clock.budget:g} s was over before any candidate was tried; "
                 "give more time"
             )
-        elif self.trace.tried and self.clock.expired():
+        elif self.trace.tried and self.hurried():
             said.append(
                 f"the budget of {self.clock.budget:g} s was over, and none of the "
                 f"{self.trace.tried} programs tried was worth keeping; give more time"
@@ -278,6 +279,11 @@ class _Run:
         said += self.trace.warnings
         said += [note for account in self.trace.arms.values() for note in account.notes[-1:]]
         return NoSolution("; ".join(dict.fromkeys(said)))
+
+    def hurried(self) -> bool:
+        """Whether the time, or an arm's share of it, was over."""
+        notes = (note for account in self.trace.arms.values() for note in account.notes)
+        return self.clock.expired() or any(TIME_IS_UP in note for note in notes)
 
     def tell(self, kind: str, **facts: object) -> None:
         self.journal.record(Event(kind, self.clock.elapsed(), facts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -142,8 +143,8 @@ def test_what_is_loaded_in_this_process_is_used_at_once_and_the_account_says_so(
 
 def test_a_rehearsal_leaves_nothing_of_the_loops_uncompiled() -> None:
     rehearse(PRIMITIVES)
-    for loop in (loops.make, loops.scan, loops.store, loops.values_of, loops.indexed):
-        assert len(loop.signatures) == 1, loop.__name__
+    for name in ("make", "scan", "store", "values_of", "indexed"):
+        assert len(getattr(loops, name).signatures) == 1, name
 
 
 def test_the_list_of_what_is_on_disk_holds_for_these_forms_alone(
@@ -177,7 +178,7 @@ def test_one_process_compiles_at_a_time(tmp_path: Path, monkeypatch: pytest.Monk
             return 0
 
     monkeypatch.setattr(ahead, "folder", lambda: tmp_path)
-    monkeypatch.setattr(ahead.subprocess, "Popen", Process)
+    monkeypatch.setattr(subprocess, "Popen", Process)
     ahead.begin()
     ahead.begin()
     assert len(started) == 1

@@ -21,6 +21,7 @@ from metaloom_metalearn import (
     class_digest,
     solve,
 )
+from metaloom_metalearn.search.engines import PlainTerms
 from metaloom_metalearn.testing.search import Ticks
 from metaloom_registry import (
     InvalidTask,
@@ -245,7 +246,8 @@ def test_a_published_solution_makes_a_harder_task_solvable_within_the_same_budge
 
     task = task_of("list[int] -> list[int]", wanted, name="doubled evens and their sum")
     budget = 12_000
-    without = solve(task, library(), clock=ticks(budget), searches=[Enumerate()])
+    plain = [Enumerate(engine=PlainTerms)]
+    without = solve(task, library(), clock=ticks(budget), searches=plain)
     assert without.support_score is not None
     assert without.support_score.value < 1.0
     grown = library()
@@ -256,7 +258,7 @@ def test_a_published_solution_makes_a_harder_task_solvable_within_the_same_budge
         term("(lam (map (lam (add $0 $0)) (filter is_even $0)))"),
         "program",
     )
-    solution = solve(task, grown, clock=ticks(budget), searches=[Enumerate()])
+    solution = solve(task, grown, clock=ticks(budget), searches=plain)
     assert block in references(solution.term)
     assert solution.predict((1, 10, 3, 4)) == (20, 8, 28)
     assert "evens_doubled(xs)" in solution.source

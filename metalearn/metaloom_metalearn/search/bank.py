@@ -49,6 +49,12 @@ Pool: TypeAlias = tuple[Sequence[Node], Sequence[Node]]
 
 EMPTY: Pool = ((), ())
 
+HOLDERS = (tuple, str, dict, frozenset)
+"""The classes of the values that have a length."""
+
+
+TIME_IS_UP = "the time is up"
+
 
 class Exhausted(Exception):
     """The search must end now: out of time or out of memory. The message says which."""
@@ -92,9 +98,9 @@ class Workshop:
     def keeps(self, values: Sequence[Any]) -> bool:
         """Account for values to keep; False where one is longer than is allowed."""
         cells = len(values)
-        if isinstance(values[0], tuple | str) or values[0] is FAILED:
+        if isinstance(values[0], HOLDERS) or values[0] is FAILED:
             if FAILED in values:
-                values = [value for value in values if isinstance(value, tuple | str)]
+                values = [value for value in values if isinstance(value, HOLDERS)]
             items = sum(map(len, values))
             if items > self.bounds.items and max(map(len, values)) > self.bounds.items:
                 self.counts["oversized"] += 1
@@ -156,7 +162,10 @@ class Bank:
         for inner in self.inner.values():
             if inner is not None:
                 inner.clear()
-        for held in (self.inner, self.levels, self.functions, self.seen, self.leaves):
+        for held in (
+            self.inner, self.levels, self.functions, self.seen, self.leaves,
+            self.combinations.columns,
+        ):  # fmt: skip
             held.clear()
 
     def level(self, type_: Type, level: int) -> Pool:
@@ -223,7 +232,7 @@ class Bank:
             whole = not any(node.failed for node in chosen)
             for production in productions:
                 if expired():
-                    raise Exhausted("the time is up")
+                    raise Exhausted(TIME_IS_UP)
                 call, safe_call = production.call, production.safe
                 direct = whole and production.direct
                 counts["generated"] += len(last)

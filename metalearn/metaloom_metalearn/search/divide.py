@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.journal import Event
 from metaloom_metalearn.search.arm import Problem
-from metaloom_metalearn.search.bank import Bank, Bounds, Exhausted, Workshop
+from metaloom_metalearn.search.bank import TIME_IS_UP, Bank, Bounds, Exhausted, Workshop
 from metaloom_metalearn.search.blocks import Blocks, unreachable
 from metaloom_metalearn.search.candidate import Scored
 from metaloom_metalearn.search.collection import collection_put_off
@@ -45,9 +45,9 @@ class Divide:
     """The arm that covers outputs by pieces and decides between terms.
 
     It uses at most the share `share` of the time there is, half of that before the first
-    counterexample.  `rows` are the examples that the bank begins with; `more` are added after a
-    counterexample, in at most `rounds` rounds.  After a solution it goes on for `patience` seconds
-    at most, and then looks as long for `alternatives` further ones.
+    counterexample, where there may be one.  `rows` are the examples that the bank begins with;
+    `more` are added after a counterexample, in at most `rounds` rounds.  After a solution it goes on
+    for `patience` seconds at most, and then looks as long for `alternatives` further ones.
     """
 
     constants: Constants = field(default_factory=Constants)
@@ -86,7 +86,8 @@ class Divide:
         judge = Judge(problem, blocks, examples)
         rows = spread(examples, uncurried(problem.task.type)[1], self.rows)
         for turn in range(self.rounds):
-            left = clock.left() * (0.5 if turn == 0 else 1.0)
+            again = turn == 0 and len(rows) < len(set(examples))
+            left = clock.left() * (0.5 if again else 1.0)
             now = Clock(max(left, 1e-9), clock.now)
             attempt = _Attempt(self, problem, grammar, account, now, judge, rows)
             with collection_put_off():
@@ -145,7 +146,7 @@ class _Attempt:
             while level * UNIT < (self.found.cost if self.found else self.judge.scorer.ceiling):
                 level += 1
                 if self.workshop.clock.expired():
-                    raise Exhausted("the time is up")
+                    raise Exhausted(TIME_IS_UP)
                 nodes = self.bank.level(self.want, level)[1]
                 tests = self.bank.level(BOOL, level)[1]
                 facts = {"nats": level * UNIT, "generated": self.account.counts["generated"]}

@@ -13,7 +13,7 @@ from itertools import product
 from operator import eq
 from typing import Any
 
-from metaloom_metalearn.search.bank import Bank, Exhausted
+from metaloom_metalearn.search.bank import TIME_IS_UP, Bank, Exhausted
 from metaloom_metalearn.search.grammar import Production
 from metaloom_metalearn.search.node import Node
 from metaloom_registry import Type
@@ -56,7 +56,7 @@ def _agreeing(
             direct = whole and production.direct
             for chunk in chunks:
                 if expired():
-                    raise Exhausted("the time is up")
+                    raise Exhausted(TIME_IS_UP)
                 counts["generated"] += len(chunk)
                 counts["scored"] += len(chunk)
                 for node in chunk:

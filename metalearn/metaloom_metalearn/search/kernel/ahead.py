@@ -98,4 +98,4 @@ def listing() -> Path:
 
 def folder() -> Path:
     """Where numba keeps what it compiles of this package."""
-    return Path(packed.stats.cache_path)
+    return Path(str(packed.stats.cache_path))

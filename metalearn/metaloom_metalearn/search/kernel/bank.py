@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from metaloom_metalearn.search.application import FAILED as NO_VALUE
-from metaloom_metalearn.search.bank import Exhausted, Workshop
+from metaloom_metalearn.search.bank import TIME_IS_UP, Exhausted, Workshop
 from metaloom_metalearn.search.combinations import UNUSED, Combinations
 from metaloom_metalearn.search.grammar import UNIT, Production, Slot, level_of
 from metaloom_metalearn.search.kernel import loops
@@ -160,7 +160,7 @@ class KernelBank:
             status = -1
             while status != DONE:
                 if self.workshop.clock.expired():
-                    raise Exhausted("the time is up")
+                    raise Exhausted(TIME_IS_UP)
                 slots = np.array(self._slots(productions[0], choices), np.int64)
                 status = loops.scan(
                     tables.memory, tables.shape_table, shape, heads, head_costs, slots,
@@ -232,7 +232,7 @@ class KernelBank:
         status, position = -1, 0
         while status != DONE:
             if self.workshop.clock.expired():
-                raise Exhausted("the time is up")
+                raise Exhausted(TIME_IS_UP)
             limit = min(BATCH, total - position)
             store.reserve(limit)
             tables.more_nodes(limit)

@@ -27,9 +27,10 @@ LONGEST = 600.0
 
 def rehearse(primitives: Iterable[Primitive]) -> None:
     """Load, or else compile, the compiled forms of primitives, and the engine by a small search."""
-    compiled = [p for p in primitives if p.kernel is not None and p.parameters]
+    compiled = [p for p in primitives if p.kernel is not None]
     for primitive in compiled:
-        compiled_form(primitive.kernel, len(primitive.parameters))
+        if primitive.kernel is not None:
+            compiled_form(primitive.kernel, len(primitive.parameters))
     library = MemoryLibrary.of(compiled)
     lists = ((3, 1, 2), (5, 4), (7,), (0, 9, 9, 8))
     task = Task(
