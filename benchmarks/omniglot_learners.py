@@ -107,6 +107,9 @@ def learners_table(
             model = arm.learner.equip(model)
         plan = Plan(1_000_000, arm.batch, adam(arm.rate), clip=10.0, seconds=seconds)
         generator = torch.Generator().manual_seed(seed)
+        arm.learner.meta_gradient(
+            model, drawn.episodes(arm.batch, generator), generator
+        )  # compiles
         trained = meta_train(model, drawn, arm.learner, generator, plan)
         found = _tested(trained.model, arm.learner, held, episodes, bool(arm.steps))
         table[name] = found | {

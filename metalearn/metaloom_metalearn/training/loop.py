@@ -119,7 +119,7 @@ class Loop:
         self.team: Team = setting.team or Alone()
         self.journal: Journal = setting.journal or Silence()
         self.now = setting.clock.now if setting.clock else time.monotonic
-        self.before = 0.0
+        self.began, self.before, self.seconds = self.now(), 0.0, 0.0
         self.losses: list[float] = []
         self.accuracy = 0.0
         self.validated: list[Validated] = []
