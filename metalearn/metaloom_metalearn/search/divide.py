@@ -46,8 +46,8 @@ class Divide:
 
     It uses at most the share `share` of the time there is, half of that before the first
     counterexample, where there may be one.  `rows` are the examples that the bank begins with;
-    `more` are added after a counterexample, in at most `rounds` rounds.  After a solution it goes on
-    for `patience` seconds at most, and then looks as long for `alternatives` further ones.
+    `more` are added after a counterexample, in at most `rounds` rounds.  After a solution it goes
+    on for `patience` seconds at most, and then looks as long for `alternatives` further ones.
     """
 
     constants: Constants = field(default_factory=Constants)
