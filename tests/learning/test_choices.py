@@ -146,6 +146,6 @@ def test_slow_parameters_have_the_implicit_gradient_that_finite_differences_give
         for step in (1e-5, -1e-5):
             moved = deepcopy(model)
             with torch.no_grad():
-                moved[0].weight[row, 1] += step  # type: ignore[operator]
+                moved.get_parameter("0.weight")[row, 1] += step
             losses.append(learner.meta_gradient(moved, episodes, seeded()).loss)
         assert float(found[row, 1]) == pytest.approx((losses[0] - losses[1]) / 2e-5, rel=1e-5)

@@ -60,7 +60,7 @@ def learners(as_json: AsJson = False) -> None:
       metaloom learners
       metaloom adapt vision/net digits.npz --learner lora --set rank=2 --set steps=50
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for outcome in discover("metaloom.learners").outcomes():
         if outcome.error is None:
             make = cast(Any, outcome.value)

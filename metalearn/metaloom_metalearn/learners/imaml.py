@@ -99,7 +99,11 @@ class ImplicitMAML:
         slope, (loss, (output, after)) = grad_and_value(of, has_aux=True)(
             dict(down.parameters), qx, qy
         )
-        _, hessian = vjp(grad(lambda p: of(p, sx, sy)[0]), dict(down.parameters))
+
+        def support_loss(parameters: State) -> Tensor:
+            return of(parameters, sx, sy)[0]
+
+        hessian: Callable[[State], tuple[State]] = vjp(grad(support_loss), dict(down.parameters))[1]
         inner = set(filter(adaptable(model), slope))
 
         def curved(direction: State) -> State:
