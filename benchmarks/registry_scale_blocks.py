@@ -92,7 +92,8 @@ def zipf(rng: np.random.Generator, kinds: int, size: int, power: float = 1.0) ->
     """Numbers below `kinds`, the k-th in proportion to 1 / (k + 1)^power."""
     weights = np.cumsum(1 / np.arange(1, kinds + 1) ** power)
     drawn = np.searchsorted(weights, rng.random(size) * weights[-1], side="right")
-    return np.minimum(drawn, kinds - 1)
+    found: NDArray[np.int64] = np.minimum(drawn, kinds - 1)
+    return found
 
 
 @dataclass(frozen=True)

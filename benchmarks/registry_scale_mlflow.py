@@ -42,7 +42,7 @@ def measured(folder: Path, models: int, publishes: int, inferred: int) -> dict[s
 
     client = MlflowClient()
     publish(0, ["torch"])
-    source = client.get_model_version("bench-0", "1").source
+    source = client.get_model_version("bench-0", "1").source or ""
     for number in range(1, models):
         name = f"team{number % 50}-model-{number}"
         client.create_registered_model(name, tags={"tag": f"tag-{number % 300}"})

@@ -131,7 +131,7 @@ def _queries(registry: Registry, plan: Plan, settings: Settings) -> Iterator[tup
 
     def type_of(block: int) -> str:
         listed = plan.graph_types if plan.graph[block] else plan.program_types
-        return listed[plan.type[block]]
+        return listed[int(plan.type[block])]
 
     yield "exact", _each(some(), lambda block: registry.resolve(name(block)))
     digests = [registry.resolve(name(block)).digest for block in some()]

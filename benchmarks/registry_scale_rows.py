@@ -293,18 +293,18 @@ class PostgresTarget:
 
     def __init__(self, url: URL) -> None:
         self.engine = create_engine(url)
-        self.connection = self.engine.raw_connection()
+        self.connection: Any = self.engine.raw_connection()
 
     def begin(self) -> list[str]:
         """The digests of the blocks that are there already, in order."""
-        with self.connection.cursor() as cursor:
+        with closing(self.connection.cursor()) as cursor:
             cursor.execute("SET synchronous_commit = off")
             cursor.execute("SELECT key FROM node WHERE kind = 'block' ORDER BY id")
             return [row[0] for row in cursor.fetchall()]
 
     def write(self, rows: Rows) -> None:
         """Write the rows of some blocks."""
-        with self.connection.cursor() as cursor:
+        with closing(self.connection.cursor()) as cursor:
             for table, columns in COLUMNS.items():
                 with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
                     for row in rows[table]:
@@ -313,7 +313,7 @@ class PostgresTarget:
 
     def end(self) -> None:
         """Let what is published next be numbered on, and the database know what it holds."""
-        with self.connection.cursor() as cursor:
+        with closing(self.connection.cursor()) as cursor:
             for table in SEQUENCES:
                 cursor.execute(
                     f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"

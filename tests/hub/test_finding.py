@@ -22,10 +22,11 @@ def names(blocks) -> list[str]:
 def encoders(hub: Hub) -> Hub:
     """Two encoders alike and one that is not."""
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 8))
+    last = nn.Linear(16, 8)
+    net = nn.Sequential(nn.Flatten(), last)
     hub.publish("vision/one", net, "image[1,4,4] -> vec[8]", tags=["encoder", "small"])
     with torch.no_grad():
-        net[1].bias += 0.01
+        last.bias.add_(0.01)
     hub.publish("vision/two", net, "image[1,4,4] -> vec[8]", tags=["encoder"])
     torch.manual_seed(1)
     other = nn.Sequential(nn.Flatten(), nn.Linear(16, 8))

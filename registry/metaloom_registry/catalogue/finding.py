@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import sqlalchemy as core
-from sqlalchemy import bindparam, exists
+from sqlalchemy import BindParameter, bindparam, exists
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, col, select
 
-from metaloom_registry.canonical import dump_canonical
+from metaloom_registry.canonical import Json, dump_canonical
 from metaloom_registry.catalogue import tables
 from metaloom_registry.catalogue.cursors import Place, read_cursor, write_cursor
 from metaloom_registry.catalogue.fitting import TypeIndex, Wanted
@@ -47,8 +48,9 @@ class Query:
     def mark(self) -> str:
         """A text that tells this query from others."""
         types = [None if part is None else str(part) for part in self.wanted.parts]
-        points = [None if t is None else [t.space, t.point.hex()] for t in (self.like, self.task)]
-        shown = [self.text, self.kind, sorted(self.tags), types, points]
+        near = (self.like, self.task)
+        points = [None if at is None else f"{at.space} {at.point.hex()}" for at in near]
+        shown: Json = [self.text, self.kind, sorted(self.tags), types, points]
         return Digest.of(dump_canonical(shown)).short
 
 
@@ -140,7 +142,7 @@ class _Finder:
         found: dict[int, _Row] = {}
         for lot in matches(self.session, text, enough):
             scores = {match.name: match for match in lot}
-            for name, block, signature, uses in self._among(col(tables.Name.id), list(scores)):
+            for name, block, signature, uses in self._among(_NAME, list(scores)):
                 match = scores[name]
                 place = (float(match.score), uses, name)
                 found[name] = _Row(name, block, signature, place, match)
@@ -162,7 +164,7 @@ class _Finder:
         def keep(near: Sequence[tuple[int, float]]) -> set[int]:
             new = [block for block, _ in near if block not in passed]
             passed.update((block, []) for block in new)
-            for name, block, signature, _ in self._among(col(tables.Block.id), new):
+            for name, block, signature, _ in self._among(_BLOCK, new):
                 if words is None or name in words:
                     match = None if words is None else words[name].match
                     passed[block].append(_Row(name, block, signature, (0.0, 0, 0), match))
@@ -180,7 +182,7 @@ class _Finder:
         """The hits that did well on tasks like this one."""
         known = successes(self.session, self.nearest, task)
         found = []
-        for name, block, signature, uses in self._among(col(tables.Block.id), list(known)):
+        for name, block, signature, uses in self._among(_BLOCK, list(known)):
             if words is None or name in words:
                 success = known[block]
                 match = None if words is None else words[name].match
@@ -189,7 +191,7 @@ class _Finder:
         return found
 
     def _among(
-        self, column: ColumnElement[int], ids: Sequence[int]
+        self, column: ColumnElement[Any], ids: Sequence[int]
     ) -> Iterator[tuple[int, int, int, int]]:
         """The name, block, type and uses of the current versions among these that pass."""
         connection = self.session.connection()
@@ -208,15 +210,17 @@ class _Finder:
         blocks = most_used(self.session, filters, signatures, limit + 1, place)
         rows = [
             _Row(name, block, signature, (uses, block, name))
-            for name, block, signature, uses in self._among(col(tables.Block.id), blocks)
+            for name, block, signature, uses in self._among(_BLOCK, blocks)
         ]
         rows.sort(key=lambda row: row.place, reverse=True)
         return [row for row in rows if after is None or row.place < after][:limit]
 
 
-_IDS = bindparam("ids", expanding=True)
+_NAME = tables.METADATA.tables["name"].c.id
+_BLOCK = tables.METADATA.tables["block"].c.id
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _CURRENT = core.select(
-    col(tables.Name.id),
+    _NAME,
     col(tables.Version.block_id),
     col(tables.Block.signature_id),
     col(tables.Block.uses),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import or_
+from sqlalchemy import func, or_
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -26,6 +26,8 @@ from metaloom_registry.types import (
 from metaloom_registry.unification import Fresh, Substitution, fits, unify
 
 MAX_PARSED = 50_000
+MAX_ANSWERS = 200
+"""How many questions are remembered with their answers."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,29 @@ class Fit:
 
 
 class TypeIndex:
-    """The types that blocks have; remembers those it has read."""
+    """The types that blocks have; remembers those it read, and what fitted until there are more.
+
+    Types are few beside blocks and are never taken away.
+    """
 
     def __init__(self) -> None:
         self._parsed: dict[int, Type] = {}
+        self._listed: tuple[int, int | None] = (0, None)
+        self._answers: dict[Wanted, list[Fit]] = {}
 
     def fitting(self, session: Session, wanted: Wanted) -> list[Fit]:
         """Every listed type that fits, in the order in which they were first listed."""
+        listed = session.exec(select(func.count(), func.max(tables.Signature.id))).one()
+        if listed != self._listed:
+            self._listed, self._answers = listed, {}
+        answer = self._answers.get(wanted)
+        if answer is None:
+            if len(self._answers) >= MAX_ANSWERS:
+                self._answers.pop(next(iter(self._answers)))
+            answer = self._answers[wanted] = self._fitting(session, wanted)
+        return answer
+
+    def _fitting(self, session: Session, wanted: Wanted) -> list[Fit]:
         query = select(tables.Signature.id)
         for condition in _conditions(wanted):
             query = query.where(col(tables.Signature.id).in_(condition))

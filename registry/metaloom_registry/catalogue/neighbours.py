@@ -214,7 +214,8 @@ def _added(session: Session, after: int) -> Iterator[tuple[NDArray[np.void], int
         if not rows:
             return
         after = rows[-1][0] or after
-        yield records_of(*([row[i] for row in rows] for i in (1, 2, 3))), after
+        _, nodes, spaces, points = zip(*rows, strict=True)
+        yield records_of(nodes, spaces, points), after
 
 
 def records_of(
@@ -251,7 +252,10 @@ def _held(file: Path, session: Session) -> tuple[int, int]:
             tables.Embedding.id == last
         )
     ).first()
-    if row is None or not len(newest) or records_of(*([value] for value in row)) != newest:
+    if row is None or not len(newest):
+        return 0, 0
+    node, space, point = row
+    if records_of([node], [space], [point]) != newest:
         return 0, 0
     return count, last
 

@@ -71,8 +71,8 @@ def _of_each(
     else:
         array = cast(list(signatures), ARRAY(Integer))
         given = func.unnest(array).table_valued("value", name="given").render_derived()
-        of_one = select(uses, id_).where(signature == given.c.value, *conditions)
-        best = of_one.order_by(uses.desc(), id_.desc()).limit(limit).lateral("best")
+        top = select(uses, id_).where(signature == given.c.value, *conditions)
+        best = top.order_by(uses.desc(), id_.desc()).limit(limit).lateral("best")
         query = (
             select(best.c.id)
             .select_from(given)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import sqlalchemy as core
-from sqlalchemy import Row, bindparam, func
+from sqlalchemy import BindParameter, Row, bindparam, func
 from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import tables
@@ -51,9 +51,7 @@ class Version:
     @property
     def reference(self) -> Reference:
         """`namespace/name@number`, or `@sha256:...` where it has no name."""
-        if self.name is None:
-            return self.exactly
-        return Reference(self.name, self.number)
+        return Reference(self.name, self.digest if self.name is None else self.number)
 
     @property
     def exactly(self) -> Reference:
@@ -293,7 +291,7 @@ def _version(
 _block, _node, _name, _numbered, _alias = (
     tables.METADATA.tables[name] for name in ("block", "node", "name", "version", "alias")
 )
-_IDS = bindparam("ids", expanding=True)
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _BLOCKS = core.select(
     _node.c.key, *(column for column in _block.c if column.name != "facts")
 ).where(_node.c.id == _block.c.id, _block.c.id.in_(_IDS))

@@ -11,7 +11,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,8 +55,8 @@ def postgres() -> Iterator[URL]:
         settings = ("--auth=trust", "--username=metaloom", "--encoding=UTF8", "--no-sync")
         _run([bin_ / "initdb", "-D", data, "--locale=C.UTF-8", *settings], owner)
         options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=50"
-        control = [bin_ / "pg_ctl", "-D", data, "-w"]
-        start = ["-t", str(SECONDS), "-l", folder / "log", "-o", options, "start"]
+        control: tuple[str | Path, ...] = (bin_ / "pg_ctl", "-D", data, "-w")
+        start = ("-t", str(SECONDS), "-l", folder / "log", "-o", options, "start")
         try:
             _run([*control, *start], owner)
             yield URL.create(
@@ -81,9 +81,9 @@ def _user() -> str | None:
     raise StorageError(f"PostgreSQL does not run as root, and there is no user {USERS[0]}; add it")
 
 
-def _run(command: list[str | Path], owner: pwd.struct_passwd) -> None:
+def _run(command: Sequence[str | Path], owner: pwd.struct_passwd) -> None:
     """Run one of PostgreSQL's programs as its owner, with nothing of this process's environment."""
-    change = {} if os.getuid() != 0 else {"user": owner.pw_uid, "group": owner.pw_gid}
+    root = os.getuid() == 0
     done = subprocess.run(
         list(map(str, command)),
         cwd="/",
@@ -93,8 +93,9 @@ def _run(command: list[str | Path], owner: pwd.struct_passwd) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        extra_groups=[] if change else None,
-        **change,
+        user=owner.pw_uid if root else None,
+        group=owner.pw_gid if root else None,
+        extra_groups=[] if root else None,
     )
     if done.returncode:
         said = " ".join(done.stdout.split())[-600:]

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -39,6 +40,7 @@ def test_a_newer_schema_is_refused_and_left_as_it_is(registry, publish):
 READER = """
 import os, sys, tempfile
 from pathlib import Path
+from typing import Any
 from metaloom_registry import Manifest, MetaloomError, Reference, Registry, parse_type
 folder = Path(sys.argv[1])
 if os.getuid() == 0:  # whom nothing is read-only for; what is imported later may be root's alone
@@ -177,7 +179,7 @@ def test_a_cursor_of_another_query_or_of_none_is_refused(registry, publish):
         publish(f"a/x{i}", "int -> int", bytes([i]), card="word", facts=point(i))
     find = registry.finder.search
     one, other = (registry.resolve(f"a/x{i}").reference for i in (0, 1))
-    queries = [
+    queries: list[dict[str, Any]] = [
         {"text": "word"},
         {"text": "words"},
         {"text": "word", "kind": "graph"},

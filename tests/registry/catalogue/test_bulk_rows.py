@@ -1,9 +1,11 @@
 """The bulk loader of the benchmark: the rows that publishing writes, and no others."""
 
 import json
+from xml.etree import ElementTree
 
 import pytest
 from benchmarks.registry_scale_blocks import Plan
+from benchmarks.registry_scale_picture import growth
 from benchmarks.registry_scale_rows import COLUMNS, load
 from sqlalchemy import text
 
@@ -85,3 +87,10 @@ def test_a_load_that_was_broken_off_goes_on_where_it_was(plan, new_registry, mon
 def test_a_block_of_the_benchmark_has_the_bytes_of_its_manifest(plan):
     for block in plan.make(0, BLOCKS, []):
         assert block.manifest().to_bytes() == block.data
+
+
+def test_growth_is_drawn_with_each_cost_and_size():
+    costs = {1_000: {"exact": 1.0, "publish (median)": 60.0}, 10_000: {"exact": 1.5}}
+    drawn = ElementTree.fromstring(growth({**costs, 100_000: {"exact": 2.0, "type": 8.0}}))
+    words = [element.text for element in drawn.iter() if element.text]
+    assert {"1,000", "10,000", "100,000", "exact: 2.0", "type: 8.0"} <= set(words)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaloom_registry import Manifest, Reference, Registry, parse_type
+from metaloom_registry import Json, Manifest, Reference, Registry, parse_type
 from metaloom_registry.catalogue import neighbours as module
 from metaloom_registry.catalogue.embeddings import LENGTH, add_embedding, point_of
 from metaloom_registry.catalogue.neighbours import RECORD, Neighbours, records_of
@@ -142,7 +142,7 @@ def test_the_file_of_another_database_is_made_again(registry, put, new_registry,
     neighbours = Neighbours(tmp_path / "near.bin")
     asked(registry, neighbours, 1, points[0], 5)
     other = new_registry(validate=lambda *_: None)
-    fingerprint = {"probe": "p", "inputs": [], "values": [0.5] * LENGTH}
+    fingerprint: Json = {"probe": "p", "inputs": [], "values": [0.5] * LENGTH}
     for name in ("a/x", "a/y"):
         facts = {"fingerprint": fingerprint, "name": name}
         other.publish(name, Manifest("graph", parse_type("int -> int"), facts=facts), {})

@@ -8,13 +8,13 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
-from metaloom_registry import Manifest, Reference, Registry, parse_type
+from metaloom_registry import Json, Manifest, Reference, Registry, parse_type
 from metaloom_registry.catalogue import Database, migrations
 from metaloom_registry.catalogue.shapes import canonical, identity, indexed
 from metaloom_registry.storage import MemoryBlobs
 
 VALUES = [float(i) for i in range(128)]
-FINGERPRINT = {"probe": "metaloom-1", "inputs": [{"kind": "uniform"}], "values": VALUES}
+FINGERPRINT: Json = {"probe": "metaloom-1", "inputs": [{"kind": "uniform"}], "values": VALUES}
 TYPE = parse_type("vec[4] -> vec[2]")
 
 
