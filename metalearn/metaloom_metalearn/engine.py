@@ -32,7 +32,8 @@ from metaloom_registry import (
 class Engine:
     """A term that is ready to predict: its type, the support it takes first, if any, and blocks.
 
-    `type` is that of the predictions: `term_type` without the support.
+    `type` is that of the predictions: `term_type` without the support, or for a term with a memory
+    that of streams.
     """
 
     term: Term
@@ -85,7 +86,7 @@ class Engine:
             hard_value(value, type_, f"input {i + 1}")
             for i, (value, type_) in enumerate(zip(row, given, strict=True))
         ]
-        effect = Effect.of(self.term_type)
+        effect = None if self.type == self.term_type else Effect.of(self.term_type)
         if effect is not None:
             return called_in_turn(self.function(), empty_value(effect.held), inputs)[0]
         output = self.function()(*inputs)

@@ -24,8 +24,9 @@ class Primitive:
     as many as it takes at once.
 
     `scalar(*arguments)` computes one value in plain Python: int, bool, float, str, tuples for lists
-    and tuples, one-argument callables for functions (a function of two arguments returns a
-    function).  It raises EvaluationError where it has no value.
+    and tuples, frozensets, a `FrozenDict` for a dictionary or graph, one-argument callables for
+    functions (a function of two arguments returns a function).  It raises EvaluationError where it
+    has no value.
 
     `batched(*arguments)` computes a whole batch with torch: tensors with a leading batch axis,
     `metaloom_metalearn.Ragged` for lists.  `soft` is the same, differentiable in integers and truth

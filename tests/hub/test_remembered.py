@@ -171,6 +171,11 @@ def test_a_program_remembers_from_one_process_to_the_next(hub: Hub) -> None:
     assert done.stdout.strip() == "3"
 
 
+def test_a_program_may_be_given_its_memory(hub: Hub) -> None:
+    hub.publish("me/counter", COUNTER, TYPE)
+    assert hub.solution("me/counter").predict(3, "a") == (4, 4)
+
+
 def test_a_memory_may_lie_where_one_says(hub: Hub, path: Path) -> None:
     hub.publish("me/counter", COUNTER, TYPE)
     assert hub.run("me/counter", "a", memory=path) == 1

@@ -96,6 +96,8 @@ def _checked(value: Any, type_: Type, place: str) -> Any:
         return tuple(_checked(item, item_type, place) for item, item_type in held)
     if is_keyed(type_):
         return read_keyed(value, type_, lambda v, t: _checked(v, t, place), f"the {place}")
+    if type_.name == "store":
+        return _checked(value, type_.arguments[0], place)
     if type_.name == "grid":
         return tuple(tuple(row) for row in value)
     return value

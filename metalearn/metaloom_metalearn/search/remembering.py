@@ -26,7 +26,7 @@ from metaloom_metalearn.search.collection import collection_put_off
 from metaloom_metalearn.search.constants import Constants
 from metaloom_metalearn.search.examples import contradictions, plain_examples
 from metaloom_metalearn.search.frontier import frontier
-from metaloom_metalearn.search.grammar import UNIT, Grammar
+from metaloom_metalearn.search.grammar import UNIT
 from metaloom_metalearn.search.node import Node, code_of, term_of
 from metaloom_metalearn.search.scoring import same
 from metaloom_metalearn.search.trace import Account
@@ -140,7 +140,8 @@ class _Attempt:
         columns = tuple(zip(*(inputs for inputs, _ in examples), strict=True))
         support = Examples(columns, tuple(output for _, output in examples))
         self.blocks = Blocks(replace(problem, task=Task(type_, support)), account)
-        self.grammar: Grammar = self.blocks.grammar(examples, arm.constants)
+        grammar = self.blocks.grammar(examples, arm.constants)
+        self.workshop = Workshop(grammar, problem.clock, arm.bounds, account.counts, effect.want)
         self.ceiling = table_cost([output for _, output in self.calls], effect.want)
         self.seen: set[Any] = set()
 
@@ -162,10 +163,6 @@ class _Attempt:
                         memories += self._memory(node, level)
         except Exhausted as reason:
             self.account.note(f"stopped: {reason}")
-
-    def _workshop(self, want: Type | None) -> Workshop:
-        bounds = self.arm.bounds
-        return Workshop(self.grammar, self.problem.clock, bounds, self.account.counts, want)
 
     def _memory_bank(self) -> Bank:
         """The bank of terms for the next memory, on inputs with memories that there may be."""
@@ -190,8 +187,7 @@ class _Attempt:
     def _bank(self, rows: Sequence[tuple[Any, ...]]) -> Bank:
         """A bank of terms over input, memory and output, on distinct rows of these."""
         rows, want = list(dict.fromkeys(rows)), self.effect.want
-        workshop = self._workshop(None)
-        return Bank(workshop, (*self.scope, want), rows, [(row[-1], want) for row in rows])
+        return Bank(self.workshop, (*self.scope, want), rows, [(row[-1], want) for row in rows])
 
     def _memory(self, node: Node, level: int) -> list[_Memory]:
         """The memory under a term for the next one, if it is new and tells enough."""
@@ -207,7 +203,7 @@ class _Attempt:
         want = self.effect.want
         order = sorted(rows, key=lambda row: -description_length(rows[row], want))
         target = tuple(rows[row] for row in order)
-        bank = Bank(self._workshop(want), self.scope, order, [(y, want) for y in target])
+        bank = Bank(self.workshop, self.scope, order, [(y, want) for y in target])
         return [_Memory(node, level, bank, target)]
 
     def _rolled(self, node: Node) -> list[Any] | None:
