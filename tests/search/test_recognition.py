@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 import torch
@@ -27,10 +28,11 @@ from metaloom_metalearn.search.derivation import Alternatives, choices, node_of,
 from metaloom_metalearn.search.node import term_of
 from metaloom_metalearn.search.properties import PROPERTIES, properties
 from metaloom_metalearn.search.recognition import _Objective
-from metaloom_registry import INT, InvalidTask, Reference, parse_term, parse_type
+from metaloom_registry import INT, Apply, InvalidTask, Reference, Type, parse_term, parse_type
 
 from .conftest import LISTS, library, problem_of, task_of, term
 
+Given: TypeAlias = dict[Type, Alternatives]
 A, B = Reference.parse("me/a@1"), Reference.parse("me/b@1")
 
 
@@ -91,7 +93,7 @@ def test_the_objective_is_the_log_probability_of_the_choices() -> None:
 
 def test_training_favours_the_block_that_the_examples_call_for() -> None:
     """Reversed lists call for A, others for B."""
-    alternatives = {INT: Alternatives((A, B, None), (math.log(1 / 3),) * 3)}
+    alternatives: Given = {INT: Alternatives((A, B, None), (math.log(1 / 3),) * 3)}
     lessons = []
     for i in range(40):
         xs = tuple(range(i, i + 4))
@@ -155,6 +157,7 @@ def test_a_guidance_is_published_and_loaded_like_any_block(tmp_path: Path) -> No
         hub.publish("me/guide-names", guide.names, "list[text]")
         block, names = hub["me/guide"].load(), hub["me/guide-names"].load()
         assert isinstance(block, nn.Module)
+        assert isinstance(names, Apply)
         again = Guidance.of(block, names)
     entries = problem_of(task, library("map")).entries
     assert again.references == guide.references

@@ -8,7 +8,7 @@ property signatures"; anything else is described by its kind alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -83,6 +83,6 @@ def _squeezed(number: float) -> float:
     return math.asinh(max(-1e9, min(1e9, number))) / 4
 
 
-def _share(said: Any) -> float:
+def _share(said: Iterable[bool]) -> float:
     held = list(said)
     return sum(held) / max(1, len(held))

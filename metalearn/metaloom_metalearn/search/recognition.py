@@ -184,7 +184,7 @@ class _Objective:
         examples = [self.lessons[i].examples for i in some]
         owners = torch.tensor([k for k, rows in enumerate(examples) for _ in rows])
         sizes = torch.tensor([float(len(rows)) for rows in examples])
-        said = network(torch.cat(examples))
+        said: torch.Tensor = network(torch.cat(examples))
         total = said.new_zeros(len(some), said.shape[1]).index_add(0, owners, said)
         weights = nn.functional.pad(total / sizes[:, None], (0, 1))
         loss = said.new_zeros(())
