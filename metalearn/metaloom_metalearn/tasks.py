@@ -125,7 +125,8 @@ def _require_streams(examples: Examples, name: str) -> None:
             if None in counts or counts[0] != counts[1]:
                 raise InvalidTask(
                     f"example {i + 1} of {name!r} shows {counts[0]} inputs and {counts[1]} "
-                    "outputs; with a memory an example is a list of inputs and as long a list of outputs"
+                    "outputs; with a memory an example is a list of inputs and as long a list of "
+                    "outputs"
                 )
 
 

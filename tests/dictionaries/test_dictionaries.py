@@ -75,6 +75,13 @@ def test_what_would_be_too_large_or_is_not_there_is_told() -> None:
     assert len(CALL["counts"](tuple(full))) == MAX_ITEMS
 
 
+def test_lists_of_a_hundred_thousand_items_are_counted_and_grouped_in_one_pass() -> None:
+    xs = tuple(i % 1000 for i in range(100_000))
+    assert CALL["counts"](xs)[999] == 100
+    assert len(CALL["group_by"](lambda x: x % 7, xs)) == 7
+    assert len(CALL["to_set"](xs)) == 1000
+
+
 LIBRARY = MemoryLibrary.of((*PRIMITIVES, *LISTS))
 
 

@@ -1,8 +1,9 @@
 """The hard engine: compiles a term once, into nested Python functions over an environment.
 
 Values are int, bool, float, str, tuples for lists and tuples, a `FrozenDict` for a dictionary or
-graph, a frozenset for a set, functions of one argument, and `Item`s for tensors.  Nothing is generated as text, and nothing runs but the primitives that
-plugins declare and the graphs that the registry loads.
+graph, a frozenset for a set, functions of one argument, and `Item`s for tensors.  Nothing is
+generated as text, and nothing runs but the primitives that plugins declare and the graphs that the
+registry loads.
 """
 
 from __future__ import annotations
