@@ -114,7 +114,10 @@ class _Finder:
         """At most so many hits after a place."""
         if self.reasons is not None and not self.reasons:
             return []
-        words = None if self.query.text is None else self._words(self.query.text, limit)
+        by_words = self.query.like is None and self.query.task is None
+        words = None
+        if self.query.text is not None:
+            words = self._words(self.query.text, limit, after if by_words else None)
         if self.query.like is not None:
             rows = self._near(self.query.like, words, limit, after)
         elif self.query.task is not None:
@@ -137,16 +140,18 @@ class _Finder:
         said += (f"is tagged {tag}" for tag in self.query.tags)
         return tuple(said)
 
-    def _words(self, text: str, enough: int) -> dict[int, _Row]:
-        """The hits that hold the words, by their names."""
+    def _words(self, text: str, enough: int, after: Place | None) -> dict[int, _Row]:
+        """The hits that hold the words, by their names: enough of them after a place."""
         found: dict[int, _Row] = {}
+        beyond = 0
         for lot in matches(self.session, text, enough):
             scores = {match.name: match for match in lot}
             for name, block, signature, uses in self._among(_NAME, list(scores)):
                 match = scores[name]
                 place = (float(match.score), uses, name)
                 found[name] = _Row(name, block, signature, place, match)
-            if len(found) >= enough:
+                beyond += after is None or place < after
+            if beyond >= enough:
                 break
         return found
 

@@ -168,6 +168,25 @@ def test_pages_together_are_the_whole(registry, publish, query):
     assert len(set(whole)) == 22
 
 
+def test_filters_look_beyond_the_newest_that_hold_the_words(registry, publish, monkeypatch):
+    monkeypatch.setattr("metaloom_registry.catalogue.words.CANDIDATES", 3)
+    for i in range(20):
+        publish(f"a/x{i}", "int -> int", bytes([i]), card="word", tags=("odd",) if i % 4 else ())
+    rare = [f"a/x{i}" for i in (16, 12, 8, 4, 0)]
+    publish("b/rare", "bool -> int", b"rare", card="word")
+    assert found(registry.search("word", type=T("bool -> int"))) == ["b/rare"]
+    assert found(registry.search("word", tag="odd", limit=2)) == ["a/x19", "a/x18"]
+    monkeypatch.setattr("metaloom_registry.catalogue.words.CANDIDATES", 6)
+    pages, cursor = [], None
+    while True:
+        page = registry.search("word", gives=T("int"), limit=2, cursor=cursor)
+        pages += found(page)
+        if (cursor := page.cursor) is None:
+            break
+    assert pages == ["b/rare", *(f"a/x{i}" for i in reversed(range(20)))]
+    assert set(rare) < set(pages)
+
+
 def test_a_cursor_of_another_query_is_refused(registry, blocks):
     cursor = registry.search(kind="program", limit=1).cursor
     assert cursor is not None
