@@ -80,10 +80,10 @@ class Budget:
     episodes: int
     meta_steps: int
     curves: int
-    reports: int = 5
+    reports: int = 4
 
 
-FULL = Budget(encoder=300, episodes=120, meta_steps=2000, curves=200)
+FULL = Budget(encoder=300, episodes=120, meta_steps=600, curves=60)
 QUICK = Budget(encoder=40, episodes=8, meta_steps=40, curves=20, reports=2)
 
 
@@ -105,9 +105,9 @@ FROZEN: Mapping[str, Learner] = {
     "query_statistics": query_statistics(metric(prototypes)),
     "fresh_head": FRESH,
     "baseline_pp": baseline_pp(WAYS, steps=100),
-    "fine_tune": After(FRESH, fine_tune(steps=50, lr=0.001)),
-    "lora": After(FRESH, lora(rank=4, steps=50, lr=0.005)),
-    "film": After(FRESH, film(steps=50, lr=0.01)),
+    "fine_tune": After(FRESH, fine_tune(steps=20, lr=0.002)),
+    "lora": After(FRESH, lora(rank=4, steps=20, lr=0.01)),
+    "film": After(FRESH, film(steps=20, lr=0.02)),
 }
 
 
@@ -123,12 +123,12 @@ def measure(options: Options) -> Metrics:
 
 
 def trained_encoder(budget: Budget, seed: int) -> nn.Module:
-    """conv4 : image[1,8,8] -> vec[512], a prototypical network of invented characters."""
+    """conv4 : image[1,8,8] -> vec[256], a prototypical network of invented characters."""
     generator = torch.Generator().manual_seed(seed)
     drawn = ArrayEpisodes(invented_characters(400, 10, generator), 10, 2, 3)
     plan = Plan(steps=budget.encoder, batch=4, optimiser=adam(0.002))
-    encoder = conv4(8, channels=32, grid=4, generator=generator)
-    trained = meta_train(encoder, drawn, protonet(1 / 32), generator, plan)
+    encoder = conv4(8, channels=16, grid=4, generator=generator)
+    trained = meta_train(encoder, drawn, protonet(1 / 16), generator, plan)
     progress(f"encoder: loss {trained.losses[-1]:.3f} after {trained.seconds:.0f} s")
     return trained.model.eval()
 
@@ -194,8 +194,8 @@ META: Mapping[str, tuple[Any, float]] = {
     "maml": (maml(STEPS, INNER), 0.001),
     "maml_first_order": (maml(STEPS, INNER, first_order), 0.001),
     "meta_sgd": (meta_sgd(STEPS, INNER), 0.001),
-    "maml_pp": (maml_pp(STEPS, INNER, multi_step=1000), 0.001),
-    "imaml": (imaml(STEPS, INNER, 0.5, solver_steps=3), 0.001),
+    "maml_pp": (maml_pp(STEPS, INNER, multi_step=200), 0.001),
+    "imaml": (imaml(STEPS, INNER, 2.0, solver_steps=3), 0.001),
     "reptile": (reptile(STEPS, INNER), 0.001),
 }
 

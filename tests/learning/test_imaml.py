@@ -91,6 +91,13 @@ def test_conjugate_gradients_solve_in_as_many_steps_as_there_are_numbers() -> No
         torch.testing.assert_close(torch.cat([found["a"], found["b"][:, 0]]), wanted)
 
 
+def test_conjugate_gradients_stand_still_where_the_product_curves_down() -> None:
+    right = {"a": torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)}
+    matrix = torch.diag(torch.tensor([-1.0, 1e-5, 2.0], dtype=torch.float64))
+    found = conjugate_gradients(lambda given: {"a": matrix @ given["a"]}, right, 50)
+    assert float(found["a"].abs().max()) < 100
+
+
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ParseError, match="strength above 0"):
         imaml(strength=0.0)

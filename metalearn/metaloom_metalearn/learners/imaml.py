@@ -39,6 +39,9 @@ from metaloom_metalearn.learners.per_task import OfTask, State, mean_over_tasks
 from metaloom_metalearn.tasks import Examples
 from metaloom_registry import ParseError
 
+_LEAST_CURVATURE = 0.01
+"""Below it conjugate gradients stop; at a minimum of the support's loss it is 1 or more."""
+
 
 @dataclass(frozen=True)
 class ImplicitMAML:
@@ -148,32 +151,31 @@ def conjugate_gradients(
     """What `product` takes to `right`, for a symmetric positive definite one.
 
     Hestenes and Stiefel 1952; exact after as many steps as there are numbers, but for rounding.
-    It begins at `right` and stands still once the residual is 0.
+    It begins at `right` and stands still once the residual is 0, or where `product` turns out to
+    curve down: a Hessian away from a minimum is not positive.
     """
     found = dict(right)
     image = product(found)
     residual = {name: value - image[name] for name, value in right.items()}
     direction = residual
     square = _inner(residual, residual)
+    going = square > 0
     for _ in range(steps):
         image = product(direction)
-        length = _quotient(square, _inner(direction, image))
+        curvature = _inner(direction, image)
+        going = going & (curvature > _LEAST_CURVATURE * _inner(direction, direction))
+        length = torch.where(going, square / torch.where(going, curvature, 1), 0)
         found = {name: value + length * direction[name] for name, value in found.items()}
         residual = {name: value - length * image[name] for name, value in residual.items()}
         before, square = square, _inner(residual, residual)
-        keep = _quotient(square, before)
+        going = going & (square > 0)
+        keep = torch.where(going, square / torch.where(going, before, 1), 0)
         direction = {name: value + keep * direction[name] for name, value in residual.items()}
     return found
 
 
 def _inner(one: State, other: State) -> Tensor:
     return torch.stack([(value * other[name]).sum() for name, value in one.items()]).sum()
-
-
-def _quotient(above: Tensor, below: Tensor) -> Tensor:
-    """above / below, and 0 where nothing is left to divide by."""
-    some = below > 0
-    return torch.where(some, above / torch.where(some, below, 1), 0)
 
 
 def imaml(
