@@ -85,7 +85,16 @@ def labelled() -> nn.Module:
     return built(nn.Flatten(), nn.Linear(2 * SIDE * SIDE, 4), nn.Sigmoid(), nn.Linear(4, WAYS))
 
 
+def norm_last() -> nn.Module:
+    """Batch norm of the inputs, and after a function whose value is needed again."""
+    return built(
+        nn.BatchNorm2d(2), nn.Conv2d(2, 3, 3), nn.Tanh(), nn.BatchNorm2d(3), nn.Flatten(),
+        nn.Linear(147, 4), nn.Tanh(), nn.BatchNorm1d(4), nn.Linear(4, WAYS),
+    )  # fmt: skip
+
+
 IMAGE_MODELS = {
+    "norm after the function": norm_last,
     "strided": strided,
     "no running statistics": lambda: strided(nn.BatchNorm2d(4, track_running_stats=False)),
     "no norm": lambda: strided(nn.Identity(), nn.SiLU()),
@@ -250,6 +259,13 @@ def test_the_same_call_gives_the_same_bits(engine: Engine) -> None:
     assert one is not None
     assert other is not None
     assert all(torch.equal(v, other.mean.gradients[n]) for n, v in one.mean.gradients.items())
+
+
+def test_the_episodes_stay_as_they_are(engine: Engine) -> None:
+    tasks = images()
+    engine.meta_gradient(norm_last(), tasks, GradientSteps(1, 0.2))
+    assert torch.equal(tasks.support_x, images().support_x)
+    assert torch.equal(tasks.query_x, images().query_x)
 
 
 def test_the_number_of_threads_of_torch_is_as_before(engine: Engine) -> None:

@@ -41,7 +41,8 @@ class Normalised(NamedTuple):
 class BatchNorm:
     """y = (z - m) / sqrt(v + eps) * scale + shift per task and channel, the last axis.
 
-    z is overwritten.  rectify: max(y, 0), whose slope at 0 is 0.
+    z is overwritten, or a copy of it where it is `shared` with another.  rectify: max(y, 0), whose
+    slope at 0 is 0.
     Ioffe and Szegedy 2015, algorithm 1; v is the biased variance.
     """
 
@@ -50,6 +51,7 @@ class BatchNorm:
     kernels: Kernels
     rectify: bool = False
     running: Running | None = None
+    shared: bool = False
 
     def packed(self, tensors: Weights) -> Weights:
         return tensors
@@ -61,6 +63,8 @@ class BatchNorm:
         tasks, channels = x.shape[0], x.shape[-1]
         scale, shift = _affine(arena, w, tasks, channels)
         mean, variance, inverse = (arena.empty(tasks, channels) for _ in range(3))
+        if self.shared:
+            x = arena.empty(*x.shape).copy_(x)
         y = arena.empty(*x.shape)
         rows, flat = x.view(tasks, -1, channels), y.view(tasks, -1, channels)
         self.kernels.norm(rows, scale, shift, self.eps, self.rectify, mean, variance, inverse, flat)

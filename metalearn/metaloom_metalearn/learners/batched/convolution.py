@@ -18,6 +18,7 @@ from metaloom_metalearn.learners.batched.linear import product
 class Convolution:
     """z = windows(x) W + b; x [tasks, n, h, w, c], W [tasks, kh kw c, o], b [tasks, o].
 
+    The windows are made anew each time: that costs less than the memory they would take till then.
     centred: batch norm follows, which takes the shift away again, so its gradient is exactly zero.
     """
 
@@ -33,77 +34,74 @@ class Convolution:
         weight = tensors[0].unflatten(0, (*self.window.kernel, -1)).permute(3, 2, 0, 1)
         return (weight.contiguous(), *tensors[1:])
 
-    def forward(self, arena: Arena, w: Weights, x: Tensor) -> tuple[Tensor, Any]:
-        tasks, n, height, width, _ = x.shape
-        size = self.window.size(height, width)
-        columns = self._columns(arena, x)
-        z = arena.empty(*columns.shape[:2], w[0].shape[2])
-        product(columns, w[0], z, w[1] if len(w) > 1 else None)
-        return z.view(tasks, n, *size, -1), (columns, x.shape)
+    def forward(self, arena: Arena, w: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+        z = arena.empty(*x.shape[:2], *self.window.size(*x.shape[2:4]), w[0].shape[2])
+        mark = arena.mark()
+        product(self._columns(arena, x), w[0], _rows(z), w[1] if len(w) > 1 else None)
+        arena.release(mark)
+        return z, x
 
     def backward(
-        self, arena: Arena, w: Weights, saved: Any, dy: Tensor, lower: bool
+        self, arena: Arena, w: Weights, saved: Tensor, dy: Tensor, lower: bool
     ) -> tuple[Tensor | None, Weights]:
-        columns, shape = saved
-        dz = dy.view(*columns.shape[:2], -1)
-        weight = torch.bmm(columns.transpose(1, 2), dz, out=arena.empty(*w[0].shape))
-        dx = None
-        if lower:
-            dx = arena.empty(*shape)
-            mark = arena.mark()
-            spread = torch.bmm(dz, w[0].transpose(1, 2), out=arena.empty(*columns.shape))
+        weight = arena.empty(*w[0].shape)
+        shift = self._shifted(arena, w, _rows(dy))
+        dx = arena.empty(*saved.shape) if lower else None
+        mark = arena.mark()
+        columns = self._columns(arena, saved)
+        torch.bmm(columns.transpose(1, 2), _rows(dy), out=weight)
+        if dx is not None:
+            spread = torch.bmm(_rows(dy), w[0].transpose(1, 2), out=columns)
             self.kernels.gather(spread, self.window, dx)
-            arena.release(mark)
-        return dx, (weight, *self._shifted(arena, w, dz))
+        arena.release(mark)
+        return dx, (weight, *shift)
 
     def tangent(
-        self, arena: Arena, w: Weights, saved: Any, v: Direction, rx: Tensor | None
-    ) -> tuple[Tensor | None, Any]:
-        columns, shape = saved
+        self, arena: Arena, w: Weights, saved: Tensor, v: Direction, rx: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None]:
         shift = None if self.centred or len(v) == 1 else v[1]
         if rx is None and v[0] is None and shift is None:
             return None, None
-        rz = arena.empty(*columns.shape[:2], w[0].shape[2])
-        changed = None if rx is None else self._columns(arena, rx)
-        if v[0] is not None:
-            product(columns, v[0], rz, shift)
-            if changed is not None:
-                rz.baddbmm_(changed, w[0])
-        elif changed is not None:
-            product(changed, w[0], rz, shift)
+        rz = arena.empty(*saved.shape[:2], *self.window.size(*saved.shape[2:4]), w[0].shape[2])
+        rows = _rows(rz)
+        if shift is None:
+            rows.zero_()
         else:
-            assert shift is not None
-            rz.copy_(shift[:, None].expand_as(rz))
-        size = self.window.size(*shape[2:4])
-        return rz.view(*shape[:2], *size, -1), changed
+            rows.copy_(shift[:, None].expand_as(rows))
+        for image, weight in ((saved, v[0]), (rx, w[0])):
+            if image is not None and weight is not None:
+                mark = arena.mark()
+                rows.baddbmm_(self._columns(arena, image), weight)
+                arena.release(mark)
+        return rz, rx
 
     def tangent_backward(
         self,
         arena: Arena,
         w: Weights,
-        saved: Any,
+        saved: Tensor,
         changed: Any,
         v: Direction,
         dy: Tensor | None,
         rdy: Tensor,
         lower: bool,
     ) -> tuple[Tensor | None, Weights]:
-        columns, shape = saved
-        rdz = rdy.view(*columns.shape[:2], -1)
-        dz = None if dy is None else dy.view(*columns.shape[:2], -1)
-        weight = torch.bmm(columns.transpose(1, 2), rdz, out=arena.empty(*w[0].shape))
-        if changed is not None and dz is not None:
-            weight.baddbmm_(changed.transpose(1, 2), dz)
-        rdx = None
-        if lower:
-            rdx = arena.empty(*shape)
-            mark = arena.mark()
-            spread = torch.bmm(rdz, w[0].transpose(1, 2), out=arena.empty(*columns.shape))
-            if v[0] is not None and dz is not None:
-                spread.baddbmm_(dz, v[0].transpose(1, 2))
+        weight = arena.empty(*w[0].shape)
+        shift = self._shifted(arena, w, _rows(rdy))
+        rdx = arena.empty(*saved.shape) if lower else None
+        mark = arena.mark()
+        columns = self._columns(arena, saved)
+        torch.bmm(columns.transpose(1, 2), _rows(rdy), out=weight)
+        if changed is not None and dy is not None:
+            self.kernels.windows(changed, self.window, columns)
+            weight.baddbmm_(columns.transpose(1, 2), _rows(dy))
+        if rdx is not None:
+            spread = torch.bmm(_rows(rdy), w[0].transpose(1, 2), out=columns)
+            if v[0] is not None and dy is not None:
+                spread.baddbmm_(_rows(dy), v[0].transpose(1, 2))
             self.kernels.gather(spread, self.window, rdx)
-            arena.release(mark)
-        return rdx, (weight, *self._shifted(arena, w, rdz))
+        arena.release(mark)
+        return rdx, (weight, *shift)
 
     def _columns(self, arena: Arena, x: Tensor) -> Tensor:
         tasks, n, height, width, channels = x.shape
@@ -119,3 +117,8 @@ class Convolution:
             return ()
         shift = arena.empty(*w[1].shape)
         return (shift.zero_() if self.centred else torch.sum(dz, 1, out=shift),)
+
+
+def _rows(z: Tensor) -> Tensor:
+    """All places of all images of a task in a row: [tasks, n h w, o]."""
+    return z.view(z.shape[0], -1, z.shape[-1])

@@ -40,8 +40,8 @@ from metaloom_metalearn.learners.batched.workers import Workers
 from metaloom_metalearn.learners.descent import first_order, second_order
 from metaloom_metalearn.learners.learner import buffers_of, natural_loss, parameters_of
 
-NEAR = 3 << 19
-"""How many numbers of activations a thread of the CPU works on at once: what its cache holds."""
+NEAR = 7 << 18
+"""How many numbers a thread of the CPU works on at once: about what the cache holds."""
 
 SMALL = 1 << 18
 """Meta-batches of so few numbers are computed at once: sharing them costs more than it saves."""
@@ -188,7 +188,8 @@ def chunk_size(job: Job, threads: int, most: int | None) -> int:
         return max(1, min(most // threads, -(-tasks // threads)))
     if of_task * tasks <= SMALL:
         return tasks
-    return max(1, min(NEAR // of_task, -(-tasks // threads)))
+    at_once = 3 * NEAR // (of_task * (2 + job.descent.steps))
+    return max(1, min(at_once, -(-tasks // threads)))
 
 
 def _engine(compiled: bool | None, threads: int | None) -> Engine:

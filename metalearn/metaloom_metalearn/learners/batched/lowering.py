@@ -95,8 +95,9 @@ class _Draft:
         last = self.layers[-1] if self.layers else None
         if isinstance(last, Convolution):
             self.layers[-1] = replace(last, centred=True)
-        layer = BatchNorm(link.names, link.arguments["eps"], self.kernels, running=running)
-        self.layers.append(layer)
+        shared = not isinstance(last, Convolution | Linear)
+        eps = link.arguments["eps"]
+        self.layers.append(BatchNorm(link.names, eps, self.kernels, running=running, shared=shared))
         return True
 
     def _max_pool2d(self, link: Link) -> bool:
