@@ -1,0 +1,41 @@
+"""The benchmark of meta-steps: its problems, and that a wrong engine is not timed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from benchmarks import meta_step, meta_step_peers
+from benchmarks.contract import Options
+from benchmarks.meta_step_peers import Step, metaloom
+from benchmarks.meta_step_problems import Problem, disagreement, flops, problem, reference
+
+
+@pytest.mark.parametrize("name", ["conv4", "pool", "sinusoid"])
+def test_our_gradient_is_the_reference_in_float64(name: str) -> None:
+    given = problem(name, 1, seed=0, tasks=2).doubled(2)
+    assert disagreement(metaloom(given)(), reference(given)) < 1e-12
+
+
+def test_equal_seeds_pose_equal_problems() -> None:
+    one, other = (problem("sinusoid", 5, seed) for seed in (1, 1))
+    assert torch.equal(one.episodes.query_y, other.episodes.query_y)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters, other.parameters, strict=True))
+
+
+def test_the_operations_of_a_perceptron_are_counted_by_hand() -> None:
+    forward = 2 * 10 * (40 + 1600 + 40)
+    assert flops(problem("sinusoid", 5, 0, tasks=3)) == 3 * forward * (9 * 5 + 3)
+
+
+def test_an_engine_whose_gradient_is_wrong_is_not_timed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wrong(given: Problem) -> Step:
+        return lambda: [1.001 * one for one in metaloom(given)()]
+
+    monkeypatch.setitem(meta_step_peers.PEERS, "learn2learn", wrong)
+    monkeypatch.setattr(meta_step, "QUICK", (("sinusoid", 5),))
+    metrics = meta_step.measure(Options(quick=True))
+    assert metrics["ratio"] == {}
+    assert "sinusoid_5_metaloom" in metrics["ms"]
+    assert "sinusoid_5_learn2learn: off by 1.0e-03 in float64; not timed" in capsys.readouterr().err
