@@ -49,7 +49,7 @@ def measure(options: Options) -> Metrics:
     """The times of each kind of query in milliseconds, of publishing, and against MLflow."""
     blocks = options.numbers["blocks"] or (1_000 if options.quick else BLOCKS)
     models = options.numbers["models"] or (20 if options.quick else MODELS)
-    settings = Settings(10 if options.quick else 100, 3 if options.quick else 15, options.seed)
+    settings = Settings(5 if options.quick else 100, 2 if options.quick else 15, options.seed)
     sizes = [size for size in (1_000, 10_000, 100_000) if size < blocks] + [blocks]
     with _folder(options.texts["keep"]) as folder:
         by_size = {size: _sqlite(size, options.seed, folder, settings) for size in sizes}
