@@ -18,8 +18,9 @@ from metaloom_metalearn import (
     first_order,
     maml,
 )
+from metaloom_metalearn.learners.batched import kernels
 from metaloom_metalearn.learners.descent import gradient_through
-from metaloom_registry import InvalidTask
+from metaloom_registry import InvalidTask, MissingExtra, ParseError
 from metaloom_registry.graph import export_module, load_graph
 
 COMPILED = pytest.param(
@@ -387,6 +388,37 @@ def test_random_numbers_are_drawn_in_order() -> None:
 def test_the_check_says_that_there_is_nothing_to_check() -> None:
     with pytest.raises(InvalidTask, match="does not compute Residual; learners use the general"):
         engine_error(Engine(), Residual(), many(curves()), GradientSteps(1, 0.1))
+
+
+def test_a_model_that_was_changed_is_read_again(engine: Engine) -> None:
+    model = perceptron()
+    assert engine_error(engine, model, curves(), GradientSteps(1, 0.1)) < 1e-12
+    engine.meta_gradient(model, many(curves()), GradientSteps(1, 0.1))
+    model[4] = nn.Linear(5, 1, bias=False).double()
+    found = engine.meta_gradient(model, many(curves()), GradientSteps(1, 0.1))
+    assert found is not None
+    assert found.way == "layers"
+    model[0].register_forward_hook(lambda module, given, answer: 2 * answer)
+    assert engine.meta_gradient(model, many(curves()), GradientSteps(1, 0.1)) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": -1, "rates": 0.1}, "-1 is not a number of steps"),
+        ({"steps": 2, "rates": [{}]}, "1 rates for 2 steps; give one a step"),
+        ({"steps": 2, "rates": 0.1, "weights": [1.0]}, "1 weights for 2 steps; give one a step"),
+    ],
+)
+def test_settings_that_do_not_fit_each_other_are_refused(settings, message: str) -> None:
+    with pytest.raises(ParseError, match=message):
+        GradientSteps(**settings)
+
+
+def test_compiled_loops_without_numba_say_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'metaloom\[fast\]'"):
+        Engine(compiled=True).meta_gradient(strided(), images(), GradientSteps(1, 0.2))
 
 
 class Written(nn.Module):

@@ -35,7 +35,7 @@ from metaloom_metalearn.learners.batched.perceptron import (
     perceptron_shape,
 )
 from metaloom_metalearn.learners.batched.plain import PlainJob, mean_of
-from metaloom_metalearn.learners.batched.reading import Link, links_of
+from metaloom_metalearn.learners.batched.reading import Link, links_of, watched
 from metaloom_metalearn.learners.batched.workers import Workers
 from metaloom_metalearn.learners.descent import first_order, second_order
 from metaloom_metalearn.learners.learner import buffers_of, natural_loss, parameters_of
@@ -94,11 +94,13 @@ class Engine:
         threads = (self.threads or torch.get_num_threads()) if on_cpu else 1
         chain = self._chain(model, episodes, parameters)
         if chain is not None:
-            job = Job(chain, parameters, buffers_of(model), episodes, descent, self._arenas)
-            if not descent.steps or job.lowest < len(chain.layers):
-                return self._by_layers(job, threads, chunk)
-        if on_cpu and (len(episodes) < FEW or any(p.dim() > 2 for p in parameters.values())):
-            return self._by_autograd(PlainJob(model, episodes, descent), threads)
+            layered = Job(chain, parameters, buffers_of(model), episodes, descent, self._arenas)
+            if not descent.steps or layered.lowest < len(chain.layers):
+                return self._by_layers(layered, threads, chunk)
+        convolves = any(value.dim() > 2 for value in parameters.values())
+        if on_cpu and (convolves or len(episodes) < FEW):
+            job = PlainJob(model, episodes, descent)
+            return self._by_autograd(job, threads if convolves else 1)
         return None
 
     def _by_layers(self, job: Job, threads: int, chunk: int | None) -> BatchedGradient:
@@ -139,7 +141,7 @@ class Engine:
         )
         if not usual or not parameters or x.shape[2:] != episodes.query_x.shape[2:]:
             return None
-        form = tuple((type(module), module.training) for module in model.modules())
+        form = _form(model)
         read = self._read.get(model)
         if read is None or read.form != form:
             read = _Read(form, links_of(model))
@@ -153,6 +155,14 @@ class Engine:
         if compiled:
             chain = read.lowered(item, parameters, kernels_for(compiled=True))
         return chain
+
+
+def _form(model: nn.Module) -> tuple[Any, ...]:
+    """What has to be as it was for a model to be the same chain still."""
+    return (
+        *((type(module), module.training, watched(module)) for module in model.modules()),
+        *((name, value.shape) for name, value in model.named_parameters()),
+    )
 
 
 def _parts(episodes: Episodes, size: int) -> list[slice]:

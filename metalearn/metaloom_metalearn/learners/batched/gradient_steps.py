@@ -9,7 +9,15 @@ from typing import TypeAlias
 from torch import Tensor
 
 from metaloom_metalearn.learners.descent import Order, second_order
-from metaloom_metalearn.learners.learner import Choice, Loss, MetaGradient, every, natural_loss
+from metaloom_metalearn.learners.learner import (
+    Choice,
+    Loss,
+    MetaGradient,
+    every,
+    natural_loss,
+    require_settings,
+)
+from metaloom_registry import ParseError
 
 State: TypeAlias = Mapping[str, Tensor]
 """Tensors by name."""
@@ -30,6 +38,12 @@ class GradientSteps:
     loss: Loss = natural_loss
     inner: Choice = every
     weights: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        require_settings(self.steps, self.rates if isinstance(self.rates, float | int) else 0.0)
+        for what, given in (("rates", self.rates), ("weights", self.weights)):
+            if isinstance(given, Sequence) and len(given) != self.steps:
+                raise ParseError(f"{len(given)} {what} for {self.steps} steps; give one a step")
 
 
 @dataclass(frozen=True)

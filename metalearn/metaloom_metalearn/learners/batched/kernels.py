@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Protocol, cast
 
 from torch import Tensor
+
+from metaloom_registry import MissingExtra
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,8 @@ class Kernels(Protocol):
 
 
 def kernels_for(*, compiled: bool) -> Kernels:
-    """The kernels in torch, or compiled by numba."""
+    """The kernels in torch, or compiled by numba. Raises MissingExtra where that is missing."""
+    if compiled and find_spec("numba") is None:
+        raise MissingExtra("compiled loops need numba; `pip install 'metaloom[fast]'` brings it")
     name = "numba_kernels" if compiled else "torch_kernels"
     return cast(Kernels, import_module(f"metaloom_metalearn.learners.batched.{name}"))

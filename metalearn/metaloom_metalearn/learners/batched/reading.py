@@ -32,7 +32,7 @@ def links_of(model: nn.Module) -> list[Link] | None:
     Hooks, parametrisations and branches make it another thing.  Tracing runs the model's `forward`
     once, without numbers.
     """
-    if _watched(model):
+    if any(map(watched, model.modules())):
         return None
     found = _of_graph(model) if isinstance(model, GraphModule) else _of_module(model)
     if found is None:
@@ -44,11 +44,9 @@ def links_of(model: nn.Module) -> list[Link] | None:
     return found
 
 
-def _watched(model: nn.Module) -> bool:
-    return any(
-        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
-        for module in model.modules()
-    )
+def watched(module: nn.Module) -> bool:
+    """Whether hooks see, and may change, what the module computes."""
+    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
 
 
 def _of_graph(model: GraphModule) -> list[Link] | None:
