@@ -42,38 +42,38 @@ def blocks(publish):
     publish("any/number", "int", b"9", kind="program")
 
 
-@pytest.mark.parametrize(
-    ("query", "names"),
-    [
-        ({"after": "vision/conv4"},
-         {"heads/nearest", "heads/narrow", "heads/linear", "any/norm", "any/identity"}),
-        ({"after": "vision/wide"}, {"heads/nearest", "any/norm", "any/identity"}),
-        ({"after": "vision/conv4", "kind": "program"}, {"any/norm", "any/identity"}),
-        ({"after": "vision/conv4", "tags": ("trained",)}, {"heads/linear"}),
-        ({"after": "vision/conv4", "text": "heads", "gives": T("logits[10]")},
-         {"heads/nearest", "heads/narrow", "heads/linear"}),
-        ({"before": "heads/linear"}, {"vision/conv4", "any/norm", "any/identity"}),
-        ({"before": "heads/nearest"},
-         {"vision/conv4", "vision/wide", "any/norm", "any/identity"}),
-        ({"before": "heads/narrow"}, {"vision/conv4", "any/norm", "any/identity"}),
-        ({"after": "vision/conv4", "before": "heads/linear"}, {"any/norm", "any/identity"}),
-        ({"after": "vision/wide", "before": "heads/linear"}, set()),
-        ({"after": "vision/wide", "before": "heads/nearest"}, {"any/norm", "any/identity"}),
-        ({"after": "heads/linear"}, {"any/identity"}),
-        ({"after": "heads/nearest"}, {"any/identity"}),
-        ({"after": "any/add"}, {"any/identity"}),
-        ({"before": "any/add"}, {"any/identity"}),
-        ({"after": T("text -> int")}, {"any/add", "any/identity"}),
-        ({"after": T("text -> int"), "before": T("(int -> int) -> bool")}, {"any/add"}),
-    ],
-)  # fmt: skip
-def test_what_fits_beside_is_found(registry, blocks, query, names):
-    ends = {
-        side: Reference.parse(given) if isinstance(given, str) else given
-        for side, given in query.items()
-        if side in ("after", "before")
-    }
-    assert set(found(registry.finder.search(**{**query, **ends}))) == names
+QUERIES: list[tuple[dict, set[str]]] = [
+    ({"after": "vision/conv4"},
+     {"heads/nearest", "heads/narrow", "heads/linear", "any/norm", "any/identity"}),
+    ({"after": "vision/wide"}, {"heads/nearest", "any/norm", "any/identity"}),
+    ({"after": "vision/conv4", "kind": "program"}, {"any/norm", "any/identity"}),
+    ({"after": "vision/conv4", "tags": ("trained",)}, {"heads/linear"}),
+    ({"after": "vision/conv4", "text": "heads", "gives": T("logits[10]")},
+     {"heads/nearest", "heads/narrow", "heads/linear"}),
+    ({"before": "heads/linear"}, {"vision/conv4", "any/norm", "any/identity"}),
+    ({"before": "heads/nearest"},
+     {"vision/conv4", "vision/wide", "any/norm", "any/identity"}),
+    ({"before": "heads/narrow"}, {"vision/conv4", "any/norm", "any/identity"}),
+    ({"after": "vision/conv4", "before": "heads/linear"}, {"any/norm", "any/identity"}),
+    ({"after": "vision/wide", "before": "heads/linear"}, set()),
+    ({"after": "vision/wide", "before": "heads/nearest"}, {"any/norm", "any/identity"}),
+    ({"after": "heads/linear"}, {"any/identity"}),
+    ({"after": "heads/nearest"}, {"any/identity"}),
+    ({"after": "any/add"}, {"any/identity"}),
+    ({"before": "any/add"}, {"any/identity"}),
+    ({"after": T("text -> int")}, {"any/add", "any/identity"}),
+    ({"after": T("text -> int"), "before": T("(int -> int) -> bool")}, {"any/add"}),
+]  # fmt: skip
+
+
+def test_what_fits_beside_is_found(registry, blocks):
+    for query, names in QUERIES:
+        ends = {
+            side: Reference.parse(given) if isinstance(given, str) else given
+            for side, given in query.items()
+            if side in ("after", "before")
+        }
+        assert set(found(registry.finder.search(**{**query, **ends}))) == names, query
 
 
 def test_a_hit_says_how_it_fits(registry, blocks):
