@@ -9,8 +9,8 @@ alphabets are held out to test.  1,000 episodes for each number, 5 queries a cla
 The encoder is trained by episodes of 120 classes, two examples of each, in which each is asked for
 the other by its cosine with a learned scale; examples are bent at random.  Training ends after a
 set time, and the average of the weights is tested, by cosine prototypes.  Support and query are
-embedded from eight sides (turned and mirrored), each image for itself: not transductive, no
-gradient steps at test time.  `pixels` and `untrained` are the same test without training.
+embedded from eight sides (turned and mirrored) at three sizes, each image for itself: not
+transductive, no gradient steps at test time.  `pixels` and `untrained` are the same test without training.
 
 `learners` is a table of the other learners, each for `--each` minutes on one network.  An
 interrupted training goes on from its checkpoint in the system's temporary folder.
@@ -33,7 +33,7 @@ from torch import nn
 
 from benchmarks.contract import Metrics, Options, progress, run
 from benchmarks.omniglot_data import read_split
-from benchmarks.omniglot_encoder import WIDTH, Views, character_encoder, embedded
+from benchmarks.omniglot_encoder import VIEWS, WIDTH, Views, character_encoder, embedded
 from benchmarks.omniglot_learners import QUICK as QUICK_LEARNERS
 from benchmarks.omniglot_learners import learners_table
 from benchmarks.omniglot_pairs import Pairs, scale_of
@@ -113,7 +113,7 @@ def measure(options: Options) -> Metrics:
             "test_steps": 0,
             "episodes": episodes,
             "queries": TEST_QUERIES,
-            "test_views": 8,
+            "test_views": VIEWS,
         },
     }
     for name, model in {

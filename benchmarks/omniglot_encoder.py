@@ -53,12 +53,16 @@ def character_encoder(seed: int, width: int = WIDTH) -> nn.Sequential:
     return network
 
 
+SIZES = (0.9, 1.0, 1.1)
+VIEWS = 8 * len(SIZES)
+
+
 class Views(nn.Module):
     """An encoder asked from several sides: the unit vectors of the views of an image, in a row.
 
-    The views are the image turned by 0, 90, 180 and 270 degrees, and each mirrored.  The cosine of
-    two such vectors is the mean of the cosines of the views.  Each image is for itself: nothing is
-    learned from queries.
+    The sides are the image turned by 0, 90, 180 and 270 degrees, and each mirrored; of each side
+    the mean over three sizes is taken.  The cosine of two such vectors is the mean of the cosines
+    of the sides.  Each image is for itself: nothing is learned from queries.
     """
 
     def __init__(self, encoder: nn.Module) -> None:
@@ -67,8 +71,25 @@ class Views(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         turned = [torch.rot90(x, turns, (-2, -1)) for turns in range(4)]
-        views = [*turned, *(view.flip(-1) for view in turned)]
-        return torch.cat([functional.normalize(self.encoder(view)) for view in views], 1)
+        sides = [*turned, *(side.flip(-1) for side in turned)]
+        return torch.cat([functional.normalize(self._at_all_sizes(side)) for side in sides], 1)
+
+    def _at_all_sizes(self, x: Tensor) -> Tensor:
+        return sum(
+            (functional.normalize(self.encoder(resized(x, size))) for size in SIZES),
+            start=x.new_zeros(()),
+        )
+
+
+def resized(images: Tensor, size: float) -> Tensor:
+    """Images smaller (above 1) or larger about their centre, within the same frame."""
+    if size == 1.0:
+        return images
+    maps = torch.tensor([[size, 0.0, 0.0], [0.0, size, 0.0]]).to(images)
+    grid = functional.affine_grid(
+        maps.expand(len(images), 2, 3), list(images.shape), align_corners=False
+    )
+    return functional.grid_sample(images, grid, align_corners=False)
 
 
 def embedded(encoder: nn.Module, images: Tensor, chunk: int = 1000) -> Tensor:
