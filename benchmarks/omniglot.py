@@ -10,7 +10,8 @@ The encoder is trained by episodes of 120 classes, two examples of each, in whic
 the other by its cosine with a learned scale; examples are bent at random.  Training ends after a
 set time, and the average of the weights is tested, by cosine prototypes.  Support and query are
 embedded from eight sides (turned and mirrored) at three sizes, each image for itself: not
-transductive, no gradient steps at test time.  `pixels` and `untrained` are the same test without training.
+transductive, no gradient steps at test time.  `pixels` and `untrained` are the same test without
+training.
 
 `learners` is a table of the other learners, each for `--each` minutes on one network.  An
 interrupted training goes on from its checkpoint in the system's temporary folder.
@@ -89,7 +90,7 @@ def measure(options: Options) -> Metrics:
     """All metrics of the benchmark."""
     split = read_split(options)
     if options.quick:
-        split = replace(split, test=split.test.only(range(min(60, len(split.test.names)))))
+        split = replace(split, test=split.test.only(range(min(40, len(split.test.names)))))
     minutes = options.numbers.get("minutes") or MINUTES
     each = options.numbers.get("each")
     seconds = 8.0 if options.quick else 60.0 * minutes
