@@ -84,7 +84,7 @@ class Budget:
 
 
 FULL = Budget(encoder=300, episodes=120, meta_steps=600, curves=60)
-QUICK = Budget(encoder=40, episodes=8, meta_steps=40, curves=20, reports=2)
+QUICK = Budget(encoder=30, episodes=6, meta_steps=20, curves=10, reports=2)
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def heads_table(encoder: nn.Module, budget: Budget, seed: int) -> dict[str, Any]
 
 def frozen_table(encoder: nn.Module, budget: Budget, seed: int) -> dict[str, Any]:
     """Accuracy in percent by method, nearness of the data, and examples a class."""
-    count = max(3, budget.episodes // 4)
+    count = max(2, budget.episodes // 4)
     table: dict[str, Any] = {}
     for name, learner in FROZEN.items():
         table[name] = {
