@@ -32,7 +32,7 @@ def measured(folder: Path, models: int, publishes: int, inferred: int) -> dict[s
     mlflow.set_experiment(experiment_id=experiment)
 
     def publish(number: int, requirements: list[str] | None) -> None:
-        mlflow.pytorch.log_model(  # type: ignore[attr-defined]
+        mlflow.pytorch.log_model(
             network(number),
             name=f"net-{number}",
             registered_model_name=f"bench-{number}",
@@ -57,7 +57,7 @@ def measured(folder: Path, models: int, publishes: int, inferred: int) -> dict[s
         "publish_inferred": [
             _timed(publish, number, None) for number in range(publishes, publishes + inferred)
         ],
-        "load": [_timed(mlflow.pytorch.load_model, uri) for uri in loads],  # type: ignore[attr-defined]
+        "load": [_timed(mlflow.pytorch.load_model, uri) for uri in loads],
         "search": [
             _timed(lambda q: client.search_registered_models(q, max_results=20), query)
             for query in asked
