@@ -11,12 +11,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import torch
+import torch.utils.dlpack
 from torch import Tensor, nn
 
 from benchmarks.meta_step_problems import Problem
 
-jax.config.update("jax_enable_x64", True)  # float32 stays what it is; float64 becomes possible
+CONFIG: Any = jax.config
+CONFIG.update("jax_enable_x64", True)  # float32 stays what it is; float64 becomes possible
 
 
 def meta_step(given: Problem) -> Callable[[], list[Tensor]]:
@@ -58,8 +59,8 @@ def meta_step(given: Problem) -> Callable[[], list[Tensor]]:
         return [one.mean(0) for one in slopes]
 
     def step() -> list[Tensor]:
-        found = jax.block_until_ready(mean(parameters, *data))
-        return [torch.from_dlpack(one) for one in found]
+        found = [one.block_until_ready() for one in mean(parameters, *data)]
+        return [torch.utils.dlpack.from_dlpack(one) for one in found]
 
     return step
 

@@ -42,7 +42,7 @@ def with_learn2learn(given: Problem) -> Step:
             for _ in range(given.steps):
                 clone.adapt(natural_loss(clone(episodes.support_x[t]), episodes.support_y[t]))
             loss = natural_loss(clone(episodes.query_x[t]), episodes.query_y[t])
-            (loss / len(episodes)).backward()
+            torch.autograd.backward(loss / len(episodes))
         return _gradients(given)
 
     return step
@@ -63,7 +63,7 @@ def with_higher(given: Problem) -> Step:
                 for _ in range(given.steps):
                     inner.step(natural_loss(fast(episodes.support_x[t]), episodes.support_y[t]))
                 loss = natural_loss(fast(episodes.query_x[t]), episodes.query_y[t])
-                (loss / len(episodes)).backward()
+                torch.autograd.backward(loss / len(episodes))
         return _gradients(given)
 
     return step
@@ -83,7 +83,7 @@ def with_torchopt(given: Problem) -> Step:
             for _ in range(given.steps):
                 inner.step(natural_loss(given.model(episodes.support_x[t]), episodes.support_y[t]))
             loss = natural_loss(given.model(episodes.query_x[t]), episodes.query_y[t])
-            (loss / len(episodes)).backward(inputs=parameters)
+            torch.autograd.backward(loss / len(episodes), inputs=parameters)
             torchopt.recover_state_dict(given.model, start)
             torchopt.recover_state_dict(inner, begun)
         return _gradients(given)

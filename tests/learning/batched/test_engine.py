@@ -52,7 +52,7 @@ def curves() -> Episodes:
     return Episodes(x[0], x[0].sin(), x[1], x[1].sin())
 
 
-def built(*layers: nn.Module) -> nn.Module:
+def built(*layers: nn.Module) -> nn.Sequential:
     """A model in float64, in train mode, whose parameters are all far from their usual start."""
     model = nn.Sequential(*layers).double().train()
     with torch.no_grad():
@@ -78,7 +78,7 @@ def pooled() -> nn.Module:
     )  # fmt: skip
 
 
-def perceptron(function: type[nn.Module] = nn.Tanh) -> nn.Module:
+def perceptron(function: type[nn.Module] = nn.Tanh) -> nn.Sequential:
     return built(nn.Linear(1, 6), function(), nn.Linear(6, 5), function(), nn.Linear(5, 1))
 
 

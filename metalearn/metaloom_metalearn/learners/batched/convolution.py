@@ -31,7 +31,8 @@ class Convolution:
         return (tensors[0].permute(2, 3, 1, 0).flatten(0, 2).contiguous(), *tensors[1:])
 
     def unpacked(self, tensors: Weights) -> Weights:
-        weight = tensors[0].unflatten(0, (*self.window.kernel, -1)).permute(3, 2, 0, 1)
+        kh, kw = self.window.kernel
+        weight = tensors[0].view(kh, kw, -1, tensors[0].shape[1]).permute(3, 2, 0, 1)
         return (weight.contiguous(), *tensors[1:])
 
     def forward(self, arena: Arena, w: Weights, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,13 +27,13 @@ class Linear:
         weight = tensors[0]
         if self.image is not None:
             h, w, c = self.image
-            weight = weight.unflatten(1, (c, h, w)).permute(0, 2, 3, 1).flatten(1)
+            weight = weight.view(-1, c, h, w).permute(0, 2, 3, 1).flatten(1)
         return (weight.t().contiguous(), *tensors[1:])
 
     def unpacked(self, tensors: Weights) -> Weights:
         weight = tensors[0].t()
         if self.image is not None:
-            weight = weight.unflatten(1, self.image).permute(0, 3, 1, 2).flatten(1)
+            weight = weight.reshape(-1, *self.image).permute(0, 3, 1, 2).flatten(1)
         return (weight.contiguous(), *tensors[1:])
 
     def forward(self, arena: Arena, w: Weights, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -41,17 +41,19 @@ def slope_tangent(loss: Loss, outputs: Tensor, wanted: Tensor, change: Tensor) -
     """How the gradient of `slope_of` changes when the outputs change."""
     if loss is natural_loss and _classifies(outputs, wanted):
         chances = functional.softmax(outputs, -1)
-        along = chances * change
-        along.addcmul_(chances, along.sum(-1, keepdim=True), value=-1)
-        return along.div_(outputs.shape[1])
+        moved = chances * change
+        moved.addcmul_(chances, moved.sum(-1, keepdim=True), value=-1)
+        return moved.div_(outputs.shape[1])
     if loss is natural_loss:
         return change * (2 / outputs[0].numel())
 
     def along(output: Tensor, target: Tensor, way: Tensor) -> Tensor:
         """The slope along a way: its own gradient is what is wanted, as Hessians are symmetric."""
-        return (grad(loss)(output, target) * way).sum()
+        slope: Tensor = grad(loss)(output, target)
+        return (slope * way).sum()
 
-    return vmap(grad(along))(outputs, wanted, change).detach().contiguous()
+    turned: Tensor = vmap(grad(along))(outputs, wanted, change)
+    return turned.detach().contiguous()
 
 
 def _classifies(outputs: Tensor, wanted: Tensor) -> bool:

@@ -91,7 +91,8 @@ class _Draft:
             return False
         running = None
         if link.buffers:
-            running = Running(*link.buffers, momentum=link.arguments["momentum"])
+            mean, variance, count = link.buffers
+            running = Running(mean, variance, count, link.arguments["momentum"])
         last = self.layers[-1] if self.layers else None
         if isinstance(last, Convolution):
             self.layers[-1] = replace(last, centred=True)

@@ -218,9 +218,7 @@ def _bending(kind: int, y: Any, rise: Any, signal: Any, x: Any) -> None:
 
 
 @compiled
-def _loss(
-    kind: int, value: Any, n: int, widths: Any, wanted: Any, labels: Any, signal: Any
-) -> float:
+def _loss(kind: int, value: Any, n: int, widths: Any, wanted: Any, labels: Any, signal: Any) -> Any:
     """The loss of the last values; its gradient in them goes where they stand in `signal`."""
     last = widths[-1]
     first = n * (widths.sum() - last)

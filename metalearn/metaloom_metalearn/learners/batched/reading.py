@@ -122,9 +122,9 @@ def _is_batch_size(node: fx.Node, values: set[fx.Node]) -> bool:
     name = getattr(node.target, "__name__", node.target)
     if name == "getitem":
         shape, index = node.args
-        return index == 0 and isinstance(shape, fx.Node) and _is_batch_size(shape, values)
+        return bool(index == 0) and isinstance(shape, fx.Node) and _is_batch_size(shape, values)
     return (
-        bool(node.args)
+        len(node.args) > 0
         and isinstance(node.args[0], fx.Node)
         and node.args[0] in values
         and (

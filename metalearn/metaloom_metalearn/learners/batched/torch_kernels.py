@@ -131,7 +131,8 @@ def scatter(dy: Tensor, window: Window, place: Tensor, out: Tensor) -> None:
     tasks, n, oh, ow, channels = dy.shape
     parts = dy.new_zeros(tasks, n, oh, ow, kh * kw, channels)
     parts.scatter_(4, place.long().unsqueeze(4), dy.unsqueeze(4))
-    together = parts.unflatten(4, (kh, kw)).transpose(3, 4).flatten(4, 5).flatten(2, 3)
+    apart = parts.view(tasks, n, oh, ow, kh, kw, channels).transpose(3, 4)
+    together = apart.reshape(tasks, n, oh * kh, ow * kw, channels)
     out.zero_()
     out[:, :, : oh * kh, : ow * kw] = together
 
@@ -140,7 +141,8 @@ def _disjoint(x: Tensor, window: Window) -> Tensor:
     """Disjoint windows [tasks, n, oh, ow, kh kw, c]; what is left at the far border is dropped."""
     kh, kw = window.kernel
     oh, ow = window.size(*x.shape[2:4])
-    inner = x[:, :, : oh * kh, : ow * kw].unflatten(3, (ow, kw)).unflatten(2, (oh, kh))
+    tasks, n, channels = x.shape[0], x.shape[1], x.shape[4]
+    inner = x[:, :, : oh * kh, : ow * kw].reshape(tasks, n, oh, kh, ow, kw, channels)
     return inner.transpose(3, 4).flatten(4, 5)
 
 
