@@ -104,23 +104,25 @@ def convolution(
         for size, k, s, d in zip(x.shape[2:], kernel, stride, dilation, strict=True)
     ]
     y = np.zeros((len(x), len(weight), *sizes), x.dtype)
-    for at in itertools.product(*map(range, kernel)):
-        seen = x[(..., *windows(at, sizes, stride, dilation))]
+    taps = np.moveaxis(weight.reshape(*weight.shape[:2], -1), -1, 0)
+    for tap, at in zip(taps, itertools.product(*map(range, kernel)), strict=True):
+        seen = x[windows(at, sizes, stride, dilation)]
         for part in range(groups):
             rows = slice(part * len(weight) // groups, (part + 1) * len(weight) // groups)
             columns = slice(part * weight.shape[1], (part + 1) * weight.shape[1])
-            y[:, rows] += np.einsum(
-                "bc...,oc->bo...", seen[:, columns], weight[(rows, slice(None), *at)]
-            )
+            y[:, rows] += np.einsum("bc...,oc->bo...", seen[:, columns], tap[rows])
     return y if bias is None else y + along_channels(bias, y)
 
 
-def windows(at: Sequence[int], sizes: Any, stride: Any, dilation: Any) -> tuple[slice, ...]:
-    """Where each window has the position `at`."""
+def windows(at: Sequence[int], sizes: Any, stride: Any, dilation: Any) -> Any:
+    """The index of where each window has the position `at`, over all items and channels."""
     starts = [i * d for i, d in zip(at, dilation, strict=True)]
-    return tuple(
-        slice(start, start + (size - 1) * s + 1, s)
-        for start, size, s in zip(starts, sizes, stride, strict=True)
+    return (
+        ...,
+        *(
+            slice(start, start + (size - 1) * s + 1, s)
+            for start, size, s in zip(starts, sizes, stride, strict=True)
+        ),
     )
 
 
@@ -135,7 +137,7 @@ def max_pool(
         for size, k, s, d in zip(x.shape[2:], kernel_size, stride, dilation, strict=True)
     ]
     positions = itertools.product(*map(range, kernel_size))
-    seen = [x[(..., *windows(at, sizes, stride, dilation))] for at in positions]
+    seen = [x[windows(at, sizes, stride, dilation)] for at in positions]
     return np.max(seen, axis=0)
 
 

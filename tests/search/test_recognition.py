@@ -78,7 +78,7 @@ def test_terms_over_other_blocks_are_not_derived() -> None:
 
 def test_the_objective_is_the_log_probability_of_the_choices() -> None:
     """Two blocks and a variable at 1/2, 1/4, 1/4; a network that adds ln 2 to the second block."""
-    alternatives = {
+    alternatives: Given = {
         INT: Alternatives((A, B, None), (math.log(0.5), math.log(0.25), math.log(0.25)))
     }
     lesson = Lesson(torch.zeros(2, PROPERTIES), {(INT, B): 2, (INT, None): 1})
