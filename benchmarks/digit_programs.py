@@ -91,7 +91,7 @@ class Scale:
     sequences: tuple[tuple[str, ...], ...] = (("SS",), ("CS1",), ("CS3",), ("CS2",))
     images: int = 6000
     tests: int = 1000
-    reader: tuple[int, float] = (6000, 150.0)
+    reader: tuple[int, float] = (6000, 180.0)
     binary: tuple[int, float] = (1500, 50.0)
     search: tuple[int, float] = (9600, 50.0)
     control: float = 12.0
