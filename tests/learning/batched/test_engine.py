@@ -351,7 +351,7 @@ def test_what_is_no_chain_of_known_layers_is_left_to_the_general_way(name: str) 
     assert set(found.gradients) == {parameter for parameter, _ in model.named_parameters()}
 
 
-@pytest.mark.parametrize("name", OTHERS.keys() - {"dropout"})
+@pytest.mark.parametrize("name", sorted(OTHERS.keys() - {"dropout"}))
 def test_few_tasks_go_through_autograd_one_after_the_other(name: str) -> None:
     model = OTHERS[name]()
     found = Engine(threads=2).meta_gradient(model, curves(), GradientSteps(2, 0.1))
