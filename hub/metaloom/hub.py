@@ -87,8 +87,8 @@ class Hub:
         """Open the library in a folder, which is made where it is missing.
 
         Without a path it is METALOOM_HOME, or `~/.metaloom`.  `blobs` is where a new library keeps
-        its blobs if not in its folder, such as `s3://bucket/blobs`; it is remembered.  Raises StorageError where the folder
-        cannot be used, is a remote address, or was written by a newer Metaloom.
+        its blobs if not there, such as `s3://bucket/blobs`; it is remembered.  Raises StorageError
+        where the folder cannot be used, is a remote address, or was written by a newer Metaloom.
         """
         home = library_folder(path)
         registry = catalogue.Registry.open(home, blobs=blob_store(home, blobs))
