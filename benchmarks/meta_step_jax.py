@@ -53,13 +53,14 @@ def meta_step(given: Problem) -> Callable[[], list[Tensor]]:
             state = [value - given.lr * slope for value, slope in zip(state, slopes, strict=True)]
         return loss(state, qx, qy)
 
-    @jax.jit
     def mean(parameters: Any, *data: Any) -> Any:
         slopes = jax.vmap(jax.grad(task), (None, 0, 0, 0, 0))(parameters, *data)
         return [one.mean(0) for one in slopes]
 
+    compiled = jax.jit(mean)
+
     def step() -> list[Tensor]:
-        found = [one.block_until_ready() for one in mean(parameters, *data)]
+        found = [one.block_until_ready() for one in compiled(parameters, *data)]
         return [torch.utils.dlpack.from_dlpack(one) for one in found]
 
     return step

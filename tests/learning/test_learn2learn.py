@@ -67,7 +67,7 @@ class TestLoopsAdapt(LearnerSuite):
     def model(self, request: pytest.FixtureRequest) -> nn.Module:
         return wrapped(request.param, 0.5)
 
-    def test_only_what_it_names_has_changed(self, learner: Any, model: Any, support: Any) -> None:  # type: ignore[override]
+    def test_only_what_it_names_has_changed(self, learner: Any, model: Any, support: Any) -> None:
         super().test_only_what_it_names_has_changed(learner, model, support)
         names = {name for name, _ in model.module.named_parameters()}
         assert set(learner(model, support, torch.Generator()).changed) == names
