@@ -304,21 +304,20 @@ class Bank:
 
     def _inner(self, parameters: tuple[Type, ...]) -> Bank | None:
         """The bank of bodies with these parameters; None where no value probes them."""
-        if parameters in self.inner:
-            return self.inner[parameters]
-        rows = self.probes.rows(parameters, max(self.workshop.bounds.rows, len(self.environments)))
-        self.inner[parameters] = (
-            Bank(
-                self.workshop,
-                (*self.scope, *parameters),
-                [(*self.environments[owner], *values) for owner, values in rows],
-                [self.outputs[owner] for owner, _ in rows],
-                self,
-                [owner for owner, _ in rows],
+        if parameters not in self.inner:
+            below = self.probes.below(parameters, self.workshop.bounds.rows)
+            self.inner[parameters] = (
+                None
+                if below is None
+                else Bank(
+                    self.workshop,
+                    below.scope,
+                    below.environments,
+                    below.outputs,
+                    self,
+                    below.owners,
+                )
             )
-            if rows
-            else None
-        )
         return self.inner[parameters]
 
     def members(self) -> list[list[int]]:

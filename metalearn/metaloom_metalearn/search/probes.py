@@ -54,6 +54,16 @@ class Samples:
         return made
 
 
+@dataclass(frozen=True)
+class Below:
+    """The rows of a bank of function bodies, and the row of the enclosing bank each belongs to."""
+
+    scope: tuple[Type, ...]
+    environments: list[Environment]
+    outputs: list[tuple[Any, Type]]
+    owners: list[int]
+
+
 @dataclass
 class Probes:
     """The probes of the functions of one bank.
@@ -91,6 +101,18 @@ class Probes:
                 seen.add(choice)
                 rows.append((owner, choice))
         return rows
+
+    def below(self, parameters: Sequence[Type], wanted: int) -> Below | None:
+        """What the bank of bodies with these parameters has; None where no value probes them."""
+        rows = self.rows(parameters, max(wanted, len(self.environments)))
+        if not rows:
+            return None
+        return Below(
+            (*self.scope, *parameters),
+            [(*self.environments[owner], *values) for owner, values in rows],
+            [self.outputs[owner] for owner, _ in rows],
+            [owner for owner, _ in rows],
+        )
 
     def _pools(self, wanted: Type) -> list[list[Any]]:
         """For each row, up to `PER_POOL` values of the wanted type."""
