@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from benchmarks.kinds import VisionTransformer, conv4
+from metaloom_metalearn import one_thread
 from metaloom_registry import GRAPH_FILE, WEIGHTS_FILE, Manifest, Registry, parse_type
 from metaloom_registry.catalogue import CatalogueLibrary
 from metaloom_registry.graph import ExportedGraph, export_module, load_graph
@@ -160,17 +161,13 @@ def _forms(
 def _measured(loads: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
     """Milliseconds of processor time of each load, one after the other in turns."""
     times: dict[str, list[float]] = {name: [] for name in loads}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         for turn in range(rounds + 1):
             for name, load in loads.items():
                 start = time.process_time()
                 load()
                 if turn:  # the first turn imports what loading needs
                     times[name].append(1000 * (time.process_time() - start))
-    finally:
-        torch.set_num_threads(threads)
     return times
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from metaloom_metalearn import one_thread
 from metaloom_registry.graph import GraphModule
 from metaloom_registry.graph.examples import example_inputs, input_trees
 from metaloom_registry.types import parse_type
@@ -33,21 +34,16 @@ def forward_overhead(
     rounds: int,
 ) -> dict[str, float]:
     """The batch, milliseconds of the module itself, and how much longer the block takes."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     net, loaded = net.eval(), loaded.eval()
-    try:
-        with torch.no_grad():
-            batch, inputs = _large_enough(net, signature, example)
-            times: tuple[list[float], list[float]] = ([], [])
-            for turn in range(rounds + 2):
-                for module, found in zip((loaded, net), times, strict=True):
-                    start = time.process_time()
-                    module(*inputs)
-                    if turn > 1:
-                        found.append(time.process_time() - start)
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), torch.no_grad():
+        batch, inputs = _large_enough(net, signature, example)
+        times: tuple[list[float], list[float]] = ([], [])
+        for turn in range(rounds + 2):
+            for module, found in zip((loaded, net), times, strict=True):
+                start = time.process_time()
+                module(*inputs)
+                if turn > 1:
+                    found.append(time.process_time() - start)
     ours, theirs = map(statistics.median, times)
     return {
         "batch": batch,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from metaloom_demo.puzzles import DOUBLED_EVENS, WITH_TOTAL, solve_puzzle
 from metaloom_demo.report import write_report
 from metaloom_demo.scale import FULL, QUICK
 from metaloom_demo.sums import measure_sums
-from metaloom_metalearn import adam, fine_tune
+from metaloom_metalearn import adam, fine_tune, one_thread
 from metaloom_registry import Reference, Term, references
 from metaloom_registry.catalogue import Lineage
 from metaloom_vision import digits
@@ -69,7 +69,8 @@ def run(
         scratch = fine_tune(steps=scale.scratch_steps, optimiser=adam(0.003))
         for shots in (1, 5):
             say.title("b", f"Real digits, 5-way {shots}-shot, none of them seen by the encoder")
-            with say.counting("solving episodes", scale.episodes) as done, _one_thread():
+            # Networks on a handful of 8x8 images are faster on one thread than on several.
+            with say.counting("solving episodes", scale.episodes) as done, one_thread():
                 solution, row = measure_episodes(
                     hub, rest, shots, scale.episodes, seed, scratch, done, device
                 )
@@ -115,17 +116,6 @@ def run(
     write_report(figures, page)
     say.finish(figures, page, folder)
     return figures
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Networks on a handful of 8x8 images are faster on one thread than on several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _rows(lineage: Lineage) -> Iterator[tuple[int, str]]:

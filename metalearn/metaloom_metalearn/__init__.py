@@ -204,6 +204,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.tasks import TaskSource as TaskSource
     from metaloom_metalearn.tasks import Values as Values
     from metaloom_metalearn.tasks import class_digest as class_digest
+    from metaloom_metalearn.threads import one_thread as one_thread
     from metaloom_metalearn.training.checkpoint import Checkpoint as Checkpoint
     from metaloom_metalearn.training.episodic import meta_train as meta_train
     from metaloom_metalearn.training.plan import Augment as Augment
@@ -355,6 +356,7 @@ else:
             "sources.table": ("read_cell", "read_columns", "read_table", "table_task"),
             "sources.texts": ("Embed", "embed_texts", "hashed_ngrams"),
             "tasks": ("Examples", "Task", "TaskSource", "Values", "class_digest"),
+            "threads": ("one_thread",),
             "training.checkpoint": ("Checkpoint",),
             "training.episodic": ("meta_train",),
             "training.plan": ("Augment", "Plan", "Trained"),

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
+
+from metaloom_metalearn.threads import one_thread
 
 T = TypeVar("T")
 
@@ -40,20 +41,10 @@ class Workers:
         if min(threads, len(parts)) <= 1:
             yield from map(run, parts)
             return
-        with _one_thread_each():
+        with one_thread():
             yield from self._threads(threads).map(alone, parts)
 
     def _threads(self, count: int) -> ThreadPoolExecutor:
         if self._pool is None or self._pool[0] != count:
             self._pool = count, ThreadPoolExecutor(count, "metaloom-tasks")
         return self._pool[1]
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
