@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
@@ -26,6 +28,9 @@ from metaloom_registry.errors import StorageError
 T = TypeVar("T")
 BUSY_SECONDS = 60.0
 """How long a writer of SQLite waits for the others."""
+
+BUSY_PAUSE = 0.005
+"""Seconds between two attempts at what SQLite does not wait for itself."""
 
 MIGRATION_LOCK = 0x6D6C6F6F6D
 """The advisory lock under which PostgreSQL is migrated by one process at a time."""
@@ -161,9 +166,26 @@ def _prepare(connection: Any, _: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA synchronous = FULL")
-    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        cursor.execute("PRAGMA journal_mode = WAL")
+    _log_ahead(cursor)
     cursor.close()
+
+
+def _log_ahead(cursor: Any) -> None:
+    """Set the journal to WAL, which a database remembers.
+
+    SQLite does not wait for its busy timeout here: where two processes open a new file at once,
+    the change of the one is refused at once while the other makes it or writes already.
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(BUSY_PAUSE)
 
 
 def _begin(connection: Connection) -> None:

@@ -1,8 +1,10 @@
 """Many processes and killed ones: the old state or the new one, and nothing lost."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,17 @@ def test_three_processes_on_one_new_folder_lose_nothing(tmp_path: Path):
     assert all(version.uses == 1 for version in shared)
     assert registry.outbox.waiting() == 15 + 5 + 15
     assert registry.verify().sound
+
+
+def test_a_new_catalogue_that_another_process_begins_to_write_is_waited_for(tmp_path: Path):
+    other = sqlite3.connect(tmp_path / "catalogue.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # SQLite refuses the change to WAL at once in this state
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(Registry.open, tmp_path)
+        with pytest.raises(TimeoutError):
+            opened.result(timeout=0.3)
+        other.close()
+        assert opened.result(timeout=60).names("", limit=1).items == ()
 
 
 def test_a_publish_killed_at_any_step_leaves_the_old_or_the_new_state(tmp_path: Path):
