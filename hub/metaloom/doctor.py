@@ -35,6 +35,7 @@ EXTRAS = {
     "onnx": "onnx",
     "s3": "s3fs",
     "signatures": "cryptography",
+    "tuning": "optuna",
 }
 """The extras by a package that each brings."""
 

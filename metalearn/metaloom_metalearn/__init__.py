@@ -136,6 +136,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.search.evolution import evolve as evolve
     from metaloom_metalearn.search.examples import hard_value as hard_value
     from metaloom_metalearn.search.few_shot import FewShot as FewShot
+    from metaloom_metalearn.search.few_shot_tuning import tune as tune
     from metaloom_metalearn.search.halving import Halving as Halving
     from metaloom_metalearn.search.halving import state_digest as state_digest
     from metaloom_metalearn.search.kernel.bank import kernel_terms as kernel_terms
@@ -160,6 +161,13 @@ if TYPE_CHECKING:
     from metaloom_metalearn.search.trace import Account as Account
     from metaloom_metalearn.search.trace import Improvement as Improvement
     from metaloom_metalearn.search.trace import Trace as Trace
+    from metaloom_metalearn.search.tuning import RandomTuner as RandomTuner
+    from metaloom_metalearn.search.tuning import Range as Range
+    from metaloom_metalearn.search.tuning import Trial as Trial
+    from metaloom_metalearn.search.tuning import Tunable as Tunable
+    from metaloom_metalearn.search.tuning import Tuner as Tuner
+    from metaloom_metalearn.search.tuning import Tuners as Tuners
+    from metaloom_metalearn.search.tuning import parzen as parzen
     from metaloom_metalearn.soft import SoftBool as SoftBool
     from metaloom_metalearn.soft import SoftInt as SoftInt
     from metaloom_metalearn.soft import SoftLabel as SoftLabel
@@ -333,6 +341,16 @@ else:
             "search.space": ("Space",),
             "search.strategy": ("Strategy",),
             "search.trace": ("Account", "Improvement", "Trace"),
+            "search.few_shot_tuning": ("tune",),
+            "search.tuning": (
+                "RandomTuner",
+                "Range",
+                "Trial",
+                "Tunable",
+                "Tuner",
+                "Tuners",
+                "parzen",
+            ),
             "soft": ("SoftBool", "SoftInt", "SoftLabel"),
             "solution": ("Solution",),
             "solution_files": (

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from metaloom_heads.neighbour import nearest as nearest
     from metaloom_heads.prototype import prototypes as prototypes
     from metaloom_heads.ridge_regression import ridge as ridge
+    from metaloom_heads.settings import ridge_of_strength as ridge_of_strength
+    from metaloom_heads.settings import softmax_regression as softmax_regression
     from metaloom_heads.support_vectors import svm as svm
 else:
     __getattr__, __dir__, __all__ = lazy_names(
@@ -25,15 +27,11 @@ else:
             "cosine_similarity": ("cosine",),
             "declarations": ("PRIMITIVES",),
             "embedding": ("embed",),
-            "episodic": (
-                "matchingnet",
-                "metaoptnet",
-                "protonet",
-                "r2d2",
-            ),
+            "episodic": ("matchingnet", "metaoptnet", "protonet", "r2d2"),
             "neighbour": ("nearest",),
             "prototype": ("prototypes",),
             "ridge_regression": ("ridge",),
+            "settings": ("ridge_of_strength", "softmax_regression"),
             "support_vectors": ("svm",),
         },
     )

@@ -8,14 +8,12 @@ if TYPE_CHECKING:
     from metaloom_vectors.declarations import PRIMITIVES as PRIMITIVES
     from metaloom_vectors.joining import add as add
     from metaloom_vectors.joining import gate as gate
+    from metaloom_vectors.joining import mix as mix
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
             "declarations": ("PRIMITIVES",),
-            "joining": (
-                "add",
-                "gate",
-            ),
+            "joining": ("add", "gate", "mix"),
         },
     )

@@ -25,4 +25,14 @@ PRIMITIVES = (
         soft=Deferred("metaloom_vectors.joining", "gate"),
         source="off.lerp(on, switch.sigmoid())",
     ),
+    Primitive(
+        name="vectors/mix",
+        version=1,
+        type="float -> vec[n] -> vec[n] -> vec[n]",
+        doc="A mixture of two vectors: this share of the first, and the rest of the second.",
+        parameters=("share", "x", "y"),
+        batched=Deferred("metaloom_vectors.joining", "mix"),
+        soft=Deferred("metaloom_vectors.joining", "mix"),
+        source="share * x + (1 - share) * y",
+    ),
 )

@@ -1,6 +1,6 @@
 """Vectors joined number by number: the templates `sum` and `gate` of Alet et al. 2018, section 3.
 
-All take and give float [rows, n].
+All take and give float [rows, n]; `share` is float [rows].
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 def add(x: Tensor, y: Tensor) -> Tensor:
     """x + y."""
     return x + y
+
+
+def mix(share: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """share x + (1 - share) y."""
+    return y.lerp(x, share.to(x)[:, None])
 
 
 def gate(switch: Tensor, on: Tensor, off: Tensor) -> Tensor:

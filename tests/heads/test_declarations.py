@@ -31,6 +31,8 @@ class TestPrimitives(PrimitiveSuite):
         ("matching", "examples[vec[n], label[k]] -> vec[n] -> logits[k]"),
         ("cosine", "examples[vec[n], label[k]] -> vec[n] -> logits[k]"),
         ("svm", "examples[vec[n], label[k]] -> vec[n] -> logits[k]"),
+        ("ridge_of_strength", "float -> examples[vec[n], label[k]] -> vec[n] -> logits[k]"),
+        ("softmax_regression", "float -> int -> examples[vec[n], label[k]] -> vec[n] -> logits[k]"),
         ("embed", "(a -> b) -> examples[a, c] -> examples[b, c]"),
         ("argmax", "logits[k] -> label[k]"),
         ("softmax", "logits[k] -> vec[k]"),
@@ -56,7 +58,8 @@ def test_the_declared_code_is_there_and_computes() -> None:
     for primitive in PRIMITIVES:
         arguments = {
             "support": support, "query": query, "logits": query, "label": label, "f": torch.neg,
+            "strength": torch.ones(1), "rate": torch.ones(1), "steps": label,
         }  # fmt: skip
-        for form in (primitive.batched, primitive.soft):
+        for form in (primitive.batched, primitive.soft or primitive.batched):
             assert form is not None
             assert form(*(arguments[name] for name in primitive.parameters)) is not None
