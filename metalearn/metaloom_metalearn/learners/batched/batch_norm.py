@@ -137,7 +137,6 @@ class BatchNorm:
         rnormal, rinverse = changed
         vscale = v[0] if v and v[0] is not None else arena.empty(tasks, channels).zero_()
         rdscale, rdshift = arena.empty(tasks, channels), arena.empty(tasks, channels)
-        rdz = arena.empty(*rdy.shape)
         self.kernels.norm_tangent_backward(
             flat,
             rdy.view(tasks, rows, channels),
@@ -148,11 +147,10 @@ class BatchNorm:
             rinverse,
             scale,
             vscale,
-            rdz.view(tasks, rows, channels),
             rdscale,
             rdshift,
         )
-        return rdz, (rdscale, rdshift) if w else ()
+        return rdy, (rdscale, rdshift) if w else ()
 
 
 def _affine(arena: Arena, w: Weights, tasks: int, channels: int) -> tuple[Tensor, Tensor]:

@@ -36,7 +36,10 @@ class Part:
 
 @dataclass(frozen=True)
 class _Step:
-    """An inner step: its pass over the support, and the gradients of the query after it."""
+    """An inner step: its pass over the support, and the gradients of the query after it.
+
+    slopes: of the support; only where the rates are learned.
+    """
 
     tape: Tape
     outputs: Tensor
@@ -60,6 +63,9 @@ class Job:
         self.chain, self.episodes, self.descent = chain, episodes, descent
         self.parameters, self.buffers = parameters, buffers
         self.like = next(iter(parameters.values()))
+        rates = descent.rates
+        self.learned = not isinstance(rates, float | int)
+        self.turn = -float(rates) if isinstance(rates, float | int) else 1.0
         self.start = self._packed(parameters)
         self.inner = [tuple(map(descent.inner, layer.names)) for layer in chain.layers]
         changing = [index for index, some in enumerate(self.inner) if any(some)]
@@ -102,23 +108,31 @@ class Job:
         support, query = _channels_last(episodes.support_x), _channels_last(episodes.query_x)
         support_y, query_y = self._wanted(episodes.support_y), self._wanted(episodes.query_y)
         point = [tuple(_stacked(arena, one, len(episodes)) for one in w) for w in self.start]
-        passes: list[Tape] = []
+        running = self._running()
         steps: list[_Step] = []
         loss = 0.0
 
         def judged(weight: float, *, last: bool) -> tuple[Tensor, list[Weights]]:
+            """The query's outputs and gradients; what they were computed with is given back."""
             nonlocal loss
+            kept = [tuple(arena.empty(*one.shape) for one in w) for w in point]
+            mark = arena.mark()
             outputs, tape = chain.forward(arena, point, query)
             if last:
-                passes.append(tape)
+                self._follow(running, tape)
             slope = slope_of(descent.loss, outputs, query_y)
             loss += weight * float(slope.losses.sum())
             found = chain.backward(arena, tape, slope.gradient.mul_(weight))
-            return outputs, [w for w in found if w is not None]
+            for own, w in zip(kept, found, strict=True):
+                for one, other in zip(own, w or (), strict=True):
+                    one.copy_(other)
+            answers = outputs.clone() if last else outputs
+            arena.release(mark)
+            return answers, kept
 
         for step in range(descent.steps):
             outputs, tape = chain.forward(arena, point, support)
-            passes.append(tape)
+            self._follow(running, tape)
             slope = slope_of(descent.loss, outputs, support_y)
             found = chain.backward(arena, tape, slope.gradient, self.lowest)
             point = [
@@ -128,21 +142,26 @@ class Job:
             query_slopes = None
             if self.weights[step] or step + 1 == descent.steps:
                 answers, query_slopes = judged(self.weights[step], last=step + 1 == descent.steps)
-            steps.append(_Step(tape, outputs, found, query_slopes))
+            steps.append(_Step(tape, outputs, found if self.learned else [], query_slopes))
         if not descent.steps:
             answers, slopes = judged(1.0, last=True)
-            return self._sums(loss, slopes, [], passes, answers)
+            return self._sums(loss, slopes, [], running, answers)
         slopes, rates = self._back(arena, steps, support_y)
-        return self._sums(loss, slopes, rates, passes, answers)
+        return self._sums(loss, slopes, rates, running, answers)
 
     def _stepped(
         self, arena: Arena, w: Weights, slopes: Weights | None, step: int, index: int
     ) -> Weights:
-        """The parameters of a layer after a step; those that do not change are the same tensors."""
+        """The parameters of a layer after a step; those that do not change are the same tensors.
+
+        They take the place of the slopes, unless learned rates need those later.
+        """
         if slopes is None or not any(self.inner[index]):
             return w
         return tuple(
-            _moved(arena, one, slope, rate) if changes else one
+            _moved(one, slope, rate, arena.empty(*one.shape) if self.learned else slope)
+            if changes
+            else one
             for one, slope, rate, changes in zip(
                 w, slopes, self.rates[step][index], self.inner[index], strict=True
             )
@@ -157,7 +176,7 @@ class Job:
         rates: list[list[Weights]] = []
         for number in range(len(steps) - 1, -1, -1):
             step = steps[number]
-            if not isinstance(self.descent.rates, float | int):
+            if self.learned:
                 rates.insert(0, self._rate_slopes(slopes, step.slopes))
             if self.descent.order is second_order:
                 mark = arena.mark()
@@ -166,7 +185,7 @@ class Job:
                 assert change is not None
                 turn = slope_tangent(self.descent.loss, step.outputs, wanted, change)
                 curved = self.chain.product(arena, step.tape, directions, changed, turn)
-                _add(slopes, curved)
+                _add(slopes, curved, self.turn)
                 arena.release(mark)
             earlier = steps[number - 1].query if number else None
             if earlier is not None:
@@ -174,10 +193,13 @@ class Job:
         return slopes, rates
 
     def _directions(self, arena: Arena, slopes: list[Weights], step: int) -> list[Direction]:
-        """How the step moves where the parameters after it move along the gradients."""
+        """How the step moves where the parameters after it move along the gradients.
+
+        One rate for all is left out here, and comes in with `turn`.
+        """
         return [
             tuple(
-                _scaled(arena, slope, rate) if changes else None
+                (_scaled(arena, slope, rate) if self.learned else slope) if changes else None
                 for slope, rate, changes in zip(
                     slopes[index], self.rates[step][index], self.inner[index], strict=True
                 )
@@ -201,38 +223,43 @@ class Job:
         loss: float,
         slopes: list[Weights],
         rates: list[list[Weights]],
-        passes: list[Tape],
+        running: dict[str, Tensor],
         outputs: Tensor,
     ) -> Part:
         return Part(
             loss,
             [tuple(one.sum(0) for one in w) for w in slopes],
             rates,
-            self._followed(passes),
-            outputs.clone(),
+            {name: value.sum(0) for name, value in running.items()},
+            outputs,
         )
 
-    def _followed(self, passes: list[Tape]) -> dict[str, Tensor]:
-        """Sums over the tasks of what the running statistics are after all passes."""
-        found: dict[str, Tensor] = {}
-        for index, layer in enumerate(self.chain.layers):
+    def _running(self) -> dict[str, Tensor]:
+        """The running statistics that passes change, as they are before the first."""
+        return {
+            name: self.buffers[name]
+            for layer in self.chain.layers
+            if isinstance(layer, BatchNorm) and layer.running is not None
+            for name in (layer.running.mean, layer.running.variance)
+        }
+
+    def _follow(self, running: dict[str, Tensor], tape: Tape) -> None:
+        """What the running statistics of each task are after a pass."""
+        for layer, seen in zip(self.chain.layers, tape.saved, strict=True):
             if not isinstance(layer, BatchNorm) or layer.running is None:
                 continue
-            running = layer.running
-            mean, variance = self.buffers[running.mean], self.buffers[running.variance]
-            for tape in passes:
-                seen = tape.saved[index]
-                rows = seen.normal.shape[1]
-                mean = torch.lerp(mean, seen.mean, running.momentum)
-                unbiased = seen.variance * (rows / (rows - 1))
-                variance = torch.lerp(variance, unbiased, running.momentum)
-            found[running.mean], found[running.variance] = mean.sum(0), variance.sum(0)
-        return found
+            rows, momentum = seen.normal.shape[1], layer.running.momentum
+            unbiased = seen.variance * (rows / (rows - 1))
+            for name, value in (
+                (layer.running.mean, seen.mean),
+                (layer.running.variance, unbiased),
+            ):
+                running[name] = torch.lerp(running[name], value, momentum)
 
     def averaged(self, parts: Iterable[Part], way: str) -> BatchedGradient:
         """The parts of all tasks together, in their order."""
         tasks = len(self.episodes)
-        steps = 0 if isinstance(self.descent.rates, float | int) else self.descent.steps
+        steps = self.descent.steps if self.learned else 0
         total: Part | None = None
         outputs = []
         for part in parts:
@@ -289,9 +316,8 @@ def _stacked(arena: Arena, value: Tensor, tasks: int) -> Tensor:
     return arena.empty(tasks, *value.shape).copy_(value[None].expand(tasks, *value.shape))
 
 
-def _moved(arena: Arena, value: Tensor, slope: Tensor, rate: float | Tensor) -> Tensor:
-    """value - rate * slope."""
-    out = arena.empty(*value.shape)
+def _moved(value: Tensor, slope: Tensor, rate: float | Tensor, out: Tensor) -> Tensor:
+    """value - rate * slope, into `out`, which may be the slope."""
     if isinstance(rate, float):
         return torch.add(value, slope, alpha=-rate, out=out)
     return torch.addcmul(value, slope, rate, value=-1, out=out)
@@ -299,12 +325,11 @@ def _moved(arena: Arena, value: Tensor, slope: Tensor, rate: float | Tensor) -> 
 
 def _scaled(arena: Arena, slope: Tensor, rate: float | Tensor) -> Tensor:
     """-rate * slope."""
-    out = torch.mul(slope, -rate, out=arena.empty(*slope.shape))
-    return out
+    return torch.mul(slope, -rate, out=arena.empty(*slope.shape))
 
 
-def _add(total: list[Weights], more: Sequence[Weights]) -> None:
-    """Add in place, tensor by tensor."""
+def _add(total: list[Weights], more: Sequence[Weights], factor: float = 1.0) -> None:
+    """Add in place, tensor by tensor, so many times."""
     for one, other in zip(total, more, strict=True):
         for value, summand in zip(one, other, strict=True):
-            value.add_(summand)
+            value.add_(summand, alpha=factor)

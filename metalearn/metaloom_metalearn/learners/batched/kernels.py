@@ -104,11 +104,13 @@ class Kernels(Protocol):
         rinverse: Tensor,
         scale: Tensor,
         vscale: Tensor,
-        rdz: Tensor,
         rdscale: Tensor,
         rdshift: Tensor,
     ) -> None:
-        """How the gradients of `norm` change; dy is as `norm_backward` left it."""
+        """How the gradients of `norm` change; dy is as `norm_backward` left it.
+
+        rdy, how the gradient in y changes, becomes how that in z does.
+        """
         ...
 
     def maximum(self, x: Tensor, window: Window, y: Tensor, place: Tensor) -> None:

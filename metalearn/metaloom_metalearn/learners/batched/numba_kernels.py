@@ -110,7 +110,6 @@ def norm_tangent_backward(
     rinverse: Tensor,
     scale: Tensor,
     vscale: Tensor,
-    rdz: Tensor,
     rdscale: Tensor,
     rdshift: Tensor,
 ) -> None:
@@ -125,7 +124,6 @@ def norm_tangent_backward(
         rinverse.numpy(),
         scale.numpy(),
         vscale.numpy(),
-        rdz.numpy(),
         rdscale.numpy(),
         rdshift.numpy(),
     )
@@ -310,7 +308,6 @@ def _norm_tangent_backward(
     rinverse: Any,
     scale: Any,
     vscale: Any,
-    rdz: Any,
     rdscale: Any,
     rdshift: Any,
 ) -> None:
@@ -343,7 +340,7 @@ def _norm_tangent_backward(
                 x = normal[t, i, c]
                 still = dy[t, i, c] - mean[c] - x * slope[c]
                 moving = rdy[t, i, c] - rmean[c] - x * rslope[c] - rnormal[t, i, c] * slope[c]
-                rdz[t, i, c] = rfactor[c] * still + factor[c] * moving
+                rdy[t, i, c] = rfactor[c] * still + factor[c] * moving
 
 
 @compiled

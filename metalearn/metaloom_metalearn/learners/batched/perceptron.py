@@ -109,8 +109,7 @@ class PerceptronJob:
         new, size = self.start.new_zeros, len(self.start)
         losses, outputs = new(tasks), new(tasks, queries, self.shape.widths[-1])
         slopes = new(size)
-        learned = not isinstance(descent.rates, float | int)
-        rate_slopes = new(descent.steps if learned else 0, size)
+        rate_slopes = new(descent.steps if self.job.learned else 0, size)
         support, query = (self._wanted(y) for y in (episodes.support_y, episodes.query_y))
         kernel: Any = import_module("metaloom_metalearn.learners.batched.perceptron_kernel")
         kernel.descend(

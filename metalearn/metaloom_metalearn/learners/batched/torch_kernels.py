@@ -98,7 +98,6 @@ def norm_tangent_backward(
     rinverse: Tensor,
     scale: Tensor,
     vscale: Tensor,
-    rdz: Tensor,
     rdscale: Tensor,
     rdshift: Tensor,
 ) -> None:
@@ -107,12 +106,12 @@ def norm_tangent_backward(
     slope = (dy * normal).mean(1)
     torch.sum(rdy, 1, out=rdshift)
     torch.sum(rdy * normal + dy * rnormal, 1, out=rdscale)
-    _centred(rdy, normal, rdshift / rows, rdscale / rows, rdz)
-    rdz.addcmul_(rnormal, slope[:, None], value=-1)
-    rdz *= (scale * inverse)[:, None]
+    _centred(rdy, normal, rdshift / rows, rdscale / rows, rdy)
+    rdy.addcmul_(rnormal, slope[:, None], value=-1)
+    rdy *= (scale * inverse)[:, None]
     still = torch.empty_like(dy)
     _centred(dy, normal, dy.mean(1), slope, still)
-    rdz.addcmul_(still, (vscale * inverse + scale * rinverse)[:, None])
+    rdy.addcmul_(still, (vscale * inverse + scale * rinverse)[:, None])
 
 
 def maximum(x: Tensor, window: Window, y: Tensor, place: Tensor) -> None:
