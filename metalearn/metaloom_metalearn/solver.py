@@ -152,12 +152,15 @@ class _Run:
         """Whether there is no use in running this arm: the time is up, or nothing can be better.
 
         Without tensors, an arm that found an exact program has looked for shorter ones itself.  A
-        program that reads tensors fits where it is nearly always right: trained blocks err.
+        program that reads tensors fits where it is nearly always right: trained blocks err.  An arm
+        may have said that nothing better is to be expected.
         """
         best, tensors = self.best(), holds_tensors(self.task.type)
         if self.clock.expired() or best is None:
             return self.clock.expired()
         if tensors and measure_of(self.task.want) == "exact match" and best[0].fits:
+            return True
+        if any(account.settled for account in self.trace.arms.values()):
             return True
         return best[0].exact and (arm.gradients or not tensors)
 

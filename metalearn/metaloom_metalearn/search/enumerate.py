@@ -21,13 +21,18 @@ from metaloom_metalearn.search.engines import Engine, overtaking
 from metaloom_metalearn.search.examples import contradictions, plain_examples
 from metaloom_metalearn.search.grammar import UNIT, Grammar
 from metaloom_metalearn.search.node import Node, term_of
+from metaloom_metalearn.search.noise import BEYOND, LEAST, Noise, noise_of
 from metaloom_metalearn.search.scoring import Scorer
 from metaloom_metalearn.search.trace import Account
 from metaloom_registry import Arrow, Tensor, Type, is_closed, uncurried
-from metaloom_registry.types import without_domains
+from metaloom_registry.types import INT, without_domains
 
 CHAIN = 20.0
 """The most nats of a term that makes a tensor: a chain of trained blocks."""
+
+EXACT = 10.0
+"""How many nats longer than the best description an exact program may be: examples without an
+error are taken to be e^10 times as likely as examples with some."""
 
 TELLING = 3
 LITTLE = 3.0
@@ -100,13 +105,15 @@ class Enumeration:
             self.telling = len(order)
         self.level = 0
         self.found: float | None = None
+        self.noise: Noise | None = None
         self._asked = self.nodes()
 
     def nodes(self) -> Generator[Node]:
         """Terms of the wanted type that are right somewhere, level by level.
 
-        Ends when no term left can beat the table of the examples, when patience is over after a
-        solution, and when time or memory is; notes which in the account.
+        Ends when no term left can beat the table of the examples, when none better than the best
+        is to be expected, when patience is over after a solution, and when time or memory is; notes
+        which in the account.
         """
         ceiling, counts = self.scorer.ceiling, self.account.counts
         if isinstance(self.want, Tensor):
@@ -121,6 +128,8 @@ class Enumeration:
                     )
                     return
                 if self.found is not None and lowest > self.found + self.patience.nats:
+                    return
+                if self.found is None and self._settled(lowest):
                     return
                 before = counts.copy()
                 yield from self.terms.frontier(
@@ -137,6 +146,38 @@ class Enumeration:
                 self.account.note(f"stopped at {self.level * UNIT:.1f} nats: {reason}")
         finally:
             self.account.engine = self.terms.ran
+
+    def doubt(self, node: Node, examples: Sequence[tuple[tuple[Any, ...], Any]]) -> None:
+        """Remember what an approximate program of integers gets wrong, if it looks like noise."""
+        if self.want != INT:
+            return
+        inputs, outputs = zip(*examples, strict=True)
+        noise = noise_of(inputs, outputs, [node.values[row] for row in self.rows], node.cost)
+        if noise is not None and (self.noise is None or noise.length < self.noise.length):
+            self.noise = noise
+
+    def _settled(self, lowest: float) -> bool:
+        """Whether no term from `lowest` nats on is to be expected to beat the best; notes why."""
+        account, noise = self.account, self.noise
+        if lowest > self.lowest + EXACT:
+            account.note(
+                f"stopped at {lowest:.1f} nats: the best program, with what it gets wrong written "
+                f"out, takes {self.lowest:.1f}, and no longer one can be better"
+            )
+        elif (
+            noise is not None
+            and lowest > min(noise.cost + BEYOND, noise.length)
+            and self.clock.elapsed() > LEAST * self.clock.budget
+        ):
+            account.note(
+                f"stopped at {lowest:.1f} nats: what a program of {noise.cost:.1f} gets wrong "
+                f"looks like noise of size {noise.size:.2g} that depends on nothing simple, and no "
+                f"program up to {lowest:.1f} is better; more time searches further"
+            )
+        else:
+            return False
+        account.settled = True
+        return True
 
     def hurry(self, seconds: float) -> None:
         """Go on for so many seconds at most."""
@@ -257,6 +298,8 @@ class Enumerate:
                 else:
                     alternatives -= 1
                 enumeration.tell([scored])
+            else:
+                enumeration.doubt(node, examples)
             lowest = min(lowest, scored.score)
             enumeration.lowest = lowest if enumeration.found is None else -math.inf
             yield scored

@@ -24,6 +24,7 @@ class Account:
     `counts` are by what happened (`generated`, `distinct`, `failed`, `trained` ...), `levels` by
     cost level in nats, `notes` say in words what was cut and why the arm stopped, `warnings` what
     is wrong with the examples or the library, `engine` what evaluated the terms of an enumeration.
+    `settled` says that nothing better than what was found is to be expected of any arm.
     """
 
     arm: str
@@ -33,6 +34,7 @@ class Account:
     warnings: list[str] = field(default_factory=list)
     engine: str = ""
     seconds: float = 0.0
+    settled: bool = False
 
     def note(self, text: str) -> None:
         """Keep a sentence once."""

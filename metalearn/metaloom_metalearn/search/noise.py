@@ -1,0 +1,127 @@
+"""When what a program of integers gets wrong is noise, and no longer program is to be expected.
+
+An approximate program leaves a residual on each example, the output less what it gives.  Residuals
+are taken for noise where
+
+- there are enough examples, and the program is wrong on several of them;
+- written out under a two-sided geometric code (the discrete Laplace distribution, with the scale
+  that makes it shortest and half of ln n for that) they take at most a quarter of the nats that the
+  outputs take;
+- they depend on nothing simple: in the order of each of some features of the inputs (an integer,
+  its remainders, the length, sum, first and largest item of a list) neighbours differ as much as
+  any two, by von Neumann's ratio (1941), at the level of half a percent.
+
+Any other program would have to be shorter than the program and its residuals together, the length
+`Noise.length`.  The programs below that are too many to be tried; so a search that has tried all
+that are `BEYOND` nats longer than the approximate one, and has spent `LEAST` of its time, stops.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from metaloom_metalearn.search.coding import description_length
+from metaloom_registry.types import INT
+
+EXAMPLES = 10
+"""Fewer than so many examples tell nothing of noise."""
+
+WRONG = 3
+"""A program that is wrong on fewer examples errs on these alone."""
+
+EXPLAINED = 0.25
+"""The most that residuals may take of what the outputs take."""
+
+UNLIKE = 2.58
+"""How many standard deviations below 2 a ratio may be."""
+
+BEYOND = 5.0
+"""So many nats longer are the programs that are tried all the same: e^5 = 148 times less likely."""
+
+LEAST = 0.2
+"""The share of the time that a search takes in any case."""
+
+FEATURES: Sequence[Callable[[int], int]] = (
+    lambda x: x, lambda x: x % 2, lambda x: x % 3, lambda x: x % 4, lambda x: x % 5,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Noise:
+    """An approximate program whose residuals look like noise.
+
+    `cost` is the program's, `length` that with its residuals, in nats; `size` their mean magnitude.
+    """
+
+    cost: float
+    length: float
+    size: float
+
+
+def noise_of(
+    inputs: Sequence[Sequence[Any]], outputs: Sequence[Any], values: Sequence[Any], cost: float
+) -> Noise | None:
+    """The noise that a program of this cost leaves, where it gives these values for these inputs.
+
+    None where outputs or values are no integers, or the residuals do not look like noise.
+    """
+    if len(outputs) < EXAMPLES or not all(type(v) is int for v in (*outputs, *values)):
+        return None
+    residuals = [output - value for output, value in zip(outputs, values, strict=True)]
+    nats = code_length(residuals)
+    written = sum(description_length(output, INT) for output in outputs)
+    if sum(map(bool, residuals)) < WRONG or nats > EXPLAINED * written:
+        return None
+    if any(depends(residuals, feature) for feature in features_of(inputs)):
+        return None
+    return Noise(cost, cost + nats, sum(map(abs, residuals)) / len(residuals))
+
+
+def code_length(residuals: Sequence[int]) -> float:
+    """The nats of residuals under p(r) = (1 - q) / (1 + q) q^|r|, with the likeliest q."""
+    total, count = sum(map(abs, residuals)), len(residuals)
+    if total == 0:
+        return 0.0
+    mean = total / count
+    q = (math.sqrt(1 + mean * mean) - 1) / mean
+    return -count * math.log((1 - q) / (1 + q)) - total * math.log(q) + 0.5 * math.log(count)
+
+
+def features_of(inputs: Sequence[Sequence[Any]]) -> list[list[int]]:
+    """What the inputs are put in order by, a number an example each."""
+    found: list[list[int]] = []
+    for column in zip(*inputs, strict=True):
+        if all(type(x) is int for x in column):
+            numbers = [list(column)]
+        elif all(isinstance(x, tuple) for x in column):
+            numbers = [list(map(len, column))]
+            if all(type(item) is int for x in column for item in x):
+                numbers += [
+                    [sum(x) for x in column],
+                    [x[0] if x else 0 for x in column],
+                    [max(x, default=0) for x in column],
+                ]
+        else:
+            continue
+        found += [[feature(x) for x in each] for each in numbers for feature in FEATURES]
+    return found
+
+
+def depends(residuals: Sequence[int], feature: Sequence[int]) -> bool:
+    """Whether residuals whose feature is alike are alike: von Neumann's ratio is too low.
+
+    The ratio is the mean square of the difference of neighbours over the variance: 2 where the
+    order tells nothing, with the variance 4 (n - 2) / (n^2 - 1).
+    """
+    count, mean = len(residuals), sum(residuals) / len(residuals)
+    spread = sum((r - mean) ** 2 for r in residuals) / count
+    if spread == 0:
+        return True
+    order = sorted(range(count), key=lambda i: feature[i])
+    differences = sum((residuals[i] - residuals[j]) ** 2 for i, j in pairwise(order)) / (count - 1)
+    deviation = math.sqrt(4 * (count - 2) / (count**2 - 1))
+    return differences / spread < 2 - UNLIKE * deviation

@@ -1,0 +1,137 @@
+"""Searches stop where what a program gets wrong looks like noise, and only there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from metaloom_metalearn import Clock, Enumerate, Examples, Problem, Solution, Task, solve
+from metaloom_metalearn.search.engines import PlainTerms
+from metaloom_metalearn.search.noise import EXAMPLES, Noise, code_length, depends, noise_of
+from metaloom_metalearn.testing.search import ARITHMETIC, Ticks
+from metaloom_registry import MemoryLibrary, NoSolution, parse_type
+
+LIBRARY = MemoryLibrary.of(ARITHMETIC)
+
+
+def numbers(count: int = 24) -> list[int]:
+    return Random(1).sample(range(400), count)
+
+
+def solved(wanted: Callable[[int], int], budget: float = 10_000.0) -> tuple[Solution, Clock]:
+    xs = tuple(numbers())
+    task = Task(parse_type("int -> int"), Examples((xs,), tuple(map(wanted, xs))), name="noisy")
+    clock = Clock(budget, Ticks())
+    return solve(task, LIBRARY, clock=clock, searches=[Enumerate(engine=PlainTerms)]), clock
+
+
+def errors(*kinds: int) -> Callable[[int], int]:
+    random = Random(2)
+    return lambda x: 3 * x + 2 + random.choice(kinds)
+
+
+def test_a_noisy_task_ends_before_its_deadline_and_the_trace_says_why() -> None:
+    solution, clock = solved(errors(0, 0, 0, 1, -1))
+    assert clock.elapsed() < 0.8 * clock.budget
+    assert solution.predict(1000) == 3002
+    (note,) = solution.trace.arm("enumerate").notes
+    assert "looks like noise of size 0." in note
+    assert note in str(solution.report)
+
+
+def test_errors_that_depend_on_the_input_are_searched_to_the_deadline() -> None:
+    solution, clock = solved(lambda x: 3 * x + 2 + (x % 3 == 0), budget=3_000.0)
+    assert clock.expired()
+    assert "noise" not in str(solution.report)
+
+
+def test_no_longer_program_is_tried_than_the_best_with_its_errors() -> None:
+    """One output of 24 is wrong: an exact program that is e^10 times less likely is no better."""
+    enumeration = Enumerate(engine=PlainTerms).search(_problem(lambda x: 3 * x + 2))
+    assert enumeration is not None
+    enumeration.lowest = 20.0
+    assert not enumeration._settled(29.5)
+    assert enumeration._settled(30.5)
+    assert "no longer one can be better" in enumeration.account.notes[0]
+    assert enumeration.account.settled
+
+
+def _problem(wanted: Callable[[int], int]) -> Problem:
+    xs = tuple(numbers())
+    task = Task(parse_type("int -> int"), Examples((xs,), tuple(map(wanted, xs))), name="exact")
+    entries = tuple(LIBRARY.candidates(task.want, task.given, 100))
+    return Problem(task, LIBRARY, entries, Clock(1e6, Ticks()))
+
+
+def looked_at(wanted: Callable[[int], int], given: Callable[[int], int]) -> Noise | None:
+    xs = numbers()
+    return noise_of([(x,) for x in xs], list(map(wanted, xs)), list(map(given, xs)), 9.0)
+
+
+def test_independent_errors_are_noise_of_their_size() -> None:
+    found = looked_at(errors(0, 1, -1, 2, -2), lambda x: 3 * x + 2)
+    assert found is not None
+    assert found.cost == 9.0
+    assert 0.6 < found.size < 1.8
+    assert 9.0 < found.length < 9.0 + 24 * 2.5
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        lambda x: 3 * x + 2 + (x > 200),
+        lambda x: 3 * x + 2 + x % 3,
+        lambda x: 3 * x + 2 + x // 50,
+        lambda x: 3 * x + 5,
+    ],
+)
+def test_errors_that_follow_the_input_are_not(wanted: Callable[[int], int]) -> None:
+    assert looked_at(wanted, lambda x: 3 * x + 2) is None
+
+
+def test_a_program_that_explains_little_leaves_no_noise() -> None:
+    random = Random(3)
+    assert looked_at(lambda x: random.randint(0, 1200), lambda x: 3 * x + 2) is None
+
+
+def test_one_wrong_example_and_few_examples_tell_nothing() -> None:
+    assert looked_at(lambda x: 3 * x + 2 + (x == numbers()[0]), lambda x: 3 * x + 2) is None
+    random, xs = Random(4), numbers(EXAMPLES - 1)
+    outputs = [3 * x + random.choice((0, 1)) for x in xs]
+    assert noise_of([(x,) for x in xs], outputs, [3 * x for x in xs], 9.0) is None
+
+
+def test_values_that_are_no_integers_leave_no_noise() -> None:
+    xs = numbers()
+    assert noise_of([(x,) for x in xs], xs, [True] * len(xs), 9.0) is None
+
+
+def test_the_code_of_residuals_is_that_of_the_likeliest_scale() -> None:
+    residuals = [0, 1, -2, 0, 3, -1]
+
+    def under(q: float) -> float:
+        each = -math.log((1 - q) / (1 + q))
+        return len(residuals) * each - sum(map(abs, residuals)) * math.log(q)
+
+    best = min(under(i / 1000) for i in range(1, 1000))
+    assert code_length(residuals) - 0.5 * math.log(6) == pytest.approx(best, abs=1e-3)
+    assert code_length([0, 0]) == 0.0
+
+
+def test_von_neumanns_ratio_tells_an_order_from_none() -> None:
+    random = Random(5)
+    mixed = [random.choice((-1, 0, 1)) for _ in range(30)]
+    assert depends(sorted(mixed), list(range(30)))
+    assert depends([7] * 30, list(range(30)))
+    taken = sum(depends([random.choice((-1, 0, 1)) for _ in range(30)], list(range(30)))
+                for _ in range(400))  # fmt: skip
+    assert taken <= 8
+
+
+def test_a_task_without_any_approximate_program_is_told_apart() -> None:
+    random = Random(6)
+    with pytest.raises(NoSolution):
+        solved(lambda x: random.randint(-(10**6), 10**6), budget=2_000.0)
