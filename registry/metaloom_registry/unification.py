@@ -114,7 +114,7 @@ class Fresh:
                         and dimension.name not in dimensions
                     ):
                         dimensions[dimension.name] = self.dimension()
-        return renamed(type_, types, dimensions)
+        return renamed(type_, types, dimensions) if types or dimensions else type_
 
 
 def renamed(type_: Type, types: Mapping[str, Type], dimensions: Mapping[str, Dimension]) -> Type:
@@ -172,8 +172,34 @@ def unify(given: Type, wanted: Type, substitution: Substitution) -> None:
 
 def fits(given: Type, wanted: Type) -> bool:
     """Whether a value of type `given` can stand where `wanted` is wanted, their variables apart."""
+    if _apart(given, wanted):
+        return False
     fresh = Fresh()
     return _unify(fresh.instantiate(given), fresh.instantiate(wanted), Substitution()) is None
+
+
+def _apart(given: Type, wanted: Type) -> bool:
+    """Whether two types differ where neither has a variable, and so cannot become one."""
+    if isinstance(given, Variable) or isinstance(wanted, Variable):
+        return False
+    if isinstance(given, Arrow) and isinstance(wanted, Arrow):
+        return _apart(given.argument, wanted.argument) or _apart(given.result, wanted.result)
+    if isinstance(given, Constructed) and isinstance(wanted, Constructed):
+        return (
+            given.name != wanted.name
+            or len(given.arguments) != len(wanted.arguments)
+            or any(map(_apart, given.arguments, wanted.arguments))
+        )
+    if isinstance(given, Tensor) and isinstance(wanted, Tensor):
+        return (
+            given.kind != wanted.kind
+            or len(given.dimensions) != len(wanted.dimensions)
+            or any(
+                isinstance(one, int) and isinstance(other, int) and one != other
+                for one, other in zip(given.dimensions, wanted.dimensions, strict=True)
+            )
+        )
+    return True
 
 
 def _unify(given: Type, wanted: Type, s: Substitution) -> tuple[str, str] | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from sqlmodel import Session, col, select
+import sqlalchemy as core
+from sqlalchemy import BindParameter, bindparam
+from sqlmodel import Session
 
 from metaloom_registry.catalogue import publishing, tables
-from metaloom_registry.catalogue.versions import described, first_names
+from metaloom_registry.catalogue.versions import first_names
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import NotFound
 from metaloom_registry.names import Reference
@@ -79,10 +81,10 @@ def trace(
     frontier = [root]
     complete = True
     for step in range(depth + 1):
-        found = _edges(session, frontier, direction, limit * 4)
         if step == depth:  # one step further only says whether there is more
-            complete = complete and not found
+            complete = complete and not _edges(session, frontier, direction, 1)
             break
+        found = _edges(session, frontier, direction, limit * 4)
         complete = complete and len(found) < limit * 4
         frontier = []
         for child, parent, role in found:
@@ -110,20 +112,16 @@ def _edges(
     session: Session, frontier: Sequence[int], direction: Direction, limit: int
 ) -> list[tuple[int, int, str]]:
     """The edges out of these nodes, oldest first, at most `limit`."""
-    near, far = (
-        (tables.Edge.child_id, tables.Edge.parent_id)
-        if direction == "parents"
-        else (tables.Edge.parent_id, tables.Edge.child_id)
-    )
+    near, far = (_edge.c.child_id, _edge.c.parent_id)
+    if direction == "children":
+        near, far = far, near
     found: list[tuple[int, int, str]] = []
+    query = core.select(_edge).where(near.in_(_IDS)).order_by(near, far)
     for start in range(0, len(frontier), BATCH):
-        query = (
-            select(tables.Edge.child_id, tables.Edge.parent_id, tables.Edge.role)
-            .where(col(near).in_(frontier[start : start + BATCH]))
-            .order_by(col(near), col(far))
-            .limit(limit - len(found))
+        rows = session.connection().execute(
+            query.limit(limit - len(found)), {"ids": frontier[start : start + BATCH]}
         )
-        found.extend(session.exec(query))
+        found.extend((row.child_id, row.parent_id, row.role) for row in rows)
     return found
 
 
@@ -131,44 +129,52 @@ def _described(session: Session, ids: Sequence[int]) -> dict[int, Node]:
     """The nodes with what people call them, in a few queries a batch."""
     found: dict[int, Node] = {}
     for start in range(0, len(ids), BATCH):
-        batch = ids[start : start + BATCH]
-        rows = session.exec(select(tables.Node).where(col(tables.Node.id).in_(batch))).all()
-        kinds: dict[str, list[int]] = {}
-        for row in rows:
-            assert row.id is not None
-            kinds.setdefault(row.kind, []).append(row.id)
+        rows = session.connection().execute(_NODES, {"ids": ids[start : start + BATCH]}).all()
         labels: dict[int, tuple[str, str]] = {}
         for kind, describe in (("block", _blocks), ("run", _runs), ("task", _tasks)):
-            if kind in kinds:
-                labels |= describe(session, kinds[kind])
-        for row in rows:
-            assert row.id is not None
-            key = row.key if row.kind == "primitive" else f"sha256:{row.key}"
-            label, detail = labels.get(row.id, (key, ""))
-            found[row.id] = Node(key, row.kind, label, detail)
+            keys = {id_: key for id_, of, key in rows if of == kind}
+            if keys:
+                labels |= describe(session, keys)
+        for id_, kind, text in rows:
+            key = text if kind == "primitive" else f"sha256:{text}"
+            found[id_] = Node(key, kind, *labels.get(id_, (key, "")))
     return found
 
 
-def _blocks(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
-    versions = described(session, first_names(session, ids))
+def _blocks(session: Session, keys: Mapping[int, str]) -> dict[int, tuple[str, str]]:
+    named = first_names(session, list(keys))
+    labels = {id_: f"{name}@{number}" for id_, (name, number) in named.items()}
     return {
-        id_: (str(v.reference) if v.name is not None else f"@{v.digest.short}", str(v.type))
-        for id_, v in zip(ids, versions, strict=True)
+        id_: (labels.get(id_) or f"@{Digest(keys[id_]).short}", signature)
+        for id_, signature in session.connection().execute(_BLOCKS, {"ids": list(keys)})
     }
 
 
-def _runs(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
-    rows = session.exec(
-        select(tables.Run, tables.Node.key).where(
-            tables.Run.id == tables.Node.id, col(tables.Run.id).in_(ids)
-        )
+def _runs(session: Session, keys: Mapping[int, str]) -> dict[int, tuple[str, str]]:
+    return {
+        id_: (f"{kind} {keys[id_][:12]}", f"{status}, {seconds or 0:.1f} s")
+        for id_, kind, status, seconds in session.connection().execute(_RUNS, {"ids": list(keys)})
+    }
+
+
+def _tasks(session: Session, keys: Mapping[int, str]) -> dict[int, tuple[str, str]]:
+    return {
+        id_: (name, signature)
+        for id_, name, signature in session.connection().execute(_TASKS, {"ids": list(keys)})
+    }
+
+
+# Asked of up to `BATCH` nodes at once, and so over rows instead of objects.
+_node, _edge, _block, _run, _task = (
+    tables.METADATA.tables[name] for name in ("node", "edge", "block", "run", "task")
+)
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_NODES, _BLOCKS, _RUNS, _TASKS = (
+    core.select(*columns).where(columns[0].in_(_IDS))
+    for columns in (
+        (_node.c.id, _node.c.kind, _node.c.key),
+        (_block.c.id, _block.c.signature),
+        (_run.c.id, _run.c.kind, _run.c.status, _run.c.seconds),
+        (_task.c.id, _task.c.name, _task.c.signature),
     )
-    return {
-        run.id: (f"{run.kind} {key[:12]}", f"{run.status}, {run.seconds or 0:.1f} s")
-        for run, key in rows
-    }
-
-
-def _tasks(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
-    rows = session.exec(select(tables.Task).where(col(tables.Task.id).in_(ids)))
-    return {task.id: (task.name, task.signature) for task in rows}
+)

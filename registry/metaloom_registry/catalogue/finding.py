@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as core
 from sqlalchemy import BindParameter, bindparam, exists
 from sqlalchemy.sql.elements import ColumnElement
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from metaloom_registry.canonical import Json, dump_canonical
 from metaloom_registry.catalogue import tables
@@ -104,15 +104,12 @@ class _Finder:
         self.session = session
         self.nearest = nearest
         self.query = query
-        self.reasons: dict[int, tuple[str, ...]] | None = None
-        if query.wanted:
-            found = types.fitting(session, query.wanted)
-            self.reasons = {fit.signature: fit.why for fit in found}
-        self.filters = _filters(session, query)
+        self.fitting = types.fitting(session, query.wanted) if query.wanted else None
+        self.filters = _filters(query)
 
     def rows(self, limit: int, after: Place | None) -> list[_Row]:
         """At most so many hits after a place."""
-        if self.reasons is not None and not self.reasons:
+        if self.fitting is not None and not self.fitting.narrowed:
             return []
         by_words = self.query.like is None and self.query.task is None
         words = None
@@ -133,8 +130,8 @@ class _Finder:
         """Why a hit matched."""
         said = list(() if row.match is None else row.match.why)
         said += row.why
-        if self.reasons is not None:
-            said += self.reasons[row.signature]
+        if self.fitting is not None:
+            said += self.fitting.among(self.session, [row.signature])[row.signature]
         if self.query.kind is not None:
             said.append(f"is a {self.query.kind}")
         said += (f"is tagged {tag}" for tag in self.query.tags)
@@ -202,17 +199,24 @@ class _Finder:
         connection = self.session.connection()
         query = _CURRENT.where(*self.filters, column.in_(_IDS))
         for start in range(0, len(ids), 500):
-            rows = connection.execute(query, {"ids": ids[start : start + 500]})
-            for name, block, signature, uses in rows:
-                if self.reasons is None or signature in self.reasons:
-                    yield name, block, signature, uses
+            rows = connection.execute(query, {"ids": ids[start : start + 500]}).all()
+            if self.fitting is not None:
+                fits = self.fitting.among(self.session, (row[2] for row in rows))
+                rows = [row for row in rows if row[2] in fits]
+            yield from rows
 
     def _used(self, limit: int, after: Place | None) -> list[_Row]:
         """The most used hits."""
-        filters = [col(tables.Block.current).is_(True), *self.filters]
-        signatures = None if self.reasons is None else list(self.reasons)
         place = None if after is None else (int(after[0]), after[1])
-        blocks = most_used(self.session, filters, signatures, limit + 1, place)
+        used = most_used(
+            self.session,
+            self.filters,
+            self.fitting,
+            limit + 1,
+            after=place,
+            only=_rare(self.session, self.query.tags),
+        )
+        blocks = [row.block for row in used]
         rows = [
             _Row(name, block, signature, (uses, block, name))
             for name, block, signature, uses in self._among(_BLOCK, blocks)
@@ -222,7 +226,8 @@ class _Finder:
 
 
 _NAME = tables.METADATA.tables["name"].c.id
-_BLOCK = tables.METADATA.tables["block"].c.id
+_BLOCKS, _TAG = (tables.METADATA.tables[name] for name in ("block", "tag"))
+_BLOCK = _BLOCKS.c.id
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _CURRENT = core.select(
     _NAME,
@@ -236,19 +241,20 @@ _CURRENT = core.select(
 )
 
 
-def _filters(session: Session, query: Query) -> list[ColumnElement[bool]]:
+def _filters(query: Query) -> list[ColumnElement[bool]]:
     """What a block has to be, apart from its type and from being current."""
-    found: list[ColumnElement[bool]] = []
-    if query.kind is not None:
-        found.append(col(tables.Block.kind) == query.kind)
-    found += [_tagged(session, tag) for tag in query.tags]
-    return found
+    kind = [] if query.kind is None else [_BLOCKS.c.kind == query.kind]
+    return [*kind, *(exists(_tagged(tag).where(_TAG.c.block_id == _BLOCK)) for tag in query.tags)]
 
 
-def _tagged(session: Session, tag: str) -> ColumnElement[bool]:
-    """A rare tag is looked up, a common one is looked for block by block."""
-    tagged = select(tables.Tag.block_id).where(tables.Tag.tag == tag)
-    ids = session.exec(tagged.limit(MANY_BLOCKS + 1)).all()
-    if len(ids) <= MANY_BLOCKS:
-        return col(tables.Block.id).in_(ids)
-    return exists(tagged.where(tables.Tag.block_id == tables.Block.id))
+def _rare(session: Session, tags: Sequence[str]) -> list[int] | None:
+    """The blocks of one of the tags that few have, if there is one; others are met in passing."""
+    for tag in tags:
+        ids = [id_ for (id_,) in session.connection().execute(_tagged(tag).limit(MANY_BLOCKS + 1))]
+        if len(ids) <= MANY_BLOCKS:
+            return ids
+    return None
+
+
+def _tagged(tag: str) -> core.Select[Any]:
+    return core.select(_TAG.c.block_id).where(_TAG.c.tag == tag)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, or_
+from sqlalchemy import BindParameter, Select, bindparam, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
-from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel import Session
 
 from metaloom_registry.catalogue import shapes, tables
 from metaloom_registry.composition import taught
@@ -54,13 +54,57 @@ class Wanted:
         return self != Wanted()
 
 
-@dataclass(frozen=True)
-class Fit:
-    """A listed type that fits, and why."""
+class Fitting:
+    """The listed types that fit what is wanted: narrowed by the index, each decided when asked.
 
-    signature: int
-    type: Type
-    why: tuple[str, ...]
+    What is wanted may leave much open, and then most types may fit: a question that is answered by
+    a few of them reads those alone.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        narrowed: Sequence[int],
+        read: Callable[[Session, Iterable[int]], Mapping[int, Type]],
+    ) -> None:
+        self.wanted = wanted
+        self.narrowed = tuple(narrowed)
+        """Types that may fit, in the order in which they were first listed; all others do not."""
+        self._read = read
+        self._open = set(narrowed)
+        self._why: dict[int, tuple[str, ...]] = {}
+
+    def among(self, session: Session, signatures: Iterable[int]) -> dict[int, tuple[str, ...]]:
+        """Why each of these types fits, without those that do not."""
+        asked = dict.fromkeys(signatures)
+        new = [id_ for id_ in asked if id_ in self._open]
+        if new:
+            types = self._read(session, new)
+            decided = {id_: explained(types[id_], self.wanted) for id_ in new}
+            self._why |= {id_: why for id_, why in decided.items() if why is not None}
+            self._open.difference_update(new)
+        return {id_: self._why[id_] for id_ in asked if id_ in self._why}
+
+    def all(self, session: Session) -> list[int]:
+        """Every type that fits, in the order in which they were first listed."""
+        return list(self.among(session, self.narrowed))
+
+
+class AnyFitting:
+    """The listed types that fit one of several things that are wanted."""
+
+    def __init__(self, fittings: Sequence[Fitting]) -> None:
+        self._fittings = fittings
+        self.narrowed = tuple(dict.fromkeys(id_ for one in fittings for id_ in one.narrowed))
+
+    def among(self, session: Session, signatures: Iterable[int]) -> set[int]:
+        """Those of these types that fit one of them."""
+        asked = dict.fromkeys(signatures)
+        return {id_ for one in self._fittings for id_ in one.among(session, asked)}
+
+    def all(self, session: Session) -> list[int]:
+        """Every type that fits one of them."""
+        return list(dict.fromkeys(id_ for one in self._fittings for id_ in one.all(session)))
 
 
 class TypeIndex:
@@ -72,43 +116,43 @@ class TypeIndex:
     def __init__(self) -> None:
         self._parsed: dict[int, Type] = {}
         self._listed: tuple[int, int | None] = (0, None)
-        self._answers: dict[Wanted, list[Fit]] = {}
+        self._answers: dict[Wanted, Fitting] = {}
 
-    def fitting(self, session: Session, wanted: Wanted) -> list[Fit]:
-        """Every listed type that fits, in the order in which they were first listed."""
-        listed = session.exec(select(func.count(), func.max(tables.Signature.id))).one()
+    def fitting(self, session: Session, wanted: Wanted) -> Fitting:
+        """The listed types that fit."""
+        connection = session.connection()
+        count, newest = connection.execute(_LISTED).one()
+        listed = count, newest
         if listed != self._listed:
             self._listed, self._answers = listed, {}
         answer = self._answers.get(wanted)
         if answer is None:
             if len(self._answers) >= MAX_ANSWERS:
                 self._answers.pop(next(iter(self._answers)))
-            answer = self._answers[wanted] = self._fitting(session, wanted)
+            query = select(_signature.c.id).where(
+                *(_signature.c.id.in_(condition) for condition in _conditions(wanted))
+            )
+            ids = connection.execute(query.order_by(_signature.c.id)).scalars().all()
+            answer = self._answers[wanted] = Fitting(wanted, ids, self.read)
         return answer
 
-    def _fitting(self, session: Session, wanted: Wanted) -> list[Fit]:
-        query = select(tables.Signature.id)
-        for condition in _conditions(wanted):
-            query = query.where(col(tables.Signature.id).in_(condition))
-        ids = [id_ for id_ in session.exec(query.order_by(col(tables.Signature.id))) if id_]
-        types = self._read(session, ids)
-        found = []
-        for id_ in ids:
-            why = explained(types[id_], wanted)
-            if why is not None:
-                found.append(Fit(id_, types[id_], why))
-        return found
-
-    def _read(self, session: Session, ids: Sequence[int]) -> Mapping[int, Type]:
+    def read(self, session: Session, ids: Iterable[int]) -> dict[int, Type]:
+        """These types."""
+        ids = tuple(ids)
         if len(self._parsed) > MAX_PARSED:
             self._parsed = {}
         parsed = self._parsed
         missing = [id_ for id_ in ids if id_ not in parsed]
         for start in range(0, len(missing), 500):
-            query = select(tables.Signature.id, tables.Signature.text)
-            query = query.where(col(tables.Signature.id).in_(missing[start : start + 500]))
-            parsed.update((id_, parse_type(text)) for id_, text in session.exec(query) if id_)
-        return parsed
+            rows = session.connection().execute(_TEXTS, {"ids": missing[start : start + 500]})
+            parsed.update((id_, parse_type(text)) for id_, text in rows)
+        return {id_: parsed[id_] for id_ in ids}
+
+
+_signature, _part = (tables.METADATA.tables[name] for name in ("signature", "signature_part"))
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_LISTED = select(func.count(), func.max(_signature.c.id)).select_from(_signature)
+_TEXTS = select(_signature.c.id, _signature.c.text).where(_signature.c.id.in_(_IDS))
 
 
 def explained(type_: Type, wanted: Wanted) -> tuple[str, ...] | None:
@@ -216,35 +260,35 @@ def _can_be(type_: Type, wanted: Type | None) -> str:
     return f"{type_} (here {wanted})"
 
 
-def _conditions(wanted: Wanted) -> list[SelectOfScalar[int]]:
+def _conditions(wanted: Wanted) -> list[Select[tuple[int]]]:
     """Queries of the ids of types that may fit; a type that fits is in all of them."""
     found = []
     if wanted.whole is not None:
         arguments, result = uncurried(wanted.whole)
         if arguments:
-            found.append(_at(col(tables.SignaturePart.position) == 0, arguments[0]))
-        found.append(_at(col(tables.SignaturePart.position) == shapes.RESULT, result))
+            found.append(_at(_part.c.position == 0, arguments[0]))
+        found.append(_at(_part.c.position == shapes.RESULT, result))
     if wanted.after is not None:
         # The first argument, or that after the examples, which is of the type of theirs.
-        found.append(_at(col(tables.SignaturePart.position).in_((0, 1)), wanted.after))
+        found.append(_at(_part.c.position.in_((0, 1)), wanted.after))
     if wanted.before is not None:
         result = uncurried(wanted.before)[1]
-        found.append(_at(col(tables.SignaturePart.position) == shapes.RESULT, result))
+        found.append(_at(_part.c.position == shapes.RESULT, result))
     if wanted.takes is not None:
-        found.append(_at(col(tables.SignaturePart.position) >= 0, wanted.takes))
+        found.append(_at(_part.c.position >= 0, wanted.takes))
     if wanted.gives is not None:
         result = uncurried(wanted.gives)[1]
-        found.append(_at(col(tables.SignaturePart.position) == shapes.RESULT, result))
+        found.append(_at(_part.c.position == shapes.RESULT, result))
     return [condition for condition in found if condition is not None]
 
 
-def _at(position: ColumnElement[bool], type_: Type) -> SelectOfScalar[int] | None:
+def _at(position: ColumnElement[bool], type_: Type) -> Select[tuple[int]] | None:
     """Types with a part at a position that may unify with this one; None if that is all of them."""
     if isinstance(type_, Variable):
         return None
-    query = select(tables.SignaturePart.signature_id).where(position)
+    query = select(_part.c.signature_id).where(position)
     keys = shapes.generalisations(type_)
     if keys is not None:
-        return query.where(col(tables.SignaturePart.key).in_(keys))
+        return query.where(_part.c.key.in_(keys))
     heads = [shapes.head(type_), shapes.ANY]
-    return query.where(or_(*(col(tables.SignaturePart.head) == head for head in heads)))
+    return query.where(or_(*(_part.c.head == head for head in heads)))

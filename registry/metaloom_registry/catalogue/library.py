@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
+from typing import Any, TypeAlias
 
-from sqlalchemy import or_
+import sqlalchemy as core
+from sqlalchemy import BindParameter, bindparam, or_
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.fitting import Wanted
+from metaloom_registry.catalogue.fitting import AnyFitting, Wanted
 from metaloom_registry.catalogue.kinds import module_of, term_of
 from metaloom_registry.catalogue.registry import Registry
 from metaloom_registry.catalogue.using import most_used
-from metaloom_registry.catalogue.versions import described, first_names
+from metaloom_registry.catalogue.versions import first_names, listed_type
 from metaloom_registry.digest import Digest
 from metaloom_registry.inference import check
 from metaloom_registry.library import Entry, Loaded, primitive_entry
@@ -23,6 +25,10 @@ from metaloom_registry.names import Reference
 from metaloom_registry.primitives import PrimitiveTable
 from metaloom_registry.types import Type, Variable, parts, uncurried
 from metaloom_registry.unification import fits
+
+Promise: TypeAlias = tuple[bool, bool, bool]
+BEFORE_ANY_BLOCK = 0
+"""The age of a primitive beside the ids of blocks."""
 
 LOADED_KEPT = 256
 MAX_EXCLUDED = 10_000
@@ -63,20 +69,25 @@ class CatalogueLibrary:
             filters = self._filters()
             types = self.registry.types
             making = types.fitting(session, Wanted(gives=want))
-            taking = chain.from_iterable(
-                types.fitting(session, Wanted(takes=part)) for part in concrete
-            )
-            ids: dict[int, None] = {}
-            for signatures in (
-                [fit.signature for fit in making],
-                list(dict.fromkeys(fit.signature for fit in taking)),
-                None,
-            ):
-                if signatures is None or signatures:
-                    ids |= dict.fromkeys(most_used(session, filters, signatures, limit))
-            known = [*self._counted(session), *self._blocks(session, list(ids))]
-        ranked = sorted(known, key=lambda pair: _rank(pair[1], pair[0], want, within), reverse=True)
-        return [entry for _, entry in ranked[:limit]]
+            taking = AnyFitting([types.fitting(session, Wanted(takes=part)) for part in concrete])
+            found = {
+                used
+                for fitting in (making, taking, None)
+                for used in most_used(session, filters, fitting, limit)
+            }
+            known = types.read(session, {used.signature for used in found})
+            promises = {id_: _promise(type_, want, within) for id_, type_ in known.items()}
+            ranked: list[tuple[Promise, int, int, Entry | None]] = [
+                (promises[used.signature], used.uses, used.block, None) for used in found
+            ]
+            ranked += [
+                (_promise(entry.type, want, within), entry.uses, BEFORE_ANY_BLOCK, entry)
+                for entry in self._counted(session)
+            ]
+            ranked.sort(key=lambda one: one[:3], reverse=True)
+            kept = ranked[:limit]
+            blocks = self._blocks(session, [id_ for *_, id_, entry in kept if entry is None])
+            return [next(blocks) if entry is None else entry for *_, entry in kept]
 
     def load(self, digest: Digest) -> Loaded:
         """The module, term or primitive, verified; a program's type is checked.
@@ -113,7 +124,6 @@ class CatalogueLibrary:
 
     def _filters(self) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = [
-            col(tables.Block.current).is_(True),
             col(tables.Block.kind).in_(("graph", "program")),
         ]
         excluded = sorted(digest.hex for digest in self.excluded)
@@ -125,8 +135,8 @@ class CatalogueLibrary:
             found.append(or_(of.is_(None), of.not_in(saw)))
         return found
 
-    def _counted(self, session: Session) -> Iterator[tuple[int, Entry]]:
-        """The primitives with how often they were used; older than any block."""
+    def _counted(self, session: Session) -> Iterator[Entry]:
+        """The primitives with how often they were used."""
         keys = {str(entry.reference): entry for entry in self._entries.values()}
         uses = dict(
             session.exec(
@@ -135,31 +145,25 @@ class CatalogueLibrary:
                 .where(col(tables.Node.key).in_(list(keys)))
             ).all()
         )
-        for key, entry in keys.items():
-            yield 0, replace(entry, uses=uses.get(key, 0))
+        return (replace(entry, uses=uses.get(key, 0)) for key, entry in keys.items())
 
-    def _blocks(self, session: Session, ids: Sequence[int]) -> Iterator[tuple[int, Entry]]:
-        versions = described(session, first_names(session, ids))
-        rows = session.exec(
-            select(tables.Block.id, tables.Block.class_set_id, tables.Block.facts).where(
-                col(tables.Block.id).in_(ids)
-            )
-        )
-        known = {id_: (classes, facts) for id_, classes, facts in rows}
-        for id_, version in zip(ids, versions, strict=True):
-            classes, facts = known[id_]
-            yield (
-                id_,
-                Entry(
-                    reference=version.exactly,
-                    digest=version.digest,
-                    kind=version.kind,
-                    type=version.type,
-                    name=str(version.name or version.exactly),
-                    seen=self._seen(session, classes),
-                    facts=facts,
-                    uses=version.uses,
-                ),
+    def _blocks(self, session: Session, ids: Sequence[int]) -> Iterator[Entry]:
+        """The entries of blocks, in the order of their ids given."""
+        named = first_names(session, ids)
+        known = {row.id: row for row in session.connection().execute(_ENTRIES, {"ids": ids})}
+        for id_ in ids:
+            row = known[id_]
+            digest = Digest(row.key)
+            exactly = Reference(None, digest)
+            yield Entry(
+                reference=exactly,
+                digest=digest,
+                kind=row.kind,
+                type=listed_type(row.signature),
+                name=named[id_][0] if id_ in named else str(exactly),
+                seen=self._seen(session, row.class_set_id),
+                facts=row.facts,
+                uses=row.uses,
             )
 
     def _seen(self, session: Session, class_set: int | None) -> frozenset[Digest]:
@@ -173,10 +177,16 @@ class CatalogueLibrary:
         return self._classes[class_set]
 
 
-def _rank(
-    entry: Entry, age: int, want: Type, within: Sequence[Type]
-) -> tuple[bool, bool, bool, int, int]:
-    """The larger, the more promising."""
-    arguments, result = uncurried(entry.type)
+def _promise(type_: Type, want: Type, within: Sequence[Type]) -> Promise:
+    """The larger, the more promising is what has this type."""
+    arguments, result = uncurried(type_)
     takes = all(any(fits(argument, part) for part in within) for argument in arguments)
-    return fits(result, want), takes, not isinstance(result, Variable), entry.uses, age
+    return fits(result, want), takes, not isinstance(result, Variable)
+
+
+_node, _block = (tables.METADATA.tables[name] for name in ("node", "block"))
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_ENTRIES = core.select(
+    _node.c.key,
+    *(_block.c[name] for name in ("id", "kind", "signature", "class_set_id", "facts", "uses")),
+).where(_node.c.id == _block.c.id, _block.c.id.in_(_IDS))

@@ -143,8 +143,8 @@ class Block(Row, table=True):
 
     __tablename__ = "block"
     __table_args__ = (
-        Index(None, "signature_id", "current", "uses", "id"),
-        Index(None, "current", "uses", "id"),
+        Index(None, "signature_id", "current", "uses", "id", "kind"),
+        Index(None, "current", "uses", "id", "kind", "signature_id"),
     )
     id: int = Field(sa_column=Column(ForeignKey("node.id"), primary_key=True, autoincrement=False))
     kind: str = Field(sa_type=exact(16))

@@ -139,7 +139,7 @@ def _by_digest(session: Session, digest: Digest) -> Found:
             "or check the digest"
         )
     assert block is not None
-    return first_names(session, [block])[0]
+    return first_named(session, block)
 
 
 def expanded(session: Session, prefix: str) -> Digest:
@@ -168,21 +168,19 @@ def newest(session: Session, limit: int) -> list[Version]:
     """The blocks that were published last and have their bytes, the newest first."""
     query = select(tables.Block.id).where(col(tables.Block.tombstone).is_(None))
     blocks = session.exec(query.order_by(col(tables.Block.id).desc()).limit(limit)).all()
-    return described(session, first_names(session, blocks))
+    return described(session, [first_named(session, block) for block in blocks])
 
 
-def first_names(session: Session, blocks: Sequence[int]) -> list[Found]:
-    """Each block with the first version it is, preferably not yanked, or with none."""
-    rows = session.exec(
+def first_named(session: Session, block: int) -> Found:
+    """A block with the first version it is, preferably not yanked, or with none."""
+    row = session.exec(
         select(tables.Name, tables.Version)
         .where(tables.Version.name_id == tables.Name.id)
-        .where(col(tables.Version.block_id).in_(list(blocks)))
+        .where(tables.Version.block_id == block)
         .order_by(col(tables.Version.yanked).is_not(None), col(tables.Version.id))
-    )
-    named: dict[int, Found] = {}
-    for name, version in rows:
-        named.setdefault(version.block_id, (name, version, version.block_id))
-    return [named.get(block, (None, None, block)) for block in blocks]
+        .limit(1)
+    ).first()
+    return (None, None, block) if row is None else (*row, block)
 
 
 def _selected(session: Session, name: tables.Name, reference: Reference) -> tables.Version:
@@ -234,6 +232,17 @@ def described(session: Session, found: Sequence[Found]) -> list[Version]:
     return _described(
         session, [(None if n is None else n.spelling, version, b) for n, version, b in found]
     )
+
+
+def first_names(session: Session, blocks: Sequence[int]) -> dict[int, tuple[str, int]]:
+    """The name and number of the first version that each block is, preferably not yanked.
+
+    Without those that have no name.
+    """
+    found: dict[int, tuple[str, int]] = {}
+    for block, spelling, number in session.connection().execute(_FIRST, {"ids": blocks}):
+        found.setdefault(block, (spelling, number))
+    return found
 
 
 def current(session: Session, names: Sequence[int]) -> list[Version]:
@@ -299,6 +308,11 @@ _CURRENT = core.select(_name.c.id.label("name"), _name.c.spelling, *_numbered.c)
     _numbered.c.name_id == _name.c.id,
     _numbered.c.number == _name.c.current,
     _name.c.id.in_(_IDS),
+)
+_FIRST = (
+    core.select(_numbered.c.block_id, _name.c.spelling, _numbered.c.number)
+    .where(_numbered.c.name_id == _name.c.id, _numbered.c.block_id.in_(_IDS))
+    .order_by(_numbered.c.yanked.is_not(None), _numbered.c.id)
 )
 _ALIASES = (
     core.select(_alias.c.version_id, _alias.c.alias)

@@ -1,0 +1,69 @@
+"""The most used blocks: whichever way they are looked for, those that a look at all would give."""
+
+import random
+
+import pytest
+
+from metaloom_registry import parse_type
+from metaloom_registry.catalogue import fitting, using
+
+T = parse_type
+TYPES = ("int -> int", "int -> bool", "list[int] -> int", "a -> a", "text -> int", "bool -> text")
+QUESTIONS = ({"takes": T("int")}, {"gives": T("int")}, {"type": T("a -> b")}, {})
+
+
+@pytest.fixture
+def listed(registry, publish):
+    """Twenty blocks of a few types and tags, some used more than others; the most used first."""
+    chosen = random.Random(1)
+    blocks = []
+    for i in range(20):
+        tags = ("even",) if i % 2 == 0 else ("odd", "third")[: 1 + (i % 3 == 0)]
+        signature = chosen.choice(TYPES)
+        blocks.append((publish(f"a/x{i}", signature, b"%d" % i, tags=tags), tags))
+    for _ in range(30):
+        registry.mark_used([chosen.choice(blocks)[0].digest])
+    blocks = [(registry.resolve(block.reference), tags) for block, tags in blocks]
+    newest_first = list(reversed(blocks))
+    return sorted(newest_first, key=lambda one: one[0].uses, reverse=True)
+
+
+@pytest.mark.parametrize("rare", [0, 2_000])
+@pytest.mark.parametrize(("common", "few"), [(3, 1), (3, 4), (1_000, 4)])
+def test_every_way_to_look_gives_the_most_used_in_order(
+    registry, listed, monkeypatch, rare, common, few
+):
+    monkeypatch.setattr("metaloom_registry.catalogue.finding.MANY_BLOCKS", rare)
+    monkeypatch.setattr(using, "COMMON", common)
+    monkeypatch.setattr(using, "AT_ONCE", 2)
+    monkeypatch.setattr(using, "FEW", few)
+    whole = {
+        str(question): {hit.version.digest for hit in registry.search(**question, limit=50).items}
+        for question in QUESTIONS
+    }
+    for question in QUESTIONS:
+        for tag in (None, "even", "third"):
+            wanted = [
+                block
+                for block, tags in listed
+                if block.digest in whole[str(question)] and tag in (None, *tags)
+            ]
+            found, cursor, pages = [], None, 0
+            while pages == 0 or cursor is not None:
+                page = registry.search(**question, tag=tag, limit=3, cursor=cursor)
+                found += [hit.version for hit in page.items]
+                cursor, pages = page.cursor, pages + 1
+            assert found == wanted, (question, tag)
+
+
+def test_a_question_that_most_types_fit_reads_those_of_the_most_used_alone(
+    registry, publish, monkeypatch
+):
+    for i in range(40):
+        publish(f"a/x{i}", f"vec[{i + 1}] -> vec[{i + 1}]", b"1")
+    read = []
+    real = fitting.parse_type
+    monkeypatch.setattr(fitting, "parse_type", lambda text: read.append(text) or real(text))
+    monkeypatch.setattr(using, "AT_ONCE", 5)
+    assert len(registry.search(type=T("a -> b"), limit=3).items) == 3
+    assert len(read) == 5
