@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -177,13 +178,13 @@ def rate(question: Question, engine: Engine, seconds: float) -> tuple[int, float
     start = time.process_time()
     enumeration = Enumerate(engine=engine).search(problem)
     assert enumeration is not None
-    enumeration.lowest = 0.0
+    enumeration.lowest, enumeration.found = 0.0, math.inf  # only the time ends it
     with collection_put_off():
         for _ in enumeration.nodes():
             pass
-    taken = time.process_time() - start
+        taken = time.process_time() - start
+        enumeration.close()
     counts: Counter[str] = problem.trace.arm("enumerate").counts
-    enumeration.close()
     return counts["generated"] - counts["again"], taken
 
 

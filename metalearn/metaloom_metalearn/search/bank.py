@@ -55,6 +55,9 @@ HOLDERS = (tuple, str, dict, frozenset)
 
 TIME_IS_UP = "the time is up"
 
+LOOK = 0.003
+"""Seconds between looks at the clock, each of which takes as long as making a few terms."""
+
 
 class Exhausted(Exception):
     """The search must end now: out of time or out of memory. The message says which."""
@@ -90,10 +93,28 @@ class Workshop:
     want: Type | None = None
     left: int = 0
     groups: dict[Type, tuple[Group, ...]] = field(default_factory=dict)
+    _unseen: float = 0.0
+    _pace: float = 1.0
+    _looked: float = 0.0
 
     def __post_init__(self) -> None:
         self.left = self.bounds.cells
         self.groups = self.grammar.groups()
+
+    def spend(self, terms: int) -> None:
+        """Account for terms about to be tried. Raises Exhausted when the time is up.
+
+        The clock is looked at after as many terms as took `LOOK` seconds before.
+        """
+        self._unseen += terms
+        if self._unseen < self._pace:
+            return
+        now = self.clock.elapsed()
+        if now >= self.clock.budget:
+            raise Exhausted(TIME_IS_UP)
+        if now > self._looked:
+            self._pace = max(1.0, min(2 * self._pace, self._unseen * LOOK / (now - self._looked)))
+        self._looked, self._unseen = now, 0.0
 
     def keeps(self, values: Sequence[Any]) -> bool:
         """Account for values to keep; False where one is longer than is allowed."""
@@ -223,7 +244,7 @@ class Bank:
     ) -> None:
         """Apply to every combination of the choices; add what is new to what was `made`."""
         workshop = self.workshop
-        counts, expired = workshop.counts, workshop.clock.expired
+        counts = workshop.counts
         *leading, last = choices
         if self.outer is None and productions[0].result == workshop.want:
             counts["again"] += len(productions) * prod(map(len, choices))
@@ -231,8 +252,7 @@ class Bank:
             before = [node.values for node in chosen]
             whole = not any(node.failed for node in chosen)
             for production in productions:
-                if expired():
-                    raise Exhausted(TIME_IS_UP)
+                workshop.spend(len(last))
                 call, safe_call = production.call, production.safe
                 direct = whole and production.direct
                 counts["generated"] += len(last)

@@ -13,7 +13,7 @@ from itertools import product
 from operator import eq
 from typing import Any
 
-from metaloom_metalearn.search.bank import TIME_IS_UP, Bank, Exhausted
+from metaloom_metalearn.search.bank import Bank
 from metaloom_metalearn.search.grammar import Production
 from metaloom_metalearn.search.node import Node
 from metaloom_registry import Type
@@ -45,7 +45,7 @@ def _agreeing(
     telling: Sequence[Any],
 ) -> Iterator[Node]:
     """The combinations of the choices that agree somewhere with what is telling."""
-    counts, expired = bank.workshop.counts, bank.workshop.clock.expired
+    counts, spend = bank.workshop.counts, bank.workshop.spend
     *leading, last = choices
     chunks = [last[i : i + CHUNK] for i in range(0, len(last), CHUNK)]
     for chosen in product(*leading):
@@ -55,8 +55,7 @@ def _agreeing(
             call, safe_call = production.call, production.safe
             direct = whole and production.direct
             for chunk in chunks:
-                if expired():
-                    raise Exhausted(TIME_IS_UP)
+                spend(len(chunk))
                 counts["generated"] += len(chunk)
                 counts["scored"] += len(chunk)
                 for node in chunk:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from itertools import product
 from typing import Any
 
-from metaloom_metalearn.search.bank import TIME_IS_UP, Bank, Exhausted
+from metaloom_metalearn.search.bank import Bank
 from metaloom_metalearn.search.node import Node
 from metaloom_registry import Type
 
@@ -29,8 +29,7 @@ def twins(bank: Bank, type_: Type, highest: int, wanted: Collection[Values]) -> 
                 yield node
         for productions, choices in bank.applications(type_, level):
             for chosen in product(*choices):
-                if bank.workshop.clock.expired():
-                    raise Exhausted(TIME_IS_UP)
+                bank.workshop.spend(len(productions))
                 columns = tuple(node.values for node in chosen)
                 first = [column[0] for column in columns]
                 for production in productions:

@@ -15,24 +15,22 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from metaloom_metalearn.search.application import FAILED as NO_VALUE
-from metaloom_metalearn.search.bank import TIME_IS_UP, Exhausted, Workshop
+from metaloom_metalearn.search.bank import Exhausted, Workshop
 from metaloom_metalearn.search.combinations import UNUSED, Combinations
 from metaloom_metalearn.search.grammar import UNIT, Production, Slot, level_of
 from metaloom_metalearn.search.kernel import loops
-from metaloom_metalearn.search.kernel.loops import (
-    CELLS,
+from metaloom_metalearn.search.kernel.loops import CELLS, DONE, MEMORY
+from metaloom_metalearn.search.kernel.memory import SHIFT
+from metaloom_metalearn.search.kernel.shapes import Words, read
+from metaloom_metalearn.search.kernel.state import (
     COUNT,
     DISTINCT,
-    DONE,
     EMITTED,
     FAILED,
     GENERATED,
-    MEMORY,
     OVERSIZED,
     POSITION,
 )
-from metaloom_metalearn.search.kernel.memory import SHIFT
-from metaloom_metalearn.search.kernel.shapes import Words, read
 from metaloom_metalearn.search.kernel.tables import Store, Tables, address_of
 from metaloom_metalearn.search.node import Environment, Node
 from metaloom_metalearn.search.probes import Probes, Samples
@@ -157,11 +155,10 @@ class KernelBank:
         for productions, choices in self.combinations.of(groups, level):
             heads, head_costs = self._heads(productions)
             state[POSITION] = 0
-            status = -1
+            status, total = -1, len(productions) * prod(map(len, choices))
+            slots = np.array(self._slots(productions[0], choices), np.int64)
             while status != DONE:
-                if self.workshop.clock.expired():
-                    raise Exhausted(TIME_IS_UP)
-                slots = np.array(self._slots(productions[0], choices), np.int64)
+                self.workshop.spend(min(BATCH, total - int(state[POSITION])))
                 status = loops.scan(
                     tables.memory, tables.shape_table, shape, heads, head_costs, slots,
                     self.places, tables.costs, words, telling, costs, lowest(), emitted,
@@ -231,9 +228,8 @@ class KernelBank:
         heads, head_costs = self._heads(productions)
         status, position = -1, 0
         while status != DONE:
-            if self.workshop.clock.expired():
-                raise Exhausted(TIME_IS_UP)
             limit = min(BATCH, total - position)
+            self.workshop.spend(limit)
             store.reserve(limit)
             tables.more_nodes(limit)
             slots = np.array(

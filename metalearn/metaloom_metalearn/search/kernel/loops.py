@@ -23,7 +23,6 @@ from metaloom_metalearn.search.kernel.machine import (
     invoke,
 )
 from metaloom_metalearn.search.kernel.memory import (
-    END,
     FAILURE,
     FINE,
     FREE,
@@ -33,19 +32,32 @@ from metaloom_metalearn.search.kernel.memory import (
     TOO_LONG,
     Word,
     length_of,
-    packed,
-    place_of,
     pointer_to,
 )
 from metaloom_metalearn.search.kernel.shapes import LIST, SCALAR
+from metaloom_metalearn.search.kernel.state import (
+    CHOSEN,
+    COUNT,
+    DISTINCT,
+    EMITTED,
+    FAILED,
+    GENERATED,
+    LEFT,
+    NODES,
+    OVERSIZED,
+    POSITION,
+    TOP,
+)
+from metaloom_metalearn.search.kernel.values import (
+    equal,
+    hashed,
+    hashed_items,
+    moved,
+    places_of,
+)
 
 BITS = 63
 """How many rows a word of the mask of failures covers."""
-
-POSITION, COUNT, TOP, LEFT, GENERATED, FAILED, OVERSIZED, DISTINCT, EMITTED, NODES = range(10)
-"""What the state of a loop holds: where it is, how many terms are stored, the first free place of
-what is kept, how many cells are left; counts; how many terms were emitted; how many nodes there
-are."""
 
 NUMBER, KIND, ARITY, ADDRESS, METERED, IF_FALSE, IF_TRUE = range(7)
 """The columns of heads: of a production its number, the kind of its nodes, and what that needs."""
@@ -54,137 +66,48 @@ IS_FUNCTION, STRIDE, WORDS, CHOICES, COUNTED, NODE_NUMBERS = range(6)
 """The columns of slots: whether a function stands there; of the store of the other terms the bytes
 of a row and the address; the address of the choices and how many; the address of their nodes."""
 
+HEAD_WIDTH, SLOT_WIDTH, BYTES = 7, 6, 8
+"""How many columns these have, and how many bytes a word."""
+
 DONE, MORE, MEMORY, CELLS = range(4)
 """Why a loop returns: all is done; it did what it was asked; there is too little memory; `Bounds`
 permits no more cells."""
 
 
 @njit(cache=True)
-def hashed(memory: Any, word: Word, shape: Word, shapes: Any) -> Word:
-    kind = shapes[shape, 0]
-    if kind == SCALAR:
-        return word
-    place, length = place_of(word), length_of(word)
-    total = np.int64(length) + 0x51ED27
-    if kind == LIST:
-        item = shapes[shape, 1]
-        if shapes[item, 0] == SCALAR:
-            for i in range(length):
-                total = (total ^ memory[place + i]) * 0x100000001B3
-                total ^= total >> 29
-            return total
-        for i in range(length):
-            total = (total ^ hashed(memory, memory[place + i], item, shapes)) * 0x100000001B3
-            total ^= total >> 29
-        return total
-    for i in range(2):
-        total = (total ^ hashed(memory, memory[place + i], shapes[shape, 1 + i], shapes)) * (
-            0x100000001B3
-        )
-        total ^= total >> 29
-    return total
-
-
-@njit(cache=True)
-def equal(memory: Any, one: Word, other: Word, shape: Word, shapes: Any) -> bool:
-    if one == other:
-        return True
-    kind = shapes[shape, 0]
-    if kind == SCALAR:
-        return False
-    length = length_of(one)
-    if length != length_of(other):
-        return False
-    here, there = place_of(one), place_of(other)
-    if kind == LIST:
-        item = shapes[shape, 1]
-        if shapes[item, 0] == SCALAR:
-            i = 0
-            while i < length and memory[here + i] == memory[there + i]:
-                i += 1
-            return bool(i == length)
-        for i in range(length):
-            if not equal(memory, memory[here + i], memory[there + i], item, shapes):
-                return False
-        return True
-    for i in range(2):
-        if not equal(memory, memory[here + i], memory[there + i], shapes[shape, 1 + i], shapes):
-            return False
-    return True
-
-
-@njit(cache=True)
-def places_of(memory: Any, word: Word, shape: Word, shapes: Any) -> Word:
-    """How many places a word's items need that are not kept yet."""
-    kind = shapes[shape, 0]
-    if kind == SCALAR:
-        return 0
-    place, length = place_of(word), length_of(word)
-    if place >= memory[END]:
-        return 0
-    total = length
-    if kind == LIST:
-        item = shapes[shape, 1]
-        if shapes[item, 0] != SCALAR:
-            for i in range(length):
-                total += places_of(memory, memory[place + i], item, shapes)
-        return total
-    for i in range(2):
-        total += places_of(memory, memory[place + i], shapes[shape, 1 + i], shapes)
-    return total
-
-
-@njit(cache=True)
-def moved(memory: Any, word: Word, shape: Word, shapes: Any, state: Any) -> Word:
-    """The same value with its items in what is kept, where they may stand already."""
-    kind = shapes[shape, 0]
-    if kind == SCALAR:
-        return word
-    place, length = place_of(word), length_of(word)
-    if place >= memory[END]:
-        return word
-    to = state[TOP]
-    state[TOP] += length
-    for i in range(length):
-        part = shapes[shape, 1] if kind == LIST else shapes[shape, 1 + i]
-        memory[to + i] = moved(memory, memory[place + i], part, shapes, state)
-    return packed(to, length)
-
-
-@njit(cache=True)
 def value_on(
-    memory: Any, row: Word, masks: Word, heads: Any, p: Word, slots: Any, arguments: Any,
-    environments: Any,
-) -> Word:  # fmt: skip
+    memory: Any, row: Word, masks: Word, head: Any, slots: Any, arguments: Any, environment: Word
+) -> Word:
     """One term on one row; the status says whether there is a value."""
-    arity = heads[p, ARITY]
+    arity = head[ARITY]
+    choice = head[KIND] == CHOICE
     a = b = c = d = np.int64(0)
-    choice = heads[p, KIND] == CHOICE
-    bit = np.int64(1) << (row % BITS)
+    column, bit = row // BITS, np.int64(1) << (row % BITS)
     memory[STATUS] = FINE
     taken = 0
     for k in range(arity):
         if choice and k > 0 and k != taken:
             continue
-        if slots[k, IS_FUNCTION]:
+        at = k * SLOT_WIDTH
+        if slots[at + IS_FUNCTION]:
             word = memory[FREE]
             memory[FREE] += 4
             table = pointer_to(memory[TABLE])
-            at = arguments[k] * WIDTH
-            memory[word] = table[at + ARGUMENTS]
-            memory[word + 1] = table[at + FIRST]
-            memory[word + 2] = environments[row]
-            memory[word + 3] = table[at + THIRD]
+            node = arguments[k] * WIDTH
+            memory[word] = table[node + ARGUMENTS]
+            memory[word + 1] = table[node + FIRST]
+            memory[word + 2] = environment
+            memory[word + 3] = table[node + THIRD]
         else:
-            stored = pointer_to(slots[k, WORDS] + arguments[k] * slots[k, STRIDE])
-            if stored[row // BITS] & bit:
+            stored = pointer_to(slots[at + WORDS] + arguments[k] * slots[at + STRIDE])
+            if stored[column] & bit:
                 memory[STATUS] = FAILURE
                 return 0
             word = stored[masks + row]
         if choice:
             if k > 0:
                 return word
-            taken = heads[p, IF_TRUE] if word else heads[p, IF_FALSE]
+            taken = head[IF_TRUE] if word else head[IF_FALSE]
             if taken == 0:
                 return word
         if k == 0:
@@ -195,23 +118,24 @@ def value_on(
             c = word
         else:
             d = word
-    return invoke(memory, heads[p, ADDRESS], arity, heads[p, METERED], a, b, c, d)
+    return invoke(memory, head[ADDRESS], arity, head[METERED], a, b, c, d)
 
 
 @njit(cache=True)
 def chosen(slots: Any, arity: Word, lead: Word, last: Word, arguments: Any) -> None:
     """The arguments of a combination: `lead` counts those of all slots but the last."""
     for k in range(arity - 2, -1, -1):
-        count = slots[k, COUNTED]
-        arguments[k] = pointer_to(slots[k, CHOICES])[lead % count]
+        count = slots[k * SLOT_WIDTH + COUNTED]
+        arguments[k] = pointer_to(slots[k * SLOT_WIDTH + CHOICES])[lead % count]
         lead //= count
-    arguments[arity - 1] = pointer_to(slots[arity - 1, CHOICES])[last]
+    arguments[arity - 1] = pointer_to(slots[(arity - 1) * SLOT_WIDTH + CHOICES])[last]
 
 
 @njit(cache=True)
 def node_of(slots: Any, k: Word, argument: Word) -> Word:
     """The node of an argument: a function is known by its node, a value by its place in a store."""
-    return argument if slots[k, IS_FUNCTION] else pointer_to(slots[k, NODE_NUMBERS])[argument]
+    at = k * SLOT_WIDTH
+    return argument if slots[at + IS_FUNCTION] else pointer_to(slots[at + NODE_NUMBERS])[argument]
 
 
 @njit(cache=True)
@@ -261,20 +185,24 @@ def make(
     rows = len(environments)
     masks = (rows + BITS - 1) // BITS
     arity = heads[0, ARITY]
-    arguments = np.zeros(4, np.int64)
+    arguments = pointer_to(state.ctypes.data + CHOSEN * BYTES)
+    places = pointer_to(environments.ctypes.data)
     is_list = shapes[shape, 0] != SCALAR
     bounded = shapes[shape, 0] == LIST
+    flat = bounded and shapes[shapes[shape, 1], 0] == SCALAR
+    width = words.shape[1]
     start, end, offset = state[POSITION], state[POSITION] + limit, 0
     for which in range(len(many)):
-        slots = many[which]
-        last_count = slots[arity - 1, COUNTED]
+        slots = pointer_to(many.ctypes.data + which * arity * SLOT_WIDTH * BYTES)
+        last_count = slots[(arity - 1) * SLOT_WIDTH + COUNTED]
         total = len(heads) * last_count
         for k in range(arity - 1):
-            total *= slots[k, COUNTED]
+            total *= slots[k * SLOT_WIDTH + COUNTED]
         for position in range(max(0, start - offset), min(total, end - offset)):
             lead, rest = divmod(position, len(heads) * last_count)
             p, last = divmod(rest, last_count)
             chosen(slots, arity, lead, last, arguments)
+            head = pointer_to(heads.ctypes.data + p * HEAD_WIDTH * BYTES)
             memory[FREE] = HEADER
             state[GENERATED] += 1
             count = state[COUNT]
@@ -282,8 +210,9 @@ def make(
                 words[count, column] = 0
             failures, longest, oversized = 0, 0, False
             total_hash = np.int64(7)
+            kept = pointer_to(words.ctypes.data + count * width * BYTES)
             for row in range(rows):
-                word = value_on(memory, row, masks, heads, p, slots, arguments, environments)
+                word = value_on(memory, row, masks, head, slots, arguments, places[row])
                 if memory[STATUS] != FINE:
                     oversized = oversized or memory[STATUS] == TOO_LONG
                     words[count, row // BITS] |= np.int64(1) << (row % BITS)
@@ -293,10 +222,15 @@ def make(
                 else:
                     if is_list:
                         longest = max(longest, length_of(word))
-                    total_hash ^= hashed(memory, word, shape, shapes)
+                    if not is_list:
+                        total_hash ^= word
+                    elif flat:
+                        total_hash ^= hashed_items(memory, word)
+                    else:
+                        total_hash ^= hashed(memory, word, shape, shapes)
                     total_hash *= 0x100000001B3
                 total_hash ^= total_hash >> 31
-                words[count, masks + row] = word
+                kept[masks + row] = word
             place = find(
                 memory, shapes, shape, words, hashes, index, count, total_hash, masks, rows
             )
@@ -352,7 +286,7 @@ def make(
 
 @njit(cache=True)
 def scan(
-    array: Any, shapes: Any, shape: Word, heads: Any, head_costs: Any, slots: Any,
+    array: Any, shapes: Any, shape: Word, heads: Any, head_costs: Any, choice: Any,
     environments: Any, costs: Any, target: Any, telling: Word, losses: Any, lowest: float,
     emitted: Any, state: Any, limit: Word,
 ) -> Word:  # fmt: skip
@@ -361,27 +295,30 @@ def scan(
     A term is emitted where it is right on all rows, or its cost and the losses of the rows it gets
     wrong are below `lowest`.
     """
+    slots = pointer_to(choice.ctypes.data)
     memory = pointer_to(array.ctypes.data)
     rows = len(environments)
     masks = (rows + BITS - 1) // BITS
     arity = heads[0, ARITY]
-    arguments = np.zeros(4, np.int64)
-    last_count = slots[arity - 1, COUNTED]
+    arguments = pointer_to(state.ctypes.data + CHOSEN * BYTES)
+    places = pointer_to(environments.ctypes.data)
+    last_count = slots[(arity - 1) * SLOT_WIDTH + COUNTED]
     total = len(heads) * last_count
     for k in range(arity - 1):
-        total *= slots[k, COUNTED]
+        total *= slots[k * SLOT_WIDTH + COUNTED]
     start = state[POSITION]
     state[EMITTED] = 0
     for position in range(start, min(total, start + limit)):
         lead, rest = divmod(position, len(heads) * last_count)
         p, last = divmod(rest, last_count)
         chosen(slots, arity, lead, last, arguments)
+        head = pointer_to(heads.ctypes.data + p * HEAD_WIDTH * BYTES)
         state[POSITION] = position + 1
         state[GENERATED] += 1
         agrees = False
         for row in range(telling):
             memory[FREE] = HEADER
-            word = value_on(memory, row, masks, heads, p, slots, arguments, environments)
+            word = value_on(memory, row, masks, head, slots, arguments, places[row])
             if memory[STATUS] == FINE and equal(memory, word, target[row], shape, shapes):
                 agrees = True
                 break
@@ -391,7 +328,7 @@ def scan(
         cost = cost_of(slots, arity, arguments, head_costs[p], costs)
         for row in range(rows):
             memory[FREE] = HEADER
-            word = value_on(memory, row, masks, heads, p, slots, arguments, environments)
+            word = value_on(memory, row, masks, head, slots, arguments, places[row])
             if memory[STATUS] != FINE or not equal(memory, word, target[row], shape, shapes):
                 loss += losses[row]
                 if cost + loss >= lowest:
@@ -449,16 +386,19 @@ def store(
 
 @njit(cache=True)
 def values_of(
-    array: Any, heads: Any, p: Word, slots: Any, arguments: Any, environments: Any, found: Any
+    array: Any, heads: Any, p: Word, choice: Any, combination: Any, environments: Any, found: Any
 ) -> None:
     """The words of one term on all rows, in the scratch area, after the masks."""
+    slots, arguments = pointer_to(choice.ctypes.data), pointer_to(combination.ctypes.data)
+    head = pointer_to(heads.ctypes.data + p * HEAD_WIDTH * BYTES)
+    places = pointer_to(environments.ctypes.data)
     memory = pointer_to(array.ctypes.data)
     rows = len(environments)
     masks = (rows + BITS - 1) // BITS
     memory[FREE] = HEADER
     found[:] = 0
     for row in range(rows):
-        word = value_on(memory, row, masks, heads, p, slots, arguments, environments)
+        word = value_on(memory, row, masks, head, slots, arguments, places[row])
         if memory[STATUS] != FINE:
             found[row // BITS] |= np.int64(1) << (row % BITS)
         else:

@@ -101,14 +101,26 @@ def evaluate(memory: Any, table: Any, node: Word, environment: Word) -> Word:
             return first
         return evaluate(memory, table, table[at + ARGUMENTS + taken], environment)
     arity = table[at + SECOND]
-    a = evaluate(memory, table, table[at + ARGUMENTS], environment)
-    if memory[STATUS]:
-        return 0
     b = c = d = 0
-    if arity > 1:
-        b = evaluate(memory, table, table[at + ARGUMENTS + 1], environment)
+    argument = table[at + ARGUMENTS] * WIDTH  # most are variables or constants: without a call
+    if table[argument] == VARIABLE:
+        a = memory[environment + table[argument + FIRST]]
+    elif table[argument] == CONSTANT:
+        a = table[argument + FIRST]
+    else:
+        a = evaluate(memory, table, table[at + ARGUMENTS], environment)
         if memory[STATUS]:
             return 0
+    if arity > 1:
+        argument = table[at + ARGUMENTS + 1] * WIDTH
+        if table[argument] == VARIABLE:
+            b = memory[environment + table[argument + FIRST]]
+        elif table[argument] == CONSTANT:
+            b = table[argument + FIRST]
+        else:
+            b = evaluate(memory, table, table[at + ARGUMENTS + 1], environment)
+            if memory[STATUS]:
+                return 0
     if arity > 2:
         c = evaluate(memory, table, table[at + ARGUMENTS + 2], environment)
         if memory[STATUS]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from metaloom_metalearn.search.grammar import Grammar, Production
 from metaloom_metalearn.search.kernel import machine
-from metaloom_metalearn.search.kernel.loops import BITS, LEFT, NODES, TOP, indexed, make
+from metaloom_metalearn.search.kernel.loops import BITS, indexed, make
 from metaloom_metalearn.search.kernel.machine import (
     CALL,
     CHOICE,
@@ -34,6 +34,7 @@ from metaloom_metalearn.search.kernel.memory import (
     compiled,
 )
 from metaloom_metalearn.search.kernel.shapes import SCALAR, Shapes, Words, size_of, written
+from metaloom_metalearn.search.kernel.state import LEFT, NODES, TOP
 from metaloom_metalearn.search.node import Abstraction, Head, Node, Variable
 from metaloom_registry import Type
 
