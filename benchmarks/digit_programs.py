@@ -9,48 +9,43 @@ empty but for primitives and grows by what solves its tasks:
     SS   classify digits, sum digits
 
 `count_*` are means over CS1's two counting tasks, whose recognisers the library has; the tasks that
-have to learn a new recogniser from lists alone stand in `sequences`.  Controls see the same lists:
-the same recogniser, frozen, with an LSTM, and convolutions with an LSTM from scratch; each is
-trained at several rates for at least as many seconds as the search took, and stopped early by held
-out lists, which also choose among the rates and between the recogniser's logits and probabilities.
-What a program gives is read from its certain form, as the mean of its soft form, or as that mean
-over images shifted by a pixel in four directions and as they are, whichever errs less on the lists
-it was found with.  Deadlines are kept in processor time, so that a busy machine
-changes no figure.
+have to learn a new recogniser from lists alone stand in `sequences`, and as `learned` in `rmse`.
+Controls see the same lists: the same recogniser, frozen, with an LSTM, and convolutions with an
+LSTM from scratch (`digit_controls`).  Where the search trained networks, they are trained on as
+many images as these were.  `digit_readings` says how numbers are read from programs and controls.
+
+Steps end every training; deadlines, in processor time, are there for slow machines alone.  So the
+same seed gives the same figures.
 """
 
 from __future__ import annotations
 
-import math
+import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from benchmarks import digit_controls as controls
 from benchmarks.contract import Metrics, Options, progress, run
 from benchmarks.digit_library import GrowingLibrary
 from benchmarks.digit_lists import Images, Lists, Split, balanced, counted, cycled, summed
-from metaloom_metalearn import (
-    Clock,
-    Examples,
-    Halving,
-    RecurrentControl,
-    Soft,
-    SoftInt,
-    Solution,
-    Task,
-    compile_term,
-    rmse,
-    solve,
+from benchmarks.digit_readings import (
+    answered,
+    distance,
+    errors,
+    exact,
+    reading,
+    regressed,
+    views,
 )
-from metaloom_metalearn.search.holdout import shifts
-from metaloom_metalearn.search.networks import convolutional_encoder, jittered
-from metaloom_registry import NoSolution, TypeMismatch, parse_type
+from metaloom_metalearn import Clock, Examples, Halving, Solution, Task, one_thread, solve
+from metaloom_registry import NoSolution, parse_type
 
 TRAIN_LENGTHS, TEST_LENGTHS, LONG = (2, 3, 4, 5), (6, 7, 8), 10
 WHOLE = 6000
@@ -73,7 +68,25 @@ SETTINGS = {
     "long_length": LONG,
     "items": "counting: the digit with probability 1/2; summing: digits drawn uniformly",
     "count": "mean over count d1 and count d2 of CS1",
+    "learned": "mean over the counting tasks whose recogniser was learned from lists",
+    "reading": "mean over five views of the images, of controls and of what programs expect; or"
+    " what a program gives, where no network was trained and that errs less on its own lists",
+    "budget": "controls: 600 steps of 32 lists over their rates; where the search trained networks"
+    " (4400 steps of 16 lists), 2200",
 }
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Gradient steps: those that contestants share, and the winner's own; a deadline in seconds."""
+
+    contest: int
+    last: int
+    seconds: float
+
+    @property
+    def arm(self) -> Halving:
+        return Halving(steps=self.contest, last=self.last)
 
 
 @dataclass(frozen=True)
@@ -83,18 +96,20 @@ class Scale:
     Each group of sequences is run by one process; those that learn a recogniser from lists are run
     at the first share alone.
 
-    `reader` and `binary` are gradient steps and seconds for the recogniser of ten classes and of
-    two; `search` the seconds for a program; `control` the least seconds of a control.
+    `reader` and `binary` are for the recogniser of ten classes and of two, `search` for a program.
+    `control` are the gradient steps of a control, `learned` those where the search trained networks
+    as well: steps of 32 lists, where the search takes 16.
     """
 
     shares: tuple[int, ...] = (2, 10, 100)
-    sequences: tuple[tuple[str, ...], ...] = (("SS",), ("CS1",), ("CS3",), ("CS2",))
+    sequences: tuple[tuple[str, ...], ...] = (("CS1", "CS2"), ("SS", "CS3"))
     images: int = 6000
     tests: int = 1000
-    reader: tuple[int, float] = (6000, 180.0)
-    binary: tuple[int, float] = (1500, 50.0)
-    search: tuple[int, float] = (9600, 50.0)
-    control: float = 12.0
+    reader: Effort = Effort(1200, 6000, 500.0)
+    binary: Effort = Effort(900, 1500, 200.0)
+    search: Effort = Effort(3200, 1200, 280.0)
+    control: int = 600
+    learned: int = 2200
 
 
 QUICK = Scale(
@@ -102,10 +117,11 @@ QUICK = Scale(
     sequences=(("CS1",),),
     images=600,
     tests=100,
-    reader=(150, 8.0),
-    binary=(120, 4.0),
-    search=(200, 4.0),
-    control=1.0,
+    reader=Effort(50, 150, 8.0),
+    binary=Effort(40, 120, 8.0),
+    search=Effort(30, 60, 8.0),
+    control=30,
+    learned=30,
 )
 
 
@@ -134,14 +150,11 @@ class Bench:
         done: tuple[str, ...] = ()
         for task in SEQUENCES[name]:
             done = (*done, task)
-            progress(f"{name} at {share} %: {task}")
             measured = self.measured(task, library, done, share)
             found.append(measured)
+            progress(line(name, f"{share}%", task, measured.facts))
             if measured.solution is not None:
                 library.publish(measured.solution, task.replace(" ", "-"))
-                progress(f"  {measured.facts}\n  {measured.solution.text}")
-            else:
-                progress(f"  no solution: {measured.facts}")
         return found
 
     def measured(
@@ -168,15 +181,13 @@ class Bench:
         split, wanted = self.split(task), self.wanted(task)
         images = split.recogniser.take(torch.arange(min(self.scale.images, len(split.recogniser))))
         classes = 10 if task == "classify" else 2
-        steps, seconds = self.scale.reader if classes == 10 else self.scale.binary
+        effort = self.scale.reader if classes == 10 else self.scale.binary
         type_ = parse_type(f"image[1,28,28] -> label[{classes}]")
         if classes == 2:
             images = balanced(images, self.digits[task.split()[1]])
         support = Examples((images.pixels,), wanted(images.labels))
-        arm = Halving(steps=steps // 3, blocks=1, last=steps)
         asked = Task(type_, support, name=task)
-        solution = self.solve(asked, library, arm, seconds, generator)
-        facts: dict[str, Any] = {} if solution is None else effort(solution)
+        solution, facts = self.solve(asked, library, effort, generator)
         if solution is not None:
             said = solution.predict_many(split.test.pixels)
             assert isinstance(said, Tensor)
@@ -194,46 +205,50 @@ class Bench:
         )
         test = self.lists(task, split.test, cycled(TEST_LENGTHS, self.scale.tests), generator)
         long = self.lists(task, split.test, [LONG] * self.scale.tests, generator)
-        steps, seconds = self.scale.search
         type_ = parse_type("list[image[1,28,28]] -> int")
-        solution = self.solve(
-            Task(type_, train.examples(), name=task), library,
-            Halving(steps=steps, last=steps // 4), seconds, generator,
-        )  # fmt: skip
-        facts: dict[str, Any] = {"lists": len(train.totals)}
+        asked = Task(type_, train.examples(), name=task)
+        solution, facts = self.solve(asked, library, self.scale.search, generator)
+        facts |= {"lists": len(train.totals), "long": {}}
         if solution is not None:
-            facts |= effort(solution)
-            facts |= readings(solution, train, test)
-            facts["long"] = {"library": exact(answered(solution, long), long.totals)}
-        readers = [e.name for e, _ in library.held.blocks.values() if e.kind == "program"]
-        name = task.replace("count", "recognise").replace("sum", "classify").replace(" ", "-")
-        reader = (
-            name if name in readers else next((n for n in readers if "-" in n or n == name), "")
-        )
-        budget = max(self.scale.control, 0.0 if solution is None else solution.seconds)
-        controls: dict[str, tuple[Sequence[nn.Module], bool]] = {
-            "scratch": ((convolutional_encoder((1, 28, 28)),), False)
-        }
-        if reader:
-            logits = library.module(reader)
-            controls["frozen"] = ((logits, nn.Sequential(logits, nn.Softmax(1))), True)
-        for control, (encoders, frozen) in controls.items():
-            model = fitted(encoders, frozen, train, generator, budget)
-            facts[control] = round(rmse(model, test.ragged(), test.wanted()), 4)
-            with torch.no_grad():
-                said = model(long.ragged()).round().long().tolist()
-            facts.setdefault("long", {})[control] = exact(said, long.totals)
+            found = errors(solution, test)
+            chosen = reading(solution, train)
+            facts |= {kind: round(error, 4) for kind, error in found.items()}
+            facts |= {"library": round(found[chosen], 4), "reading": chosen}
+            facts["long"]["library"] = exact(answered(solution, long), long.totals)
+        steps = self.scale.learned if facts.get("trained") else self.scale.control
+        budget = controls.Budget(steps, generator)
+        models = {"scratch": controls.scratch(train, budget)}
+        if reader := self.reader(task, library):
+            models["frozen"] = controls.frozen(library.module(reader), train, budget)
+        many = views(split.test)
+        for name, model in models.items():
+            facts[name] = round(distance(regressed(model, test, many), test.totals), 4)
+            facts["long"][name] = exact(regressed(model, long, many[:1]), long.totals)
         return Measured(task, solution, facts)
 
+    def reader(self, task: str, library: GrowingLibrary) -> str | None:
+        """The library's recogniser of what a task is about, or else its first one."""
+        known = [e.name for e, _ in library.held.blocks.values() if e.kind == "program"]
+        readers = [name for name in known if name.startswith(PERCEPTION)]
+        wanted = task.replace("count", "recognise").replace("sum", "classify").replace(" ", "-")
+        return wanted if wanted in readers else next(iter(readers), None)
+
     def solve(
-        self, task: Task, library: GrowingLibrary, arm: Halving, seconds: float, g: torch.Generator
-    ) -> Solution | None:
+        self, task: Task, library: GrowingLibrary, effort: Effort, generator: torch.Generator
+    ) -> tuple[Solution | None, dict[str, Any]]:
+        """What solves a task, if anything does, and what the search did."""
+        clock = Clock(effort.seconds, time.process_time)
         try:
-            clock = Clock(seconds, time.process_time)
-            return solve(task, library.held, clock=clock, searches=(arm,), generator=g)
+            solution = solve(
+                task, library.held, clock=clock, searches=(effort.arm,), generator=generator
+            )
         except NoSolution as error:
-            progress(f"  {error}")
-            return None
+            return None, {"error": str(error)}
+        counts = solution.trace.arm("halving").counts
+        facts: dict[str, Any] = {key: counts[key] for key in ("generated", "pruned", "trained")}
+        facts["seconds"] = round(solution.seconds, 1)
+        facts["program"] = re.sub(r"@sha256:(\w{6})\w*", r"\1", solution.text)
+        return solution, facts
 
     def lists(self, task: str, images: Images, lengths: list[int], g: torch.Generator) -> Lists:
         if task == "sum":
@@ -250,104 +265,21 @@ class Bench:
         return lambda labels: (labels == digit).long()
 
 
-def fitted(
-    encoders: Sequence[nn.Module],
-    frozen: bool,
-    train: Lists,
-    generator: torch.Generator,
-    seconds: float,
-) -> nn.Module:
-    """The best of three rates on a fifth of the lists, held out, in the seconds given for all."""
-    lists, wanted = train.ragged(), train.wanted()
-    order = torch.randperm(len(wanted), generator=generator)
-    held, kept = order[: len(order) // 5], order[len(order) // 5 :]
-    validation = lists.take(held), wanted[held]
-    found: list[tuple[float, nn.Module]] = []
-    ways = [(encoder, rate) for encoder in encoders for rate in (1e-3, 3e-3, 1e-2)]
-    for encoder, rate in ways:
-        control = RecurrentControl(
-            encoder, frozen, 64, rate, 32, cell=nn.LSTMCell, augment=None if frozen else jittered
-        )
-        clock = Clock(seconds / len(ways), time.process_time)
-        model = control.fit(lists.take(kept), wanted[kept], generator, 10**6, clock, validation)
-        found.append((rmse(model, *validation), model))
-    return min(found, key=lambda pair: pair[0])[1]
+def line(sequence: str, share: str, task: str, facts: Mapping[str, Any]) -> str:
+    """One line of the table: whose figures they are, and the figures."""
 
+    def told() -> Iterator[str]:
+        for name in ("accuracy", "library", "expected", "certain", "frozen", "scratch"):
+            if name in facts:
+                yield f"{name} {facts[name]:.4f}"
+        for name in ("lists", "generated", "trained"):
+            if name in facts:
+                yield f"{name} {facts[name]}"
+        if "seconds" in facts:
+            yield f"{facts['seconds']:.1f} s"
+        yield facts.get("program", facts.get("error", "no solution"))
 
-def readings(solution: Solution, train: Lists, test: Lists) -> dict[str, Any]:
-    """The RMSE of each reading of a program, and of the one that errs least where it was found."""
-    known = train.take(range(min(CHOOSING, len(train.totals))))
-    ways: dict[str, Callable[[Solution, Lists], Sequence[float]]] = {
-        "certain": answered,
-        "mean": meant,
-        "shifted": shifted_mean,
-    }
-    chosen = min(ways, key=lambda way: distance(ways[way](solution, known), known.totals))
-    found = {way: distance(read(solution, test), test.totals) for way, read in ways.items()}
-    told: dict[str, Any] = {f"library_{way}": round(error, 4) for way, error in found.items()}
-    return told | {"library": round(found[chosen], 4), "reading": chosen}
-
-
-CHOOSING = 600
-"""By at most so many lists a reading is chosen."""
-
-
-def meant(solution: Solution, lists: Lists) -> list[float]:
-    """The expectation of what a program gives, its recognisers being as sure as they say."""
-    resolver = solution.resolver
-    try:
-        module = compile_term(solution.term, resolver.type_of, resolver, Soft()).eval()
-    except TypeMismatch:
-        return [float(one) for one in answered(solution, lists)]
-    found: list[float] = []
-    for start in range(0, len(lists.totals), BATCH):
-        some = lists.take(range(start, min(start + BATCH, len(lists.totals))))
-        with torch.no_grad():
-            said = module(some.ragged())
-        found += (said.mean() if isinstance(said, SoftInt) else said.double()).tolist()
-    return found
-
-
-def shifted_mean(solution: Solution, lists: Lists) -> list[float]:
-    """The mean over the images as they are and shifted by a pixel in four directions."""
-    images = lists.images
-    views = [images.pixels, *shifts(images.pixels)]
-    said = [meant(solution, replace(lists, images=replace(images, pixels=v))) for v in views]
-    return [sum(one) / len(views) for one in zip(*said, strict=True)]
-
-
-BATCH = 200
-
-
-def answered(solution: Solution, lists: Lists) -> list[int]:
-    """What a solution gives for lists, some at a time; 0 where it has no value."""
-    found: list[int] = []
-    inputs = lists.examples().inputs[0]
-    for start in range(0, len(inputs), BATCH):
-        said = solution.predict_many(inputs[start : start + BATCH])
-        found += [0 if one is None else int(str(one)) for one in said]
-    return found
-
-
-def distance(said: Sequence[float], wanted: Sequence[int]) -> float:
-    """The root mean squared error."""
-    return math.sqrt(sum((s - w) ** 2 for s, w in zip(said, wanted, strict=True)) / len(wanted))
-
-
-def exact(said: Sequence[int], wanted: Sequence[int]) -> float:
-    """The share of lists whose number is right."""
-    return round(sum(s == w for s, w in zip(said, wanted, strict=True)) / len(wanted), 4)
-
-
-def effort(solution: Solution) -> dict[str, Any]:
-    """What a search did: programs generated, pruned, trained, and its seconds."""
-    counts = solution.trace.arm("halving").counts
-    return {
-        "generated": counts["generated"],
-        "pruned": counts["pruned"],
-        "trained": counts["trained"],
-        "seconds": round(solution.seconds, 1),
-    }
+    return f"{sequence:<4} {share:>4}  {task:<12}  {', '.join(told())}"
 
 
 def bench(options: Options, scale: Scale) -> Bench:
@@ -365,13 +297,13 @@ def bench(options: Options, scale: Scale) -> Bench:
 
 def tables_of(options: Options, scale: Scale, group: Sequence[str]) -> dict[str, Any]:
     """What one process measures: by sequence, data share and task."""
-    torch.set_num_threads(1)
     made = bench(options, scale)
     tables: dict[str, Any] = {}
-    for name in group:
-        for share in scale.shares[:1] if name in TRANSFER else scale.shares:
-            found = made.sequence(name, share)
-            tables.setdefault(name, {})[f"{share}%"] = {m.task: m.facts for m in found}
+    with one_thread():
+        for name in group:
+            for share in scale.shares[:1] if name in TRANSFER else scale.shares:
+                found = made.sequence(name, share)
+                tables.setdefault(name, {})[f"{share}%"] = {m.task: m.facts for m in found}
     return tables
 
 
@@ -389,6 +321,11 @@ def measure(options: Options) -> Metrics:
             jobs = [pool.submit(tables_of, options, scale, group) for group in scale.sequences]
             for job in jobs:
                 tables |= job.result()
+    progress("root mean squared errors, shares of right answers, and what was done")
+    for name in sorted(tables):
+        for share, tasks in tables[name].items():
+            for task, facts in tasks.items():
+                progress(line(name, share, task, facts))
     digits = dict(bench(options, scale).digits)
     return {**figures(tables, scale), "sequences": tables, "digits": digits}
 
@@ -410,8 +347,10 @@ def figures(tables: Mapping[str, Any], scale: Scale) -> dict[str, Any]:
         return round(sum(values) / len(values), 4) if values else None
 
     kinds = ("library", "frozen", "scratch")
+    learned = [facts for facts in programs if facts.get("trained")]
     rmses = {f"count_{kind}": mean(counts, kind) for kind in kinds}
     rmses |= {f"sum_{kind}": mean(sums, kind) for kind in kinds}
+    rmses |= {f"learned_{kind}": mean(learned, kind) for kind in kinds}
     return {
         "rmse": rmses,
         "programs_generated": max(facts.get("generated", 0) for facts in programs),

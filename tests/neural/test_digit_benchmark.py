@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.digit_lists import Images, Split, balanced, counted, cycled, summed
-from benchmarks.digit_programs import Scale, distance, figures
+from benchmarks.digit_programs import Scale, figures, line
+from benchmarks.digit_readings import distance
 from torch import nn
 
 from metaloom_metalearn import RecurrentControl, rmse
@@ -92,3 +93,11 @@ def test_an_lstm_that_stops_early_is_as_good_on_held_out_lists_as_it_ever_was() 
 
     errors = [error(steps) for steps in (20, 60, 120)]
     assert errors == sorted(errors, reverse=True)
+
+
+def test_a_line_of_the_table_names_its_task() -> None:
+    facts = {"library": 0.2, "scratch": 1.0, "lists": 120, "trained": 0, "seconds": 1.5}
+    said = line("CS1", "2%", "count d1", facts | {"program": "(lam $0)"})
+    assert said.split()[:4] == ["CS1", "2%", "count", "d1"]
+    assert said.endswith("library 0.2000, scratch 1.0000, lists 120, trained 0, 1.5 s, (lam $0)")
+    assert line("SS", "2%", "sum", {"error": "nothing fits"}).endswith("nothing fits")

@@ -6,10 +6,10 @@ whole input (`contestants`) are trained under successive halving (Jamieson and T
 those first that library blocks promise most for (`transfer`): steps and seconds are shared out
 evenly over the rungs and, within a rung, over the contestants that are left; after each rung the
 better half goes on.  What a contestant is worth is the description length of the part of the
-support that it was not trained on (`holdout`).  The winner is then trained anew with a rate that
-falls to zero, on the whole support, and judged by the other parts too, each time trained anew; an
-example that there was no time to hold out counts as wrong.  Of a large support one part alone is
-held out and stands for all.  The deadline cuts all of it short.
+support that it was not trained on (`holdout`), and then its loss there.  The winner is then trained
+anew with a rate that falls to zero, on the whole support, and judged by the other parts too, each
+time trained anew; an example that there was no time to hold out counts as wrong.  Of a large
+support one part alone is held out and stands for all.  The deadline cuts all of it short.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ class _Runner:
     optimiser: torch.optim.Optimizer | None
     steps: int = 0
     nats: float = math.inf
+    doubt: float = 0.0
     right: tuple[bool, ...] = ()
 
     @property
@@ -152,7 +153,8 @@ class _Contest:
             ]
             for runner in runners:
                 runner.nats, runner.right = self.judged([(runner, self.folds[0])])
-            runners = sorted(runners, key=lambda runner: runner.nats)
+                runner.doubt = self.doubt(runner)
+            runners = sorted(runners, key=lambda runner: (runner.nats, runner.doubt))
             if runners:
                 self.tell(rung, runners)
                 yield self.scored(runners[0].contestant, runners[0].module, runners[0])
@@ -301,6 +303,14 @@ class _Contest:
             nothing = torch.zeros((0, self.measure.classes)), torch.zeros(0, dtype=torch.int64)
             return self.measure.judged(*nothing, of)
         return self.measure.judged(torch.cat(outputs), torch.cat(owners), of)
+
+    def doubt(self, runner: _Runner) -> float:
+        """The loss on the held-out examples, which tells apart those that are equally right."""
+        if not self.part or runner.optimiser is None:
+            return 0.0
+        held = self.folds[0].held
+        with torch.no_grad(), evaluating(runner.module):
+            return float(self.measure.loss(runner.module(take(runner.inputs, held)), held))
 
     def scored(self, contestant: Contestant, module: nn.Module, runner: _Runner) -> Scored:
         """The candidate with copies of the parts as they are now."""

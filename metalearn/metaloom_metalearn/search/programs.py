@@ -24,7 +24,7 @@ from metaloom_metalearn.mode import Hard, Soft
 from metaloom_metalearn.search.arm import Problem
 from metaloom_metalearn.search.candidate import Candidate, Scored
 from metaloom_metalearn.search.measure import Measure
-from metaloom_metalearn.search.networks import remembering
+from metaloom_metalearn.search.picked import Picked, remembering
 from metaloom_metalearn.search.resolver import Resolver
 from metaloom_metalearn.search.sketches import Network, Sketch, Sketches, item_of
 from metaloom_metalearn.search.trace import Account
@@ -89,6 +89,7 @@ class Programs:
         """The programs of zero new parameters, each that is better than those before it."""
         after = 0
         rows = rows_of(self.column) or 0
+        column = Picked.every(self.column)
         seen: set[bytes] = set()
         for sketch in self._sketches(()):
             after += self.fitting
@@ -97,7 +98,7 @@ class Programs:
             try:
                 module = compile_term(sketch.term, self.resolve.type_of, self._known, Hard())
                 with torch.no_grad():
-                    output = module(self.column)
+                    output = module(column)
             except MetaloomError:
                 self.account.counts["failed"] += 1
                 continue
