@@ -1,7 +1,8 @@
 """A task from a file, whatever its form: JSON lines, JSON, CSV, Parquet, NPZ, a folder of pictures.
 
 evens.jsonl   {"i": [1, 2, 3], "o": [2]}          one example a line; see `read_jsonl`
-evens.json    [{"i": [1, 2, 3], "o": [2]}, ...]   or [[[1, 2, 3], [2]], ...]
+evens.json    [{"i": [1, 2, 3], "o": [2]}, ...]   or [[[1, 2, 3], [2]], ...], or an object
+              {"type": "list[int] -> list[int]", "allow": ["recursion"], "examples": [...]}
 sums.csv      a,b,sum                             the last column is the output
               1,2,3
               4,5,                                an empty last cell is to be filled in
@@ -169,7 +170,9 @@ def _from_lines(path: Path, type_: Type | None) -> Task:
 
 def _from_json(path: Path, type_: Type | None) -> Task:
     value = load_strict(_read(path), path.name)
+    allow: Any = []
     if isinstance(value, dict):
+        allow = value.get("allow", [])
         said = value.get("type")
         if type_ is None and isinstance(said, str):
             type_ = parse_type(said)
@@ -183,7 +186,7 @@ def _from_json(path: Path, type_: Type | None) -> Task:
         for row in value
         if not _is_question(row)
     ]
-    return parse_jsonl("\n".join(map(json.dumps, pairs)), type_, path.name)
+    return parse_jsonl("\n".join(map(json.dumps, pairs)), type_, path.name, allow)
 
 
 def _from_csv(path: Path, type_: Type | None) -> Task:

@@ -10,6 +10,7 @@ import keyword
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 from metaloom_registry import (
@@ -22,11 +23,13 @@ from metaloom_registry import (
     Loaded,
     NotFound,
     Outcome,
+    ParseError,
     Primitive,
     PrimitiveTable,
     Reference,
     Term,
     Type,
+    TypeMismatch,
     Use,
     Variable,
     catalogue,
@@ -42,6 +45,10 @@ from metaloom_registry import (
 
 if TYPE_CHECKING:
     from metaloom_registry.catalogue import Registry
+
+
+READINGS = 64
+"""So many readings of shared short names are tried."""
 
 
 class Vocabulary:
@@ -112,11 +119,34 @@ class Vocabulary:
     def read(self, text: str) -> Term:
         """The program a text means, its references pinned and its types checked.
 
+        A short name that several primitives share means the one that gives the program a type.
         Raises ParseError, NotFound or TypeMismatch.
         """
-        term = self.pin(parse_term(text, self.primitives.short_names))
-        infer(term, self.type_of)
-        return term
+        shared = self.primitives.shared_names
+        used = [name for name in sorted(shared) if _stands_in(name, text)]
+        found: list[Term] = []
+        misfit: TypeMismatch | None = None
+        for meant in islice(product(*(shared[name] for name in used)), READINGS):
+            names = {**self.primitives.short_names, **dict(zip(used, meant, strict=True))}
+            term = self.pin(parse_term(text, names))
+            try:
+                infer(term, self.type_of)
+            except TypeMismatch as error:
+                misfit = misfit or error
+            else:
+                found.append(term)
+        if len(found) > 1:
+            raise ParseError("; ".join(self.shared(name) or "" for name in used))
+        if misfit is not None and not found:
+            raise misfit
+        return found[0]
+
+    def shared(self, name: str) -> str | None:
+        """Which primitives share a short name, for people who wrote it; None where none do."""
+        meant = self.primitives.shared_names.get(name)
+        if meant is None:
+            return None
+        return f"{name!r} is short for {' and '.join(map(str, meant))}; write one of them in full"
 
     def pin(self, term: Term) -> Term:
         """The term with each reference pinned. Raises NotFound."""
@@ -184,6 +214,11 @@ def function_name(name: str) -> str:
     """The name of a block as that of a Python function: `me/even-numbers@3` is `even_numbers`."""
     text = re.sub(r"\W", "_", name.rpartition("/")[2].partition("@")[0], flags=re.ASCII)
     return text if text.isidentifier() and not keyword.iskeyword(text) else f"block_{text}"
+
+
+def _stands_in(name: str, text: str) -> bool:
+    """Whether a term's text has this short name."""
+    return re.search(rf"(?<![^\s()]){re.escape(name)}(?![^\s()])", text) is not None
 
 
 def renamed(term: Term, rename: Callable[[Reference], Reference]) -> Term:

@@ -20,6 +20,10 @@ def reachable(node: Any, g: Graph) -> frozenset[Any]:
     return frozenset(seen)
 
 
+def successors(nodes: frozenset[Any], g: Graph) -> frozenset[Any]:
+    return frozenset(end for node in nodes for end in row_of(node, g))
+
+
 def components(g: Graph) -> tuple[tuple[Any, ...], ...]:
     """Union-find, each part known by its first node."""
     place = {node: i for i, node in enumerate(g)}
@@ -64,6 +68,17 @@ def topological_order(g: Graph) -> tuple[Any, ...]:
 
 
 TRAVERSAL = (
+    Primitive(
+        "graphs/successors", 1, "set[a] -> graph[a] -> set[a]",
+        "The nodes that an edge leads to from one of these.", ("nodes", "g"), successors,
+        source="{end for node in nodes for end in g[node]}",
+        examples=(
+            ("(successors (reachable 1 (add_edge 1 2 7 empty_graph)) (add_edge 1 2 7 empty_graph))",
+             frozenset({2})),
+            ("(successors (reachable 2 (add_edge 1 2 7 empty_graph)) (add_edge 1 2 7 empty_graph))",
+             frozenset()),
+        ),
+    ),
     Primitive(
         "graphs/reachable", 1, "a -> graph[a] -> set[a]",
         "The nodes that edges lead to from this one, itself included.", ("node", "g"), reachable,

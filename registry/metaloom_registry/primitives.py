@@ -130,6 +130,17 @@ class PrimitiveTable:
     def __iter__(self) -> Iterator[Primitive]:
         return iter(self.primitives)
 
+    @cached_property
+    def shared_names(self) -> Mapping[str, tuple[Reference, ...]]:
+        """The short names that mean several primitives, with the newest version of each."""
+        newest: dict[str, dict[str, Primitive]] = {}
+        for primitive in sorted(self.primitives, key=lambda one: (one.name, one.version)):
+            if primitive.short not in self.short_names:
+                newest.setdefault(primitive.short, {})[primitive.name] = primitive
+        return {
+            short: tuple(one.reference for one in named.values()) for short, named in newest.items()
+        }
+
     def __len__(self) -> int:
         return len(self.primitives)
 

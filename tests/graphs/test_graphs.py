@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from dataclasses import replace
 from itertools import pairwise, permutations
 from typing import Any
@@ -171,6 +173,35 @@ def test_a_search_finds_reachability_of_smaller_parts() -> None:
     )
     assert "fixpoint" in solution.text
     assert solution.predict("e", CITY) == {"d", "e"}
+
+
+WALKED = ("reachable", "components", "distances", "distance", "shortest_path")
+"""The primitives that follow edges further than one step."""
+
+
+def test_reachability_is_found_from_single_steps_among_all_primitives() -> None:
+    chain = [["a", "b"], ["b", "c"], ["c", "d"], ["d", "e"], ["e", "f"]]
+    round_ = [["a", "b"], ["b", "a"], ["a", "c"], ["d", "c"], ["d", "e"]]
+    split = [["p", "q"], ["p", "r"], ["r", "s"], ["s", "r"], ["t", "p"], ["t", "u"]]
+    shown = [
+        (chain, "a", "abcdef"), (chain, "e", "ef"), (chain, "f", "f"), (round_, "b", "abc"),
+        (round_, "d", "cde"), (split, "p", "pqrs"), (split, "t", "pqrstu"), (split, "s", "rs"),
+    ]  # fmt: skip
+    lines = [
+        json.dumps({"inputs": [start, edges], "o": list(reached)})
+        for edges, start, reached in shown
+    ]
+    clock = Clock(20.0, time.process_time)
+    solution = solve(
+        task(*lines, type_="text -> graph[text] -> set[text]"),
+        MemoryLibrary.of([p for p in TABLE if p.short not in WALKED]),
+        clock=clock,
+        searches=[Enumerate(patience=Patience(alternatives=0))],
+    )
+    assert solution.right == len(shown)
+    assert clock.elapsed() < 10
+    assert solution.predict("e", CITY) == {"d", "e"}
+    assert solution.predict("a", CITY) == {"a", "b", "c", "d"}
 
 
 def test_a_search_finds_shortest_paths_as_a_fold_over_edges() -> None:

@@ -77,6 +77,24 @@ def test_a_primitive_has_a_handle_too(hub: Hub) -> None:
     assert head.card
 
 
+def test_a_short_name_of_two_primitives_means_the_one_that_fits(hub: Hub) -> None:
+    joined = hub.publish("me/joined", "(lam (flatten (map (lam (singleton $0)) $0)))")
+    assert hub.run(joined, [1, 2]) == (1, 2)
+    assert str(joined.signature) == "list[a] -> list[a]"
+    seen = hub.publish("me/seen", "(lam (lam (prototypes $1 (flatten $0))))")
+    assert "image" in str(seen.signature)
+
+
+def test_a_short_name_that_nothing_settles_is_refused_with_both_full_names(hub: Hub) -> None:
+    said = "'flatten' is short for lists/flatten@1 and vision/flatten@1; write one of them in full"
+    with pytest.raises(ParseError, match=said):
+        hub.publish("me/either", "(lam (flatten $0))")
+    with pytest.raises(NotFound, match=said):
+        hub["flatten"]
+    with pytest.raises(TypeMismatch):
+        hub.publish("me/neither", "(lam (add 1 (flatten $0)))")
+
+
 def test_blocks_compose_in_a_chain(hub: Hub) -> None:
     hub.publish("me/add3", ADD3)
     program = hub["me/add3"] >> hub["lists/sum"]

@@ -38,6 +38,22 @@ def test_a_type_may_be_given_or_said(tmp_path: Path) -> None:
     assert str(read_task(path, "float -> float").type) == "float -> float"
 
 
+def test_what_a_search_may_use_is_said_in_every_form(tmp_path: Path) -> None:
+    said = '{"allow": ["recursion"], "examples": [[1, 2], [2, 4]]}'
+    assert read_task(_write(tmp_path, "a.json", said)).allows == {"recursion"}
+    lines = '{"allow": ["recursion"]}\n{"i": 1, "o": 2}'
+    assert read_task(_write(tmp_path, "a.jsonl", lines)).allows == {"recursion"}
+    assert read_task(_write(tmp_path, "b.json", "[[1, 2], [2, 4]]")).allows == frozenset()
+
+
+def test_a_task_with_a_memory_is_read_from_one_object(tmp_path: Path) -> None:
+    said = """{"type": "store[int] -> text -> (int, store[int])",
+               "examples": [{"i": ["a", "b"], "o": [1, 2]}]}"""
+    task = read_task(_write(tmp_path, "a.json", said))
+    assert str(task.memory) == "int"
+    assert str(task.type) == "list[text] -> list[int]"
+
+
 def test_a_table_of_texts_and_several_inputs_is_read(tmp_path: Path) -> None:
     path = _write(tmp_path, "names.csv", "first,last,both\nAda,Byron,Ada Byron\nJo,Re,Jo Re\n")
     task = read_task(path)
@@ -60,6 +76,8 @@ BAD = {
     "a.json": ("3", "holds no list of examples"),
     "b.json": ("{", "is not JSON"),
     "c.json": ('[[1, 2], [1, "x"]]', "line 2 of c.json"),
+    "d.json": ('{"allow": "recursion", "examples": [[1, 2]]}', "d.json allows 'recursion'; write"),
+    "e.json": ('{"allow": ["dreams"], "examples": [[1, 2]]}', "it may allow recursion"),
     "a.csv": ("only\n1\n", "needs a line of names"),
     "c.csv": ("1,2,3\n4,5,9\n", "line 1 of c.csv holds values where the names"),
     "b.csv": ("a,b\n1,2,3\n", "line 2 of b.csv has 3 cells"),

@@ -12,9 +12,12 @@ from metaloom_dictionaries import PRIMITIVES as DICTIONARIES
 from metaloom_lists import PRIMITIVES as LISTS
 from metaloom_memory import PRIMITIVES as MEMORY
 from metaloom_metalearn import (
+    Arm,
     Clock,
     Effect,
     Examples,
+    Problem,
+    Remembering,
     Solution,
     Task,
     called_in_turn,
@@ -22,7 +25,7 @@ from metaloom_metalearn import (
     parse_jsonl,
     solve,
 )
-from metaloom_metalearn.testing.search import Ticks
+from metaloom_metalearn.testing.search import ArmSuite, Ticks
 from metaloom_registry import (
     EvaluationError,
     InvalidTask,
@@ -44,6 +47,25 @@ NEW = """{"type": "store[set[text]] -> text -> (bool, store[set[text]])"}
 RISING = """{"type": "store[int] -> int -> (bool, store[int])"}
 {"i": [3, 1, 4, 1, 5, 9, 2, 6], "o": [true, false, true, false, true, true, false, true]}
 {"i": [2, 2, 3], "o": [true, false, true]}"""
+
+
+def a_problem_with_a_memory() -> Problem:
+    task = parse_jsonl(COUNTER)
+    entries = tuple(LIBRARY.candidates(task.want, task.given, 1000))
+    return Problem(task, LIBRARY, entries, Clock(1e7, Ticks()))
+
+
+class TestRememberingIsAnArm(ArmSuite):
+    @pytest.fixture
+    def arm(self) -> Arm:
+        return Remembering()
+
+    @pytest.fixture
+    def problem(self) -> Problem:
+        return a_problem_with_a_memory()
+
+    def again(self) -> Problem:
+        return a_problem_with_a_memory()
 
 
 def found(text: str) -> Solution:

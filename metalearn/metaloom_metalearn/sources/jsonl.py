@@ -59,9 +59,15 @@ def read_jsonl(path: str | Path, type_: Type | str | None = None) -> Task:
     return parse_jsonl(data.decode("utf-8", "surrogateescape"), type_, path.name)
 
 
-def parse_jsonl(text: str, type_: Type | str | None = None, name: str = "task") -> Task:
-    """Read a task from JSON lines; errors as in `read_jsonl`."""
+def parse_jsonl(
+    text: str, type_: Type | str | None = None, name: str = "task", allow: Any = ()
+) -> Task:
+    """Read a task from JSON lines; errors as in `read_jsonl`.
+
+    `allow` is what a search may use beyond the usual primitives, besides what the text allows.
+    """
     said, allows, rows = _rows(text, name)
+    allows |= _allowed(list(allow) if isinstance(allow, tuple) else allow, name)
     if isinstance(type_, str):
         type_ = parse_type(type_)
     type_ = type_ or said

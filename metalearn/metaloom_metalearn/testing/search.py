@@ -17,6 +17,7 @@ import torch
 
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.evaluate.evaluator import Evaluator
+from metaloom_metalearn.memory import Effect
 from metaloom_metalearn.search.arm import Arm, Problem
 from metaloom_metalearn.search.candidate import Candidate, Scored, Search
 from metaloom_metalearn.search.coding import exception_cost, task_ceiling
@@ -190,7 +191,9 @@ class ArmSuite(ABC):
             candidate = one.candidate
             resolver = Resolver(problem.library, problem.entries, candidate.parts)
             check(candidate.term, candidate.type, resolver.type_of)
-            assert str(candidate.type).endswith(str(problem.task.type))
+            effect = Effect.of(candidate.type)
+            type_ = candidate.type if effect is None else effect.streams
+            assert str(type_).endswith(str(problem.task.type))
             assert len(one.right) == len(problem.task.support)
 
     def test_the_best_beats_the_table_of_the_examples(self, arm: Arm, problem: Problem) -> None:
