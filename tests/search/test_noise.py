@@ -37,6 +37,7 @@ def test_a_noisy_task_ends_before_its_deadline_and_the_trace_says_why() -> None:
     solution, clock = solved(errors(0, 0, 0, 1, -1))
     assert clock.elapsed() < 0.8 * clock.budget
     assert solution.predict(1000) == 3002
+    assert solution.score < 60
     (note,) = solution.trace.arm("enumerate").notes
     assert "looks like noise of size 0." in note
     assert note in str(solution.report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -106,6 +106,7 @@ class Enumeration:
         self.level = 0
         self.found: float | None = None
         self.noise: Noise | None = None
+        self.noisy: Scored | None = None
         self._asked = self.nodes()
 
     def nodes(self) -> Generator[Node]:
@@ -147,14 +148,20 @@ class Enumeration:
         finally:
             self.account.engine = self.terms.ran
 
-    def doubt(self, node: Node, examples: Sequence[tuple[tuple[Any, ...], Any]]) -> None:
-        """Remember what an approximate program of integers gets wrong, if it looks like noise."""
+    def doubt(
+        self, node: Node, scored: Scored, examples: Sequence[tuple[tuple[Any, ...], Any]]
+    ) -> None:
+        """Remember an approximate program of integers if what it gets wrong looks like noise.
+
+        `noisy` is the program, scored by its residuals written out as noise.
+        """
         if self.want != INT:
             return
         inputs, outputs = zip(*examples, strict=True)
         noise = noise_of(inputs, outputs, [node.values[row] for row in self.rows], node.cost)
         if noise is not None and (self.noise is None or noise.length < self.noise.length):
             self.noise = noise
+            self.noisy = replace(scored, loss=noise.length - noise.cost)
 
     def _settled(self, lowest: float) -> bool:
         """Whether no term from `lowest` nats on is to be expected to beat the best; notes why."""
@@ -299,7 +306,9 @@ class Enumerate:
                     alternatives -= 1
                 enumeration.tell([scored])
             else:
-                enumeration.doubt(node, examples)
+                enumeration.doubt(node, scored, examples)
             lowest = min(lowest, scored.score)
             enumeration.lowest = lowest if enumeration.found is None else -math.inf
             yield scored
+        if account.settled and enumeration.noisy is not None:
+            yield enumeration.noisy
