@@ -18,7 +18,7 @@ from metaloom_metalearn.search.coding import description_length
 from metaloom_metalearn.search.collection import collection_put_off
 from metaloom_metalearn.search.constants import Constants
 from metaloom_metalearn.search.engines import Engine, overtaking
-from metaloom_metalearn.search.examples import contradictions, plain_examples
+from metaloom_metalearn.search.examples import contradictions, holds_tensors, plain_examples
 from metaloom_metalearn.search.grammar import UNIT, Grammar
 from metaloom_metalearn.search.node import Node, term_of
 from metaloom_metalearn.search.noise import BEYOND, LEAST, Noise, noise_of
@@ -107,6 +107,7 @@ class Enumeration:
         self.found: float | None = None
         self.noise: Noise | None = None
         self.noisy: Scored | None = None
+        self.settled = False
         self._asked = self.nodes()
 
     def nodes(self) -> Generator[Node]:
@@ -183,7 +184,8 @@ class Enumeration:
             )
         else:
             return False
-        account.settled = True
+        self.settled = True
+        account.settled = not holds_tensors(self.type)  # what is trained has another cost
         return True
 
     def hurry(self, seconds: float) -> None:
@@ -310,5 +312,5 @@ class Enumerate:
             lowest = min(lowest, scored.score)
             enumeration.lowest = lowest if enumeration.found is None else -math.inf
             yield scored
-        if account.settled and enumeration.noisy is not None:
+        if enumeration.settled and enumeration.noisy is not None:
             yield enumeration.noisy
