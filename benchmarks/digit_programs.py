@@ -24,7 +24,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from typing import Any
 
@@ -71,8 +71,8 @@ SETTINGS = {
     "learned": "mean over the counting tasks whose recogniser was learned from lists",
     "reading": "mean over five views of the images, of controls and of what programs expect; or"
     " what a program gives, where no network was trained and that errs less on its own lists",
-    "budget": "controls: 600 steps of 32 lists over their rates; where the search trained networks"
-    " (4400 steps of 16 lists), 2200",
+    "budget": "controls: steps of 32 lists, shared out over their rates; where the search trained"
+    " networks, in steps of 16 lists, as many lists as these saw",
 }
 
 
@@ -97,8 +97,7 @@ class Scale:
     at the first share alone.
 
     `reader` and `binary` are for the recogniser of ten classes and of two, `search` for a program.
-    `control` are the gradient steps of a control, `learned` those where the search trained networks
-    as well: steps of 32 lists, where the search takes 16.
+    `control` are the gradient steps of a control where the search trained nothing.
     """
 
     shares: tuple[int, ...] = (2, 10, 100)
@@ -107,9 +106,13 @@ class Scale:
     tests: int = 1000
     reader: Effort = Effort(1200, 6000, 500.0)
     binary: Effort = Effort(900, 1500, 200.0)
-    search: Effort = Effort(3200, 1200, 280.0)
-    control: int = 600
-    learned: int = 2200
+    search: Effort = Effort(2800, 1200, 280.0)
+    control: int = 480
+
+    @property
+    def learned(self) -> int:
+        """The steps of a control, of 32 lists, that see as many as those of a search, of 16."""
+        return (self.search.contest + self.search.last) // 2
 
 
 QUICK = Scale(
@@ -121,7 +124,6 @@ QUICK = Scale(
     binary=Effort(40, 120, 8.0),
     search=Effort(30, 60, 8.0),
     control=30,
-    learned=30,
 )
 
 
@@ -367,4 +369,4 @@ def figures(tables: Mapping[str, Any], scale: Scale) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run("digit_programs", measure, settings=SETTINGS)
+    run("digit_programs", measure, settings={**SETTINGS, "scale": asdict(Scale())})

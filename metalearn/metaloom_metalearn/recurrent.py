@@ -107,7 +107,8 @@ class RecurrentControl:
         wanted = totals.to(torch.get_default_dtype())
         mean, scale = float(wanted.mean()), float(wanted.std(unbiased=False)) or 1.0
         encoder = deepcopy(self.encoder)
-        features = applied(encoder, lists.items).flatten(1)
+        looked = lists.items if self.frozen else lists.items[:1]
+        features = applied(encoder, looked).flatten(1)
         with seeded(generator):
             network = RecurrentNetwork(features.shape[1], self.hidden, cell=self.cell)
         model = RecurrentRegressor(encoder, network.to(features.device), mean, scale)
