@@ -171,6 +171,13 @@ def test_numbers_keep_to_their_range_and_type(make: Tuners):
         assert f"(pack/g@1 {round(count)} $0)" in print_term(tunable.filled(trial.numbers))
 
 
+def test_floats_are_written_to_three_digits():
+    tunable = Tunable.of(parse_term(OPEN))
+    assert print_term(tunable.filled((0.0123456, 17.4))) == (
+        "(lam (pack/f@1 0.0123 (pack/g@1 17 $0)))"
+    )
+
+
 def best_of(tuner: Tuner, trials: int) -> float:
     """The least of a bowl over the logarithms of two numbers, with a decoy composition."""
     lowest = math.inf

@@ -130,6 +130,7 @@ class Tune:
             account.counts["generated"] += 1
             try:
                 scored = judge.scored(asked[0])
+                account.counts["scored"] += 1
             except MetaloomError as error:
                 account.counts["failed"] += 1
                 account.note(f"a composition has no value: {error}")
@@ -215,7 +216,6 @@ class HeldOut:
     def __init__(self, problem: Problem) -> None:
         task = problem.task
         self.resolve = Resolver(problem.library, problem.entries)
-        self.account = problem.trace.arm("tune")
         self.support = to_support(task.support, task.given[0], task.want)
         self.folds = [
             (
@@ -234,7 +234,6 @@ class HeldOut:
             logits = [module(kept, held) for kept, held, _ in self.folds]
         owners = torch.cat([owners for _, _, owners in self.folds])
         nats, right = label_nats(torch.cat(logits), self.support.y, owners)
-        self.account.counts["scored"] += 1
         return Scored(candidate, nats, right)
 
     def _load(self, reference: Reference) -> Loaded:

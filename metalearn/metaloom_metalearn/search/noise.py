@@ -13,8 +13,8 @@ are taken for noise where
 
 Any other program would have to be shorter than the program and its residuals together, the length
 `Noise.length`.  The programs below that are too many to be tried; so a search that has tried all
-that are `BEYOND` nats longer than the approximate one, and has spent `LEAST` of its time, stops, and
-gives the approximate program with the score `Noise.length`.
+that are up to `BEYOND` nats longer than the approximate one, and has spent `LEAST` of its time,
+stops, and gives the approximate program with the score `Noise.length`.
 """
 
 from __future__ import annotations

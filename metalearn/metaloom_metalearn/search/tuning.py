@@ -31,6 +31,9 @@ from metaloom_registry import (
 )
 from metaloom_registry.types import FLOAT, INT
 
+DIGITS = 3
+"""So many digits of a float are written: more would tell of nothing but the draw."""
+
 ATTEMPTS = 100
 """So many proposals in turn that were made before, and the search ends."""
 
@@ -109,13 +112,14 @@ class Tunable:
         return cls(term, tuple(Choice(t, USUAL[t]) for t in _holes(term)), cost)
 
     def filled(self, numbers: Sequence[float]) -> Term:
-        """The term with these numbers in its holes; those for an int are rounded."""
+        """The term with these numbers in its holes: floats to `DIGITS` digits, integers rounded."""
         left = list(zip(self.choices, numbers, strict=True))
 
         def fill(term: Term) -> Term:
             if isinstance(term, Hole):
                 choice, number = left.pop(0)
-                return Literal(round(number) if choice.type == INT else float(number))
+                whole = choice.type == INT
+                return Literal(round(number) if whole else float(f"{number:.{DIGITS}g}"))
             if isinstance(term, Lambda):
                 return Lambda(fill(term.body))
             if isinstance(term, Apply):
