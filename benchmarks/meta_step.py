@@ -3,7 +3,10 @@
 All run in one process, in turns, on the same model and tasks; figures are medians, and ratios are
 the peer's time over ours.  The first call of each, which may compile, is left out and printed.
 Before it is timed, an engine's gradient is compared in float64 with that of plain autograd: one
-that is wrong is not timed.  Peak memory is that of a process that computes nothing else.
+that is wrong is not timed.  Peak memory is that of a process that computes nothing else;
+`memory_ratio_learn2learn` and `memory_speed_learn2learn` are of one setting, the default, on one
+problem.  `shapes` are small meta-steps of many models beside learn2learn, and the way that our
+engine chose; `worst_shape_learn2learn` is the smallest of their ratios.
 """
 
 from __future__ import annotations
@@ -19,14 +22,18 @@ import torch
 from benchmarks.contract import ROOT, Metrics, Options, progress, run
 from benchmarks.meta_step_peers import PEERS, Step, installed
 from benchmarks.meta_step_problems import Problem, disagreement, flops, problem, reference
+from benchmarks.meta_step_shapes import QUICK_SHAPES, SHAPES, shaped
+from metaloom_metalearn import Engine, GradientSteps
 
 EXACT = 1e-6
 """The largest difference from plain autograd, in float64, beside the size of the gradient."""
 
 WORK = (("conv4", 1), ("conv4", 5), ("pool", 1), ("sinusoid", 5))
-QUICK = (("conv4", 1), ("sinusoid", 5))
+QUICK = (("conv4", 1), ("conv4", 5), ("sinusoid", 5))
 CHUNKED = ("conv4", 5)
 """Where our engine is timed in its smallest chunks too, and memory is measured."""
+FEW = 4
+"""Tasks of conv4 where it shall be quick."""
 
 
 def measure(options: Options) -> Metrics:
@@ -39,7 +46,7 @@ def measure(options: Options) -> Metrics:
     peak = _peak()
     share: dict[str, float] = {}
     for name, steps in QUICK if options.quick else WORK:
-        given = problem(name, steps, options.seed, 4 if options.quick and name == "conv4" else None)
+        given = problem(name, steps, options.seed, _tasks(name, options))
         ready: dict[str, Step] = {}
         for peer in names:
             if (name, peer) == ("pool", "jax"):
@@ -55,7 +62,7 @@ def measure(options: Options) -> Metrics:
             start = time.perf_counter()
             ready[peer]()
             first[key] = time.perf_counter() - start
-        medians = _medians(ready, options.quick)
+        medians = _medians(ready, 3 if options.quick else 9)
         for peer, seconds in medians.items():
             key = f"{name}_{steps}_{peer}"
             milliseconds[key] = 1000 * seconds
@@ -74,28 +81,62 @@ def measure(options: Options) -> Metrics:
         "matmul_gflops": peak / 1e9,
         "share_of_matmul_peak": share,
     }
-    if not options.quick:
-        compared = [peer for peer in names if peer.startswith("metaloom") or peer == "learn2learn"]
-        memory = {peer: _memory(peer, options.seed) for peer in compared}
-        metrics["memory_mb"] = memory
-        if "learn2learn" in memory:
-            theirs = memory["learn2learn"]
-            metrics["memory_ratio_learn2learn"] = memory["metaloom_chunked"] / theirs
-            metrics["memory_ratio_learn2learn_default"] = memory["metaloom"] / theirs
-            metrics["speed_in_chunks_learn2learn"] = (
-                milliseconds["conv4_5_learn2learn"] / milliseconds["conv4_5_metaloom_chunked"]
-            )
-        progress(f"peak memory, MB: {memory}")
+    return {**metrics, **_memory_beside(names, milliseconds, options), **_shapes(options)}
+
+
+def _tasks(name: str, options: Options) -> int | None:
+    return FEW if options.quick and name == "conv4" else None
+
+
+def _memory_beside(names: list[str], milliseconds: dict[str, float], options: Options) -> Metrics:
+    """Peak memory of a problem beside learn2learn's, and our speed in the same settings."""
+    name, steps = CHUNKED
+    compared = [peer for peer in names if peer.startswith("metaloom") or peer == "learn2learn"]
+    memory = {peer: _memory(peer, options) for peer in compared}
+    metrics: dict[str, Any] = {"memory_mb": memory}
+    theirs, time_of_theirs = memory.get("learn2learn"), milliseconds.get("conv4_5_learn2learn")
+    if theirs is None or time_of_theirs is None:
+        return metrics
+    for peer, among in (("metaloom", ""), ("metaloom_chunked", "_in_chunks")):
+        ours = milliseconds.get(f"{name}_{steps}_{peer}")
+        if peer in memory and ours is not None:
+            metrics[f"memory_ratio_learn2learn{among}"] = memory[peer] / theirs
+            metrics[f"memory_speed_learn2learn{among}"] = time_of_theirs / ours
+    progress(f"peak memory, MB: {memory}")
     return metrics
 
 
-def _error(peer: str, given: Problem) -> float:
-    few = given.doubled(3)
+def _shapes(options: Options) -> Metrics:
+    """learn2learn's time over ours for models of many shapes, and the way each was computed."""
+    ratio: dict[str, float] = {}
+    ways: dict[str, str] = {}
+    for name in QUICK_SHAPES if options.quick else SHAPES:
+        given = shaped(name, options.seed)
+        error = _error("metaloom", given, len(given.episodes))
+        if error > EXACT:
+            progress(f"{name}: off by {error:.1e} in float64; not timed")
+            continue
+        steps = GradientSteps(given.steps, given.lr)
+        found = Engine().meta_gradient(given.model, given.episodes, steps)
+        ways[name] = "vmap" if found is None else found.way
+        ready = {peer: PEERS[peer](given) for peer in ("metaloom", "learn2learn")}
+        medians = _medians(ready, 3 if options.quick else 7)
+        ratio[name] = medians["learn2learn"] / medians["metaloom"]
+        progress(f"{name}: by {ways[name]}, learn2learn takes {ratio[name]:.2f} times ours")
+    return {
+        "shapes": ratio,
+        "shape_ways": ways,
+        "worst_shape_learn2learn": min(ratio.values(), default=0.0),
+    }
+
+
+def _error(peer: str, given: Problem, tasks: int = 3) -> float:
+    few = given.doubled(tasks)
     wanted = reference(few)
     return disagreement(PEERS[peer](few)(), wanted)
 
 
-def _medians(ready: dict[str, Step], quick: bool) -> dict[str, float]:
+def _medians(ready: dict[str, Step], repeats: int) -> dict[str, float]:
     """Seconds of a step: each engine in turn, again and again; short steps in runs of several."""
     seconds: dict[str, list[float]] = {peer: [] for peer in ready}
     runs = {}
@@ -103,7 +144,7 @@ def _medians(ready: dict[str, Step], quick: bool) -> dict[str, float]:
         start = time.perf_counter()
         step()
         runs[peer] = max(1, min(50, round(0.1 / (time.perf_counter() - start))))
-    for _ in range(3 if quick else 9):
+    for _ in range(repeats):
         for peer, step in ready.items():
             start = time.perf_counter()
             for _ in range(runs[peer]):
@@ -123,10 +164,10 @@ def _peak() -> float:
     return float(2 * one.shape[0] ** 3 / best)
 
 
-def _memory(peer: str, seed: int) -> float:
+def _memory(peer: str, options: Options) -> float:
     """Peak memory of meta-steps, MB."""
     name, steps = CHUNKED
-    work = [peer, name, str(steps), str(seed)]
+    work = [peer, name, str(steps), str(options.seed), str(_tasks(name, options) or "")]
     command = [sys.executable, "-m", "benchmarks.meta_step_memory", *work]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return float(done.stdout.splitlines()[-1])

@@ -1,6 +1,7 @@
-"""`python -m benchmarks.meta_step_memory PEER PROBLEM STEPS SEED`: peak memory of meta-steps, MB.
+"""`python -m benchmarks.meta_step_memory PEER PROBLEM STEPS SEED TASKS`: peak memory, MB.
 
-A process of its own for each, because a peak never goes down.
+That of some meta-steps; TASKS may be "" for the usual ones.  A process of its own for each, because
+a peak never goes down.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ def peak() -> float:
 
 
 if __name__ == "__main__":
-    peer, name, steps, seed = sys.argv[1:]
-    step = PEERS[peer](problem(name, int(steps), int(seed)))
+    peer, name, steps, seed, tasks = sys.argv[1:]
+    step = PEERS[peer](problem(name, int(steps), int(seed), int(tasks) if tasks else None))
     for _ in range(3):
         step()
     sys.stdout.write(f"{peak()}\n")

@@ -8,6 +8,7 @@ from benchmarks import meta_step, meta_step_peers
 from benchmarks.contract import Options
 from benchmarks.meta_step_peers import Step, metaloom
 from benchmarks.meta_step_problems import Problem, disagreement, flops, problem, reference
+from benchmarks.meta_step_shapes import shaped
 
 
 @pytest.mark.parametrize("name", ["conv4", "pool", "sinusoid"])
@@ -35,7 +36,28 @@ def test_an_engine_whose_gradient_is_wrong_is_not_timed(
 
     monkeypatch.setitem(meta_step_peers.PEERS, "learn2learn", wrong)
     monkeypatch.setattr(meta_step, "QUICK", (("sinusoid", 5),))
+    monkeypatch.setattr(meta_step, "QUICK_SHAPES", ())
+    monkeypatch.setattr(meta_step, "_memory", lambda peer, options: 1.0)
     metrics = meta_step.measure(Options(quick=True))
     assert metrics["ratio"] == {}
+    assert "memory_ratio_learn2learn" not in metrics
     assert "sinusoid_5_metaloom" in metrics["ms"]
     assert "sinusoid_5_learn2learn: off by 1.0e-03 in float64; not timed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["perceptron_tiny", "conv_groups", "gru", "residual"])
+def test_our_gradient_is_the_reference_on_shapes(name: str) -> None:
+    given = shaped(name, seed=0).doubled(4)
+    assert disagreement(metaloom(given)(), reference(given)) < 1e-12
+
+
+def test_memory_and_speed_are_said_of_the_same_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = {"metaloom": 30.0, "metaloom_chunked": 25.0, "learn2learn": 20.0}
+    monkeypatch.setattr(meta_step, "_memory", lambda peer, options: used[peer])
+    took = {"metaloom": 2.0, "metaloom_chunked": 3.0, "learn2learn": 6.0}
+    found = meta_step._memory_beside(
+        list(used), {f"conv4_5_{peer}": time for peer, time in took.items()}, Options()
+    )
+    assert (found["memory_ratio_learn2learn"], found["memory_speed_learn2learn"]) == (1.5, 3.0)
+    assert found["memory_ratio_learn2learn_in_chunks"] == 1.25
+    assert found["memory_speed_learn2learn_in_chunks"] == 2.0

@@ -9,6 +9,7 @@ own derivatives, and the result is exact.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
@@ -52,6 +53,10 @@ AT_ONCE = 1 << 30
 FEW = 4
 """Fewer tasks than these take longer together by `vmap` than one after the other."""
 
+LARGE_TASK, LARGE_IMAGES, LARGE_MODEL = 1 << 14, 1 << 12, 1 << 19
+"""So do tasks with more numbers in their inputs, or in images that several threads share; and tasks
+on models with more parameters."""
+
 WORTH_COMPILING = 1 << 20
 """From how many numbers on a meta-batch is worth the seconds that numba takes, once."""
 
@@ -84,8 +89,9 @@ class Engine:
         """The mean over the tasks; None where the general way, `vmap` over tasks, is faster.
 
         That is for models that are no chain of layers known here: on other devices than the CPU,
-        and on the CPU for many tasks on models without convolutions.  chunk: how many tasks at once
-        at most; None chooses by the size of the activations.
+        and on the CPU for many small tasks.  Torch's recurrent modules do not work there, and go
+        through autograd everywhere.  chunk: how many tasks at once at most; None chooses by the
+        size of the activations.
         """
         parameters = parameters_of(model)
         if descent.order not in (first_order, second_order) or not parameters:
@@ -97,11 +103,11 @@ class Engine:
             layered = Job(chain, parameters, buffers_of(model), episodes, descent, self._arenas)
             if not descent.steps or layered.lowest < len(chain.layers):
                 return self._by_layers(layered, threads, chunk)
-        convolves = any(value.dim() > 2 for value in parameters.values())
-        if on_cpu and (convolves or len(episodes) < FEW):
-            job = PlainJob(model, episodes, descent)
-            return self._by_autograd(job, threads if convolves else 1)
-        return None
+        recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
+        alone = threads_for_autograd(parameters, episodes, threads) if on_cpu else 0
+        if not alone and not recurrent:
+            return None
+        return self._by_autograd(PlainJob(model, episodes, descent), alone or 1)
 
     def _by_layers(self, job: Job, threads: int, chunk: int | None) -> BatchedGradient:
         shape = self._perceptron(job)
@@ -116,10 +122,10 @@ class Engine:
         """Threads share the tasks, unless the model draws random numbers, which have an order."""
         parts = _parts(job.episodes, 1)
         before = torch.get_rng_state()
-        found = list(self._workers.each(job.part, parts[:1], 1))
+        first = list(self._workers.each(job.part, parts[:1], 1))
         drawn = not torch.equal(before, torch.get_rng_state())
-        found += self._workers.each(job.part, parts[1:], 1 if drawn else threads)
-        return mean_of(found, [1] * len(found))
+        rest = self._workers.each(job.part, parts[1:], 1 if drawn else threads)
+        return mean_of(itertools.chain(first, rest), len(parts))
 
     def _perceptron(self, job: Job) -> PerceptronShape | None:
         """The shape of a perceptron whose meta-gradient is one compiled loop."""
@@ -200,6 +206,18 @@ def chunk_size(job: Job, threads: int, most: int | None) -> int:
         return tasks
     at_once = 3 * NEAR // (of_task * (2 + job.descent.steps))
     return max(1, min(at_once, -(-tasks // threads)))
+
+
+def threads_for_autograd(parameters: State, episodes: Episodes, threads: int) -> int:
+    """How many threads compute tasks one after the other by autograd; 0 where `vmap` is faster."""
+    convolves = any(value.dim() > 2 for value in parameters.values())
+    of_task = max(one[0].numel() for one in (episodes.support_x, episodes.query_x))
+    large = LARGE_IMAGES if convolves and threads > 1 else LARGE_TASK
+    if of_task > large or sum(value.numel() for value in parameters.values()) > LARGE_MODEL:
+        return threads
+    if len(episodes) < FEW:
+        return threads if convolves else 1
+    return 0
 
 
 def _engine(compiled: bool | None, threads: int | None) -> Engine:

@@ -24,6 +24,9 @@ NUMBERED = {FUNCTIONS["relu"]: 1, FUNCTIONS["tanh"]: 2, FUNCTIONS["sigmoid"]: 3}
 WIDEST = 256
 """From this width on, a library's matrix product beats the loop."""
 
+LARGEST = 1 << 11
+"""And where a task has more numbers than these in its widest layer."""
+
 
 @dataclass(frozen=True)
 class PerceptronShape:
@@ -54,19 +57,25 @@ def perceptron_shape(chain: Chain, start: list[Weights]) -> PerceptronShape | No
 
 
 def fits(shape: PerceptronShape, episodes: Episodes) -> bool:
-    """Whether the targets are what the loop reads without looking; else autograd says what not."""
+    """Whether the tasks are small, and the targets what the loop reads without looking.
+
+    Of other targets autograd says what is wrong with them.
+    """
+    rows = max(episodes.support_x.shape[1], episodes.query_x.shape[1])
+    if rows * max(shape.widths) > LARGEST:
+        return False
     last = shape.widths[-1]
     for x, y in (
         (episodes.support_x, episodes.support_y),
         (episodes.query_x, episodes.query_y),
     ):
-        rows = x.shape[:2]
+        examples = x.shape[:2]
         if is_labels(episodes):
-            if y.dtype != torch.int64 or y.shape != rows or not y.numel():
+            if y.dtype != torch.int64 or y.shape != examples or not y.numel():
                 return False
             if int(y.min()) < 0 or int(y.max()) >= last:
                 return False
-        elif y.shape[:2] != rows or y.numel() != x.shape[0] * x.shape[1] * last:
+        elif y.shape[:2] != examples or y.numel() != x.shape[0] * x.shape[1] * last:
             return False
     return True
 

@@ -6,11 +6,12 @@ networks, this is faster on the CPU than batching over weights.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from metaloom_metalearn.episodes import Episodes
 from metaloom_metalearn.learners.batched.gradient_steps import (
@@ -19,7 +20,45 @@ from metaloom_metalearn.learners.batched.gradient_steps import (
     State,
 )
 from metaloom_metalearn.learners.descent import second_order
-from metaloom_metalearn.learners.learner import MetaGradient, buffers_of, judged
+from metaloom_metalearn.learners.learner import (
+    MetaGradient,
+    buffers_of,
+    judged,
+    parameters_of,
+)
+
+
+class _Copy:
+    """A copy of a model whose parameters and buffers are put in place for each call.
+
+    It does what `torch.func.functional_call` does, which looks for all places at every call.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        named = dict(model.named_parameters()) | dict(model.named_buffers())
+        # Tensors are put in place later: the copy needs none of its own.
+        self.model = deepcopy(model, {id(value): value for value in named.values()})
+        names = {id(value): name for name, value in named.items()}
+        self._places: list[tuple[dict[str, Any], str, str]] = []
+        for module in self.model.modules():
+            stores: tuple[dict[str, Any], ...] = module._parameters, module._buffers
+            self._places += [
+                (held, key, names[id(value)])
+                for held in stores
+                for key, value in held.items()
+                if value is not None
+            ]
+
+    def __call__(self, parameters: State, buffers: dict[str, Tensor], x: Tensor) -> Any:
+        """What the model gives for x; `buffers` become what it makes of them."""
+        for held, key, name in self._places:
+            held[key] = buffers[name] if name in buffers else parameters[name]
+        output = self.model(x)
+        for held, key, name in self._places:
+            value = held[key]
+            if name in buffers and value is not None:
+                buffers[name] = value
+        return output
 
 
 class PlainJob:
@@ -27,60 +66,60 @@ class PlainJob:
 
     def __init__(self, model: nn.Module, episodes: Episodes, descent: GradientSteps) -> None:
         self.model, self.episodes, self.descent = model, episodes, descent
-        self.buffers = buffers_of(model)
+        self.parameters, self.buffers = parameters_of(model), buffers_of(model)
+        self.changing = [name for name in self.parameters if descent.inner(name)]
         self.weights = descent.weights or [0.0] * (descent.steps - 1) + [1.0]
-        self._copies: list[nn.Module] = []
+        self._copies: list[_Copy] = []
 
     def part(self, some: slice) -> BatchedGradient:
         """The means over the tasks of a slice."""
-        # `functional_call` swaps the tensors of the module, so every thread has one of its own.
-        model = self._copies.pop() if self._copies else deepcopy(self.model)
+        model = self._copies.pop() if self._copies else _Copy(self.model)
         try:
             with torch.enable_grad():
-                found = [self._task(model, index) for index in range(*some.indices(len(self)))]
+                indices = range(*some.indices(len(self)))
+                return mean_of((self._task(model, index) for index in indices), len(indices))
         finally:
             self._copies.append(model)
-        return mean_of(found, [1] * len(found))
 
     def __len__(self) -> int:
         return len(self.episodes)
 
-    def _task(self, model: nn.Module, index: int) -> BatchedGradient:
+    def _task(self, model: _Copy, index: int) -> BatchedGradient:
         """What one task says."""
         descent, episodes = self.descent, self.episodes
-        start = {n: p.detach().requires_grad_() for n, p in self.model.named_parameters()}
+        start = {name: value.detach().requires_grad_() for name, value in self.parameters.items()}
         rates = self._own_rates()
         state: dict[str, Tensor] = dict(start)
         buffers = {name: value.clone() for name, value in self.buffers.items()}
-        total = episodes.query_x.new_zeros(())
+        total: Tensor | None = None
 
         def loss(x: Tensor, y: Tensor, into: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-            output = functional_call(model, (state, into), (x[index],))
+            output = model(state, into, x[index])
             return output, judged(descent.loss, output, y[index])
 
         for step in range(descent.steps):
             _, of_support = loss(episodes.support_x, episodes.support_y, buffers)
-            names = [name for name in state if descent.inner(name)]
             slopes = torch.autograd.grad(
                 of_support,
-                [state[name] for name in names],
+                [state[name] for name in self.changing],
                 create_graph=descent.order is second_order,
                 allow_unused=True,
             )
-            of_step = rates[step]
             state = state | {
-                name: state[name] - of_step[name] * slope
-                for name, slope in zip(names, slopes, strict=True)
-                if slope is not None and name in of_step
+                name: _moved(state[name], slope, rates[step], name)
+                for name, slope in zip(self.changing, slopes, strict=True)
+                if slope is not None
             }
             last = step + 1 == descent.steps
             if self.weights[step] or last:
                 into = buffers if last else {n: value.clone() for n, value in buffers.items()}
                 output, of_query = loss(episodes.query_x, episodes.query_y, into)
-                total = total + self.weights[step] * of_query
-        if not descent.steps:
+                weight = self.weights[step]
+                of_query = of_query if weight == 1 else weight * of_query
+                total = of_query if total is None else total + of_query
+        if total is None:
             output, total = loss(episodes.query_x, episodes.query_y, buffers)
-        learned = [] if isinstance(descent.rates, float | int) else rates
+        learned = [of_step for of_step in rates if not isinstance(of_step, float)]
         inputs = [*start.values(), *(rate for of_step in learned for rate in of_step.values())]
         gradients = iter(
             torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True)
@@ -94,42 +133,56 @@ class PlainJob:
         found = tuple({name: next(gradients) for name in of_step} for of_step in learned)
         return BatchedGradient(mean, found, "plain")
 
-    def _own_rates(self) -> list[dict[str, Tensor]]:
-        """The rates of each step, as leaves of a task's own graph."""
-        rates, like = self.descent.rates, self.episodes.query_x
+    def _own_rates(self) -> Sequence[float | State]:
+        """The rates of each step; learned ones as leaves of a task's own graph."""
+        rates = self.descent.rates
         if isinstance(rates, float | int):
-            names = [name for name, _ in self.model.named_parameters()]
-            return [dict.fromkeys(names, like.new_tensor(rates))] * self.descent.steps
+            return [float(rates)] * self.descent.steps
         return [
             {name: rate.detach().requires_grad_() for name, rate in of_step.items()}
             for of_step in rates
         ]
 
 
-def mean_of(found: list[BatchedGradient], tasks: list[int]) -> BatchedGradient:
-    """The mean of means over so many tasks each; buffers that count are those of the first."""
-    count = sum(tasks)
+def _moved(value: Tensor, slope: Tensor, rate: float | State, name: str) -> Tensor:
+    """A parameter after a step; as it was where there is no rate for it."""
+    if isinstance(rate, float):
+        return torch.sub(value, slope, alpha=rate)
+    return value - rate[name] * slope if name in rate else value
 
-    def mean(states: list[State]) -> dict[str, Tensor]:
-        first = states[0]
-        return {
-            name: sum(
-                (one[name] * (n / count) for one, n in zip(states, tasks, strict=True)),
-                torch.zeros_like(value),
-            )
-            if value.is_floating_point()
-            else value
+
+def mean_of(found: Iterable[BatchedGradient], tasks: int) -> BatchedGradient:
+    """The mean of what each of so many tasks says; buffers that count are those of the first."""
+    rest = iter(found)
+    first = next(rest)
+    share = 1 / tasks
+    loss, outputs = first.mean.loss * share, [first.mean.outputs]
+    total = [_Mean(state, share) for state in _states(first)]
+    for one in rest:
+        loss += one.mean.loss * share
+        outputs.append(one.mean.outputs)
+        for part, state in zip(total, _states(one), strict=True):
+            part.add(state)
+    gradients, buffers, *rates = (part.value for part in total)
+    mean = MetaGradient(loss, gradients, buffers, torch.cat(outputs))
+    return BatchedGradient(mean, tuple(rates), first.way)
+
+
+def _states(found: BatchedGradient) -> list[State]:
+    return [found.mean.gradients, found.mean.buffers, *found.rates]
+
+
+class _Mean:
+    """A sum of shares, which holds no more than the sum."""
+
+    def __init__(self, first: State, share: float) -> None:
+        self.share = share
+        self.value = {
+            name: value * share if value.is_floating_point() else value
             for name, value in first.items()
         }
 
-    means = [one.mean for one in found]
-    return BatchedGradient(
-        MetaGradient(
-            sum(one.loss * n for one, n in zip(means, tasks, strict=True)) / count,
-            mean([one.gradients for one in means]),
-            mean([one.buffers for one in means]),
-            torch.cat([one.outputs for one in means]),
-        ),
-        tuple(mean([one.rates[k] for one in found]) for k in range(len(found[0].rates))),
-        found[0].way,
-    )
+    def add(self, more: State) -> None:
+        for name, value in self.value.items():
+            if value.is_floating_point():
+                value.add_(more[name], alpha=self.share)

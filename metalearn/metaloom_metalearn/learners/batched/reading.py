@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +31,7 @@ def links_of(model: nn.Module) -> list[Link] | None:
     """The model as a chain of operations that take one tensor; None where it is another thing.
 
     Hooks, parametrisations and branches make it another thing.  Tracing runs the model's `forward`
-    once, without numbers.
+    once, on a copy and without numbers.
     """
     if any(map(watched, model.modules())):
         return None
@@ -89,8 +90,10 @@ def _of_graph(model: GraphModule) -> list[Link] | None:
 
 
 def _of_module(model: nn.Module) -> list[Link] | None:
+    parameters = {id(value): value for value in model.parameters()}
     try:
-        traced = fx.symbolic_trace(model)
+        # Its `forward` may count in a buffer, or keep what it is given: tracing runs a copy.
+        traced = fx.symbolic_trace(deepcopy(model, parameters))
     except Exception:  # whatever a module does with what is no tensor
         return None
     modules = dict(model.named_modules())
