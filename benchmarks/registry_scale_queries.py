@@ -17,18 +17,16 @@ from sqlalchemy import make_url
 from torch import nn
 
 from benchmarks.registry_scale_blocks import COMMON, VOCABULARY, Plan
+from metaloom.publishing import Details, graph_draft
 from metaloom_registry import (
     CatalogueLibrary,
     Draft,
-    Manifest,
     PrimitiveTable,
     Reference,
     Registry,
     parse_type,
 )
 from metaloom_registry.catalogue import Database
-from metaloom_registry.graph import export_module
-from metaloom_registry.manifest import GRAPH_FILE, WEIGHTS_FILE
 from metaloom_registry.storage import FolderBlobs
 
 SIGNATURE = "image[1,28,28] -> vec[64]"
@@ -64,7 +62,7 @@ def measured(plan: Plan, url: str, folder: Path, settings: Settings) -> dict[str
             query()
         times[kind] = [_milliseconds(query) for query in queries[WARM:]]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    drafts = [_draft(settings.seed + number) for number in range(settings.publishes)]
+    drafts = [_draft(registry, settings.seed + number) for number in range(settings.publishes)]
     named = f"bench/net-{time.time_ns()}"
     published = [
         _milliseconds(partial(_publish, registry, f"{named}-{number}", draft))
@@ -104,14 +102,12 @@ def network(seed: int) -> nn.Module:
     )
 
 
-def _draft(seed: int) -> tuple[Draft, float]:
-    """A block of a network, and how many milliseconds its conversion took."""
-    module = network(seed)
+def _draft(registry: Registry, seed: int) -> tuple[Draft, float]:
+    """A block of a network, as a hub drafts it, and how many milliseconds its conversion took."""
+    module, conversions = network(seed), registry.admission.conversions
     began = time.perf_counter()
-    exported = export_module(module, parse_type(SIGNATURE))
-    files = {GRAPH_FILE: exported.graph, WEIGHTS_FILE: exported.weights}
-    manifest = Manifest.of("graph", parse_type(SIGNATURE), files, facts=exported.facts)
-    return Draft(manifest, files), (time.perf_counter() - began) * 1000
+    draft = graph_draft(module, parse_type(SIGNATURE), Details(), conversions)
+    return draft, (time.perf_counter() - began) * 1000
 
 
 Queries = list[Callable[[], object]]

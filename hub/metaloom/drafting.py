@@ -65,7 +65,7 @@ def drafts_of(
         )
     if isinstance(what, StoredGraph):
         return [stored_graph_draft(what, signature, details)]
-    return [graph_draft(what, signature, details)]
+    return [graph_draft(what, signature, details, hub.registry.admission.conversions)]
 
 
 def _meta_trained(trained: Trained, details: Details) -> tuple[nn.Module, Details]:

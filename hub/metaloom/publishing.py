@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from metaloom_registry.catalogue import Draft
+    from metaloom_registry.graph import Conversions
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,18 @@ def licensed(
     return replace(details, license=inherited_licence(details.license, parts))
 
 
-def graph_draft(module: nn.Module, signature: Type, details: Details) -> Draft:
-    """A graph block: the module exported, with what was measured of it. Raises Refused."""
-    exported = graph.export_module(module, signature)
+def graph_draft(
+    module: nn.Module, signature: Type, details: Details, conversions: Conversions
+) -> Draft:
+    """A graph block: the module exported, with what was measured of it. Raises Refused.
+
+    `conversions` are those this process made before, which this one is added to.
+    """
+    exported = graph.export_module(module, signature, conversions=conversions)
     contents = {**details.files, GRAPH_FILE: exported.graph, WEIGHTS_FILE: exported.weights}
     facts = {**exported.facts, **described(exported.graph, details)}
     manifest = Manifest.of("graph", signature, contents, **details.fields(facts, ()))
+    conversions.measured(manifest.files, exported.facts["fingerprint"])
     return catalogue.Draft(manifest, contents, exported=True)
 
 

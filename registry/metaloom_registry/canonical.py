@@ -134,6 +134,8 @@ def _checked(value: Any, depth: int) -> Any:
                 _checked(key, depth)
         return {key: _checked(value[key], depth + 1) for key in _in_order(value)}
     if isinstance(value, list | tuple | Sequence) and not isinstance(value, bytes | bytearray):
+        if set(map(type, value)) == {float} and all(map(math.isfinite, value)):
+            return list(value)  # a long list of numbers is looked at in one go
         return [_checked(item, depth + 1) for item in value]
     raise ParseError(f"{type(value).__name__} is not a JSON value")
 

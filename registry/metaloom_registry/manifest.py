@@ -176,7 +176,7 @@ class Manifest:
             licence=given.read("licence", _optional_text),
             card=given.text("card"),
             tags=given.read("tags", _texts),
-            facts=given.read("facts", _object),
+            facts=given.read("facts", _object if len(data) > MAX_FACTS_BYTES else _read_facts),
             seen=given.read("seen", _digests),
         )
         if manifest.to_bytes() != data:
@@ -290,10 +290,23 @@ def _kind_of(value: Any) -> str:
     return names.get(type(value), "an object" if isinstance(value, dict) else "a number")
 
 
+class _ReadFacts(dict[str, Any]):
+    """Facts that were just read from few bytes, and so are plain already."""
+
+
+def _read_facts(value: Any) -> Mapping[str, Any]:
+    return _ReadFacts(_object(value))
+
+
 def _plain(facts: Mapping[str, Json]) -> Any:
     """The facts as they will read back: tuples as lists, keys sorted."""
+    if isinstance(facts, _ReadFacts):
+        return dict(facts)
     try:
-        return load_strict(dump_canonical(facts), "facts")
+        written = dump_canonical(facts)
+        if len(written) > MAX_FACTS_BYTES:
+            raise Refused(f"facts of {len(written)} bytes are too long; at most {MAX_FACTS_BYTES}")
+        return load_strict(written, "facts")
     except MetaloomError as error:
         raise Refused(f"the manifest's field 'facts': {error}") from None
 
@@ -387,13 +400,6 @@ def _tags_problem(m: Manifest) -> str | None:
     return None
 
 
-def _facts_problem(m: Manifest) -> str | None:
-    size = len(dump_canonical(m.facts))
-    if size > MAX_FACTS_BYTES:
-        return f"facts of {size} bytes are too long; at most {MAX_FACTS_BYTES}"
-    return None
-
-
 def _seen_problem(m: Manifest) -> str | None:
     if len(m.seen) > MAX_SEEN:
         return f"{len(m.seen)} classes are too many; at most {MAX_SEEN}"
@@ -408,6 +414,5 @@ _CHECKS: Mapping[str, Callable[[Manifest], str | None]] = {
     "licence": _licence_problem,
     "card": _card_problem,
     "tags": _tags_problem,
-    "facts": _facts_problem,
     "seen": _seen_problem,
 }

@@ -80,6 +80,7 @@ def import_block(
         imported.module,
         parse_type(chosen) if isinstance(chosen, str) else chosen,
         _details(imported, license, card, tags),
+        hub.registry.admission.conversions,
     )
     version = hub.registry.publish(
         free, draft.manifest, draft.files, seals=draft.seals, exported=draft.exported

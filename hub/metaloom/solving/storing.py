@@ -66,7 +66,8 @@ def solution_drafts(
         parents = tuple(Parent(parent, "adapted-from") for parent in part.parents)
         about = Details(license=details.license, seen=origin.classes, parents=parents)
         about = licensed(about, parents, vocabulary, {})
-        draft = graph_draft(part.module, part.type, about)
+        conversions = vocabulary.registry.admission.conversions
+        draft = graph_draft(part.module, part.type, about, conversions)
         drafts.append(draft)
         beside[draft.manifest.digest] = draft.manifest
         final[provisional] = Reference(None, draft.manifest.digest)

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from sqlalchemy import bindparam, select
 from sqlmodel import Session
 
 from metaloom_registry.catalogue import tables
 from metaloom_registry.catalogue.database import Database
 from metaloom_registry.catalogue.kinds import required_file, validate_block
+from metaloom_registry.catalogue.rows import add_rows
 from metaloom_registry.digest import Digest
+from metaloom_registry.graph.conversions import Conversions
 from metaloom_registry.graph.opset import OPSET
 from metaloom_registry.manifest import GRAPH_FILE, WEIGHTS_FILE, Manifest
 from metaloom_registry.workers import VALIDATOR, Trial, Verdict
@@ -44,6 +47,8 @@ class Admission:
         self._examiner = examiner
         self._now = now
         self._admitted: set[Digest] = set()
+        self.conversions = Conversions()
+        """What modules this process converted, and measured."""
 
     def check(
         self, manifest: Manifest, files: Mapping[str, bytes], *, exported: bool
@@ -54,7 +59,8 @@ class Admission:
         """
         if manifest.kind == "graph" and not exported:
             return self._verdict(manifest, files)
-        validate_block(manifest, files)
+        measured = self.conversions.fingerprint(manifest.files) if exported else None
+        validate_block(manifest, files, measured)
         return Verdict("accepted") if exported else None
 
     def require(self, manifest: Manifest, files: Mapping[str, bytes]) -> None:
@@ -91,25 +97,28 @@ def trial_of(manifest: Manifest, files: Mapping[str, bytes]) -> Trial:
 
 def known(session: Session, digest: Digest) -> Verdict | None:
     """What came of a block by the rules in force, if it was validated by them."""
-    row = session.get(tables.Verdict, (digest.hex, OPSET, VALIDATOR))
-    if row is None:
-        return None
-    return Verdict(row.outcome, row.reason, row.error, row.measured)
+    given = {"digest": digest.hex, "opset": OPSET, "validator": VALIDATOR}
+    row = session.connection().execute(_KNOWN, given).first()
+    return None if row is None else Verdict(*row)
 
 
 def keep(session: Session, digest: Digest, verdict: Verdict, now: int) -> None:
     """Remember what came of a block by the rules in force."""
-    if session.get(tables.Verdict, (digest.hex, OPSET, VALIDATOR)) is None:
-        session.add(
-            tables.Verdict(
-                digest=digest.hex,
-                opset=OPSET,
-                validator=VALIDATOR,
-                outcome=verdict.outcome,
-                reason=verdict.reason,
-                error=verdict.error,
-                measured=dict(verdict.measured),
-                created=now,
-            )
-        )
-        session.flush()
+    if known(session, digest) is None:
+        row = {
+            "digest": digest.hex,
+            "opset": OPSET,
+            "validator": VALIDATOR,
+            "outcome": verdict.outcome,
+            "reason": verdict.reason,
+            "error": verdict.error,
+            "measured": dict(verdict.measured),
+            "created": now,
+        }
+        add_rows(session, "verdict", [row])
+
+
+_verdict = tables.METADATA.tables["verdict"]
+_KNOWN = select(_verdict.c.outcome, _verdict.c.reason, _verdict.c.error, _verdict.c.measured).where(
+    *(_verdict.c[key] == bindparam(key) for key in ("digest", "opset", "validator"))
+)

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from sqlalchemy import update
+import sqlalchemy as core
+from sqlalchemy import bindparam, update
 from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import publishing, tables, versions
@@ -198,8 +199,23 @@ def require_bytes(session: Session, blocks: Iterable[Digest]) -> None:
         raise gone_for_good(Digest(gone[0]), str(gone[1]))
 
 
+def require_held(session: Session, block: Digest) -> None:
+    """Raise NotFound unless the block is listed and has its bytes, in one statement."""
+    found = session.connection().execute(_TOMBSTONE, {"key": block.hex}).first()
+    if found is None:
+        versions.find(session, Reference(None, block))  # raises NotFound, saying where to look
+    elif found.tombstone is not None:
+        raise gone_for_good(block, found.tombstone)
+
+
 def gone_for_good(block: Digest, reason: str) -> NotFound:
     return NotFound(
         f"the block {block} was taken away for good: {reason}; use another, "
         "it can neither be loaded nor published again"
     )
+
+
+_node, _block = (tables.METADATA.tables[name] for name in ("node", "block"))
+_TOMBSTONE = core.select(_block.c.tombstone).where(
+    _block.c.id == _node.c.id, _node.c.key == bindparam("key"), _node.c.kind == "block"
+)

@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 
 from metaloom_registry.canonical import dump_canonical
 from metaloom_registry.catalogue import shapes, tables
+from metaloom_registry.catalogue.rows import add_rows
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import ParseError
 from metaloom_registry.manifest import Manifest
@@ -87,8 +88,7 @@ def add_embedding(session: Session, node: int, space: int, point: bytes) -> None
     """Give a node its point."""
     if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time
         session.connection().execute(sql(f"SELECT pg_advisory_xact_lock({_ORDER_LOCK})"))
-    session.add(tables.Embedding(node_id=node, space=space, point=point))
-    session.flush()
+    add_rows(session, "embedding", [{"node_id": node, "space": space, "point": point}])
 
 
 def embedding(session: Session, node: int) -> tuple[int, bytes] | None:

@@ -19,9 +19,12 @@ Validator: TypeAlias = Callable[[Manifest, Mapping[str, bytes]], None]
 """Raises Refused where the files, given by path, are not what the manifest says."""
 
 
-def validate_block(manifest: Manifest, files: Mapping[str, bytes]) -> None:
+def validate_block(
+    manifest: Manifest, files: Mapping[str, bytes], fingerprint: Json = None
+) -> None:
     """Check the files of a block by its kind, and the facts that can be measured again.
 
+    `fingerprint` is the one that this process measured of these very files, if it did.
     Raises Refused, ParseError, TypeMismatch or WrongFact.
     """
     if manifest.kind == "graph":
@@ -31,7 +34,7 @@ def validate_block(manifest: Manifest, files: Mapping[str, bytes]) -> None:
         graph, weights = required_file(files, GRAPH_FILE), required_file(files, WEIGHTS_FILE)
         validate_graph(graph, weights, manifest.signature)
         if manifest.facts:
-            check_facts(manifest.facts, graph, weights, manifest.signature)
+            check_facts(manifest.facts, graph, weights, manifest.signature, fingerprint=fingerprint)
     elif manifest.kind == "program":
         term_of(manifest, files)
 

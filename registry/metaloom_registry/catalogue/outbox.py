@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import tables
 from metaloom_registry.catalogue.database import Database
+from metaloom_registry.catalogue.rows import add_rows
 from metaloom_registry.catalogue.versions import Version
 from metaloom_registry.digest import Digest
 from metaloom_registry.manifest import Manifest
@@ -91,4 +92,5 @@ def published(
 
 def announce(session: Session, kind: str, payload: Mapping[str, Any], now: int) -> None:
     """Leave a message, which counts once this transaction is through."""
-    session.add(tables.Outbox(kind=kind, payload=dict(payload), created=now))
+    row = {"kind": kind, "payload": dict(payload), "created": now, "attempts": 0}
+    add_rows(session, "outbox", [row])

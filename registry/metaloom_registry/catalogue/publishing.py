@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, delete, update
 from sqlmodel import Session, col, select
 
 from metaloom_registry.canonical import Json
 from metaloom_registry.catalogue import shapes, tables
 from metaloom_registry.catalogue.embeddings import add_embedding, block_embedding
+from metaloom_registry.catalogue.rows import add_row, add_rows
 from metaloom_registry.catalogue.words import plain_words
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import InvalidName, NotFound
@@ -22,13 +23,18 @@ from metaloom_registry.types import Type, uncurried
 def check_spelling(session: Session, name: BlockName) -> None:
     """Raises InvalidName where the name differs only in case from one that is there."""
     twin = session.exec(select(tables.Name.spelling).where(tables.Name.key == name.key)).first()
-    if twin is not None and twin != str(name):
-        raise InvalidName(
-            f"{name} differs only in case from {twin}, which is taken; use that spelling"
-        )
+    if twin is not None:
+        _check_name_spelling(twin, name)
     space = find_namespace(session, name.namespace)
     if space is not None:
         _check_namespace_spelling(space.spelling, name.namespace)
+
+
+def _check_name_spelling(taken: str, name: BlockName) -> None:
+    if taken != str(name):
+        raise InvalidName(
+            f"{name} differs only in case from {taken}, which is taken; use that spelling"
+        )
 
 
 def check_namespace(namespace: str) -> None:
@@ -82,32 +88,32 @@ def add_block(session: Session, manifest: Manifest, now: int) -> int:
     parents = nodes(session, [parent.digest.hex for parent in manifest.parents], "block")
     needed = {str(reference): add_primitive(session, reference) for reference in manifest.requires}
     block = add_node(session, "block", manifest.digest.hex)
-    session.add(
-        tables.Block(
-            id=block,
-            kind=manifest.kind,
-            signature_id=add_signature(session, manifest.signature),
-            signature=str(manifest.signature),
-            licence=manifest.licence,
-            size=manifest.size,
-            facts=listed_facts(manifest),
-            class_set_id=add_class_set(session, manifest.seen, parents.values()),
-            created=now,
-        )
+    row = {
+        "id": block,
+        "kind": manifest.kind,
+        "signature_id": add_signature(session, manifest.signature),
+        "signature": str(manifest.signature),
+        "licence": manifest.licence,
+        "size": manifest.size,
+        "facts": listed_facts(manifest),
+        "class_set_id": add_class_set(session, manifest.seen, parents.values()),
+        "uses": 0,
+        "current": False,
+        "created": now,
+    }
+    add_rows(session, "block", [row])
+    add_rows(session, "tag", [{"tag": tag, "block_id": block} for tag in manifest.tags])
+    edges = [(parents[parent.digest.hex], parent.role) for parent in manifest.parents]
+    edges += [(primitive, "requires") for primitive in needed.values()]
+    add_rows(
+        session,
+        "edge",
+        [{"child_id": block, "parent_id": parent, "role": role} for parent, role in edges],
     )
-    session.flush()
-    session.add_all(tables.Tag(tag=tag, block_id=block) for tag in manifest.tags)
-    for parent in manifest.parents:
-        session.add(
-            tables.Edge(child_id=block, parent_id=parents[parent.digest.hex], role=parent.role)
-        )
-    for primitive in needed.values():
-        session.add(tables.Edge(child_id=block, parent_id=primitive, role="requires"))
     count_use(session, [*parents.values(), *needed.values()])
     point = block_embedding(manifest)
     if point is not None:
         add_embedding(session, block, *point)
-    session.flush()
     return block
 
 
@@ -119,6 +125,8 @@ def listed_facts(manifest: Manifest) -> dict[str, Json]:
 def count_use(session: Session, nodes: Iterable[int]) -> None:
     """Count one more use of each of these blocks and primitives."""
     ids = sorted(set(nodes))
+    if not ids:
+        return
     for table in (tables.Block, tables.Primitive):
         session.connection().execute(
             update(table).where(col(table.id).in_(ids)).values(uses=col(table.uses) + 1)
@@ -127,11 +135,7 @@ def count_use(session: Session, nodes: Iterable[int]) -> None:
 
 def add_node(session: Session, kind: str, key: str) -> int:
     """The id of a new node of the lineage."""
-    node = tables.Node(kind=kind, key=key)
-    session.add(node)
-    session.flush()
-    assert node.id is not None
-    return node.id
+    return add_row(session, "node", {"kind": kind, "key": key})
 
 
 def add_edge(session: Session, child: int, parent: Digest, role: str) -> None:
@@ -147,8 +151,7 @@ def add_primitive(session: Session, reference: Reference) -> int:
     if known is not None:
         return known
     node = add_node(session, "primitive", str(reference))
-    session.add(tables.Primitive(id=node))
-    session.flush()
+    add_rows(session, "primitive", [{"id": node, "uses": 0}])
     return node
 
 
@@ -157,26 +160,29 @@ def add_class_set(session: Session, seen: Iterable[Digest], parents: Iterable[in
 
     What a block saw, everything made of it saw.
     """
-    inherited = session.exec(
-        select(tables.ClassSetMember.digest)
-        .join(tables.Block, col(tables.Block.class_set_id) == tables.ClassSetMember.class_set_id)
-        .where(col(tables.Block.id).in_(sorted(parents)))
-        .distinct()
-    ).all()
-    members = sorted({*inherited, *(digest.hex for digest in seen)})
+    members = sorted({*_inherited(session, sorted(parents)), *(digest.hex for digest in seen)})
     if not members:
         return None
     digest = Digest.of("\n".join(members).encode()).hex
     known = session.exec(select(tables.ClassSet.id).where(tables.ClassSet.digest == digest)).first()
     if known is not None:
         return known
-    row = tables.ClassSet(digest=digest)
-    session.add(row)
-    session.flush()
-    assert row.id is not None
-    for member in members:
-        session.add(tables.ClassSetMember(digest=member, class_set_id=row.id))
-    return row.id
+    class_set = add_row(session, "class_set", {"digest": digest})
+    rows = [{"digest": member, "class_set_id": class_set} for member in members]
+    add_rows(session, "class_set_member", rows)
+    return class_set
+
+
+def _inherited(session: Session, parents: Sequence[int]) -> Sequence[str]:
+    """The classes that some blocks saw."""
+    if not parents:
+        return ()
+    return session.exec(
+        select(tables.ClassSetMember.digest)
+        .join(tables.Block, col(tables.Block.class_set_id) == tables.ClassSetMember.class_set_id)
+        .where(col(tables.Block.id).in_(parents))
+        .distinct()
+    ).all()
 
 
 def add_signature(session: Session, type_: Type) -> int:
@@ -188,23 +194,23 @@ def add_signature(session: Session, type_: Type) -> int:
     ).first()
     if known is not None:
         return known
-    row = tables.Signature(digest=digest, text=str(canonical), arity=len(uncurried(canonical)[0]))
-    session.add(row)
-    session.flush()
-    assert row.id is not None
-    for position, head, key in shapes.indexed(canonical):
-        session.add(
-            tables.SignaturePart(signature_id=row.id, position=position, head=head, key=key)
-        )
-    return row.id
+    arity = len(uncurried(canonical)[0])
+    row = {"digest": digest, "text": str(canonical), "arity": arity}
+    signature = add_row(session, "signature", row)
+    parts = [
+        {"signature_id": signature, "position": position, "head": head, "key": key}
+        for position, head, key in shapes.indexed(canonical)
+    ]
+    add_rows(session, "signature_part", parts)
+    return signature
 
 
 def add_name(session: Session, name: BlockName, now: int) -> tables.Name:
     """The row of a name, which is added where it is new. Raises InvalidName for a twin."""
-    check_spelling(session, name)
     query = select(tables.Name).where(tables.Name.key == name.key).with_for_update()
     found = session.exec(query).first()
     if found is not None:
+        _check_name_spelling(found.spelling, name)
         return found
     namespace = add_namespace(session, name.namespace, now)
     assert namespace.id is not None
@@ -235,7 +241,6 @@ def add_version(
     name.newest += 1
     version = tables.Version(name_id=name.id, number=name.newest, block_id=block, created=now)
     session.add_all((version, name))
-    session.flush()
     make_current(session, name, version.number, Words.of(manifest))
     return version, True
 
@@ -295,17 +300,15 @@ def make_current(
     session.flush()
     for changed in {before, number} - {None}:
         _mark_current(session, name, changed)
-    document = session.get(tables.Document, name.id)
+    connection, known = session.connection(), {"b_id": name.id}
     if words is None:
-        if document is not None:
-            session.delete(document)
+        connection.execute(_FORGET_DOCUMENT, known)
         return
-    assert name.id is not None
-    document = document or tables.Document(id=name.id, title="", tags="", card="")
-    document.title, document.tags, document.card = name.spelling, words.tags, words.card
-    if session.get_bind().dialect.name == "postgresql":
-        document.words = plain_words(document.title, document.tags, document.card)
-    session.add(document)
+    row = {"title": name.spelling, "tags": words.tags, "card": words.card, "words": ""}
+    if connection.dialect.name == "postgresql":
+        row["words"] = plain_words(name.spelling, words.tags, words.card)
+    if before is None or connection.execute(_CHANGE_DOCUMENT, {**known, **row}).rowcount == 0:
+        add_rows(session, "document", [{"id": name.id, **row}])
 
 
 def _mark_current(session: Session, name: tables.Name, number: int | None) -> None:
@@ -315,16 +318,17 @@ def _mark_current(session: Session, name: tables.Name, number: int | None) -> No
             tables.Version.name_id == name.id, tables.Version.number == number
         )
     ).one()
-    current = session.exec(
-        select(tables.Version.id)
-        .join(tables.Name, col(tables.Name.id) == tables.Version.name_id)
-        .where(tables.Version.block_id == block, tables.Version.number == tables.Name.current)
-        .limit(1)
-    ).first()
+    current = (
+        number == name.current
+        or session.exec(
+            select(tables.Version.id)
+            .join(tables.Name, col(tables.Name.id) == tables.Version.name_id)
+            .where(tables.Version.block_id == block, tables.Version.number == tables.Name.current)
+            .limit(1)
+        ).first()
+    )
     session.connection().execute(
-        update(tables.Block)
-        .where(col(tables.Block.id) == block)
-        .values(current=current is not None)
+        update(tables.Block).where(col(tables.Block.id) == block).values(current=bool(current))
     )
 
 
@@ -354,3 +358,8 @@ def blocks_after(session: Session, after: int, limit: int = 1000) -> list[tuple[
         .limit(limit)
     )
     return [(id_ or 0, key) for id_, key in session.exec(query)]
+
+
+_document = tables.METADATA.tables["document"]
+_FORGET_DOCUMENT = delete(_document).where(_document.c.id == bindparam("b_id"))
+_CHANGE_DOCUMENT = update(_document).where(_document.c.id == bindparam("b_id"))

@@ -22,7 +22,7 @@ from metaloom_registry.catalogue.fitting import TypeIndex
 from metaloom_registry.catalogue.integrity import Report, examine
 from metaloom_registry.catalogue.kinds import Validator
 from metaloom_registry.catalogue.outbox import Outbox, announce, published
-from metaloom_registry.catalogue.putting import put_and_write
+from metaloom_registry.catalogue.putting import put_all, put_and_write
 from metaloom_registry.catalogue.runs import RunRecord, add_run
 from metaloom_registry.catalogue.versions import AliasMove, Page, Version, described
 from metaloom_registry.digest import Digest
@@ -161,10 +161,7 @@ class Registry:
         now = self._microseconds()
 
         def put() -> None:
-            for draft in drafts:
-                for data in draft.files.values():
-                    self.blobs.put(data)
-                self.blobs.put(draft.manifest.to_bytes())
+            put_all(self.blobs, _contents(drafts))
 
         def change(session: Session) -> Version:
             custody.require_owner(session, name.namespace, keys)
@@ -197,9 +194,8 @@ class Registry:
         """The manifest of a block. Raises NotFound or Corrupt."""
         known = self._manifests.get(digest)
         if known is None:
-            listed = self.resolve(Reference(None, digest))
-            if listed.tombstone is not None:
-                raise custody.gone_for_good(digest, listed.tombstone)
+            with self.database.reading() as session:
+                custody.require_held(session, digest)
             known = self.read_manifest(digest)
             if len(self._manifests) >= MANIFESTS_KEPT:
                 self._manifests = {}
@@ -470,6 +466,14 @@ def _check_parents(session: Session, drafts: Sequence[Draft], run: Digest | None
         beside.append(draft.manifest.digest)
     if run is not None and not publishing.nodes(session, [run.hex], "run"):
         raise NotFound(f"the run {run} is not recorded here; record it before its result")
+
+
+def _contents(drafts: Sequence[Draft]) -> dict[Digest, bytes]:
+    """The bytes of the files and manifests of some blocks, each once."""
+    found = {draft.manifest.digest: draft.manifest.to_bytes() for draft in drafts}
+    for draft in drafts:
+        found |= {file.digest: draft.files[path] for path, file in draft.manifest.files.items()}
+    return found
 
 
 def _check_files(draft: Draft) -> None:

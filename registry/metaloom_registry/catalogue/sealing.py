@@ -22,6 +22,9 @@ def check_seals(manifest: Manifest, seals: Iterable[Seal]) -> None:
 
 def add_seals(session: Session, block: int, seals: Iterable[Seal]) -> None:
     """Keep seals of a block; a later one by the same key takes the place of an earlier one."""
+    seals = tuple(seals)
+    if not seals:
+        return
     for seal in seals:
         row = session.get(tables.Seal, (block, seal.key.hex))
         if row is None:

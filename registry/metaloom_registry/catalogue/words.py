@@ -11,8 +11,9 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import bindparam, select
 from sqlalchemy import text as sql
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from metaloom_registry.catalogue import tables
 from metaloom_registry.errors import ParseError
@@ -102,21 +103,13 @@ def _named(session: Session, words: Sequence[str]) -> list[int]:
     """The newest names that are one of the words, if they hold the others too."""
     if len(words) > 1:
         return []
-    part = select(tables.Name.id).where(
-        tables.Name.part == words[0], col(tables.Name.current).is_not(None)
-    )
-    found = session.exec(part.order_by(col(tables.Name.id).desc()).limit(CANDIDATES // 10))
-    return [id_ for id_ in found if id_ is not None]
+    return list(session.connection().execute(_NAMED, {"word": words[0]}).scalars())
 
 
 def _read(session: Session, words: Sequence[str], ids: Sequence[int]) -> Iterator[Match]:
     """How well these names match."""
     for start in range(0, len(ids), 500):
-        for row in session.exec(
-            select(tables.Document.id, tables.Document.title, tables.Document.tags).where(
-                col(tables.Document.id).in_(ids[start : start + 500])
-            )
-        ):
+        for row in session.connection().execute(_READ, {"ids": ids[start : start + 500]}):
             yield _match(words, *row)
 
 
@@ -124,11 +117,7 @@ def _indexed(session: Session, words: Sequence[str], below: int, *, beginnings: 
     """The newest names below an id that the full-text index of SQLite gives."""
     query = " ".join(f'"{w}"{"*" if beginnings and len(w) > 1 else ""}' for w in words)
     rows = session.connection().execute(
-        sql(
-            "SELECT rowid FROM document_words WHERE document_words MATCH :query "
-            "AND rowid < :below ORDER BY rowid DESC LIMIT :limit"
-        ),
-        {"query": query, "below": below, "limit": CANDIDATES},
+        _INDEXED, {"query": query, "below": below, "limit": CANDIDATES}
     )
     return [row[0] for row in rows]
 
@@ -137,11 +126,7 @@ def _lexemes(session: Session, words: Sequence[str], below: int, *, beginnings: 
     """The newest names below an id that the full-text index of PostgreSQL gives."""
     query = " & ".join(f"'{w}'{':*' if beginnings and len(w) > 1 else ''}" for w in words)
     rows = session.connection().execute(
-        sql(
-            "SELECT id FROM document WHERE array_to_tsvector(string_to_array(words, ' ')) "
-            "@@ CAST(:query AS tsquery) AND id < :below ORDER BY id DESC LIMIT :limit"
-        ),
-        {"query": query, "below": below, "limit": CANDIDATES},
+        _LEXEMES, {"query": query, "below": below, "limit": CANDIDATES}
     )
     return [row[0] for row in rows]
 
@@ -171,3 +156,24 @@ def _plain(text: str) -> list[str]:
     decomposed = unicodedata.normalize("NFKD", text.lower())
     kept = "".join(c for c in decomposed if not unicodedata.combining(c))
     return _WORD.findall(kept)
+
+
+# These are asked once or twice for every text, and so written once.
+_name, _document = (tables.METADATA.tables[table] for table in ("name", "document"))
+_NAMED = (
+    select(_name.c.id)
+    .where(_name.c.part == bindparam("word"), _name.c.current.is_not(None))
+    .order_by(_name.c.id.desc())
+    .limit(CANDIDATES // 10)
+)
+_READ = select(_document.c.id, _document.c.title, _document.c.tags).where(
+    _document.c.id.in_(bindparam("ids", expanding=True))
+)
+_INDEXED = sql(
+    "SELECT rowid FROM document_words WHERE document_words MATCH :query "
+    "AND rowid < :below ORDER BY rowid DESC LIMIT :limit"
+)
+_LEXEMES = sql(
+    "SELECT id FROM document WHERE array_to_tsvector(string_to_array(words, ' ')) "
+    "@@ CAST(:query AS tsquery) AND id < :below ORDER BY id DESC LIMIT :limit"
+)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from metaloom_registry.graph.checking import Cost as Cost
     from metaloom_registry.graph.checking import check_graph as check_graph
     from metaloom_registry.graph.checking import output_specs as output_specs
+    from metaloom_registry.graph.conversions import Conversions as Conversions
     from metaloom_registry.graph.document import Graph as Graph
     from metaloom_registry.graph.document import write_graph as write_graph
     from metaloom_registry.graph.export import ExportedGraph as ExportedGraph
@@ -37,46 +38,17 @@ else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
-            "checking": (
-                "Budget",
-                "Cost",
-                "check_graph",
-                "output_specs",
-            ),
-            "document": (
-                "Graph",
-                "write_graph",
-            ),
-            "export": (
-                "ExportedGraph",
-                "export_module",
-            ),
-            "fusion": (
-                "Argument",
-                "Call",
-                "Fused",
-                "fuse",
-            ),
-            "module": (
-                "GraphModule",
-                "load_graph",
-            ),
-            "plain": (
-                "exported_program",
-                "plain_module",
-                "traced_inputs",
-                "unlocked",
-            ),
+            "checking": ("Budget", "Cost", "check_graph", "output_specs"),
+            "conversions": ("Conversions",),
+            "document": ("Graph", "write_graph"),
+            "export": ("ExportedGraph", "export_module"),
+            "fusion": ("Argument", "Call", "Fused", "fuse"),
+            "module": ("GraphModule", "load_graph"),
+            "plain": ("exported_program", "plain_module", "traced_inputs", "unlocked"),
             "reading": ("read_graph",),
-            "rechecking": (
-                "check_counts",
-                "check_facts",
-            ),
+            "rechecking": ("check_counts", "check_facts"),
             "statistics": ("input_statistics",),
-            "validation": (
-                "check_signature",
-                "validate_graph",
-            ),
+            "validation": ("check_signature", "validate_graph"),
             "weights": ("read_header",),
         },
     )

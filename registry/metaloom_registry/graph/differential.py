@@ -36,6 +36,9 @@ from metaloom_registry.graph.functional import (
 from metaloom_registry.graph.precision import moved_to_dtypes
 
 BATCHES = (3, 1, 5)
+PAIR = 2
+"""The least batch in which items have company, as batch norm wants in training."""
+
 LOST_BACKWARD = (
     "a custom autograd.Function whose backward is not the derivative of its forward is lost in a "
     "graph, as is a gradient stopped by torch.no_grad; write it in differentiable operations and "
@@ -85,6 +88,25 @@ def compare(
     }
 
 
+def compare_passes(
+    original: nn.Module,
+    loaded: nn.Module,
+    graph: Graph,
+    trees: tuple[Tree[InputKind], ...],
+    seed: int,
+) -> None:
+    """The part of `compare` that depends on numbers most: state, and a pass in both modes.
+
+    The original is left changed as these passes change it.  Raises Refused where the two differ.
+    """
+    _compare_state(original, loaded)
+    inputs = example_inputs(trees, _sizes(graph, PAIR), seed + PAIR)
+    ours = copy.deepcopy(loaded) if graph.updates else loaded
+    for training in (False, True):
+        _require_one_pass(original, ours, inputs, training, f"batch size {PAIR}")
+    loaded.eval()
+
+
 def _sizes(graph: Graph, batch: int) -> Mapping[str, int]:
     sizes = {}
     for i, d in enumerate(graph.dimensions):
@@ -131,7 +153,16 @@ def _shared(module: nn.Module) -> set[tuple[str, ...]]:
 def _compare_forward(
     original: nn.Module, loaded: nn.Module, inputs: tuple[Any, ...], training: bool, what: str
 ) -> Result:
-    theirs_module, ours_module = copy.deepcopy(original), copy.deepcopy(loaded)
+    return _require_one_pass(copy.deepcopy(original), copy.deepcopy(loaded), inputs, training, what)
+
+
+def _require_one_pass(
+    theirs_module: nn.Module,
+    ours_module: nn.Module,
+    inputs: tuple[Any, ...],
+    training: bool,
+    what: str,
+) -> Result:
     results = []
     for module in (theirs_module.train(training), ours_module.train(training)):
         given = pytree.tree_map_only(Tensor, Tensor.clone, inputs)

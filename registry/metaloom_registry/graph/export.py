@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,10 @@ from torch.utils import _pytree as pytree
 
 from metaloom_registry.canonical import Json
 from metaloom_registry.errors import Refused
+from metaloom_registry.graph.architecture import architecture
 from metaloom_registry.graph.capture import capture
-from metaloom_registry.graph.differential import compare
+from metaloom_registry.graph.conversions import Conversion, Conversions
+from metaloom_registry.graph.differential import compare, compare_passes
 from metaloom_registry.graph.document import (
     BATCH,
     Dimension,
@@ -31,7 +33,7 @@ from metaloom_registry.graph.facts import measure
 from metaloom_registry.graph.merging import merge
 from metaloom_registry.graph.module import GraphModule, load_graph
 from metaloom_registry.graph.values import STORED
-from metaloom_registry.graph.weights import write_weights
+from metaloom_registry.graph.weights import read_weights, write_weights
 from metaloom_registry.types import Type, parse_type
 
 CAPTURE_BATCH = 3
@@ -56,6 +58,7 @@ def export_module(
     *,
     seed: int = 0,
     example: tuple[Any, ...] | None = None,
+    conversions: Conversions | None = None,
 ) -> ExportedGraph:
     """A module as graph, weights and measured facts, tested against the module itself.
 
@@ -64,6 +67,9 @@ def export_module(
     seed: of the inputs the module is tested on.
     example: arguments to use in place of those made from the signature, for modules that take
       dictionaries or other dtypes; axis 0 of each tensor is the batch, all others are fixed.
+    conversions: what was converted before.  A module that differs from one of them in the values of
+      its tensors alone is neither traced nor tried again, except that graph and module have to
+      agree in both modes; what the graph can do is what was found then.
 
     The module itself is not touched.  Raises Refused, with reason and remedy, where the module
     uses an operation outside the table, branches on values, works for one batch size only, or
@@ -78,15 +84,56 @@ def export_module(
             "export works on a copy: let the module hold no tensors computed with gradients"
         ) from error
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         original.to("cpu")
         trees = _trees(original, type_, example)
-        graph, tensors = to_graph(original, trees, seed)
-        written, weights = write_graph(graph), write_weights(tensors)
-        loaded = load_graph(written, weights)
-        capabilities = compare(original, loaded, graph, trees, seed)
-        facts = measure(graph, loaded, weights, trees, capabilities)
-    return ExportedGraph(written, weights, facts)
+        key = None if conversions is None else _key(original, trees)
+        known = None if conversions is None or key is None else conversions.find(key)
+        found = None if known is None else _converted_again(original, known, trees, seed)
+        if found is None:
+            found = _converted(original, trees, seed)
+            if conversions is not None and key is not None and _told_by_key(original, found[0]):
+                conversions.keep(key, found[0])
+        conversion, loaded, weights = found
+        facts = measure(conversion.graph, loaded, weights, trees, conversion.capabilities)
+    return ExportedGraph(conversion.written, weights, facts)
+
+
+def _converted(
+    original: nn.Module, trees: tuple[Tree[InputKind], ...], seed: int
+) -> tuple[Conversion, GraphModule, bytes]:
+    """A module traced and tried: its conversion, the graph loaded, and its weights."""
+    graph, tensors = to_graph(original, trees, seed)
+    written, weights = write_graph(graph), write_weights(tensors)
+    loaded = load_graph(written, weights)
+    capabilities = compare(original, loaded, graph, trees, seed)
+    return Conversion(graph, written, capabilities), loaded, weights
+
+
+def _converted_again(
+    original: nn.Module, known: Conversion, trees: tuple[Tree[InputKind], ...], seed: int
+) -> tuple[Conversion, GraphModule, bytes] | None:
+    """The same by the graph of another module of its architecture; None where they disagree."""
+    tensors = original.tensors() if isinstance(original, GraphModule) else _owned(original)[1]
+    weights = write_weights(tensors)
+    loaded = GraphModule(known.graph, read_weights(known.graph, weights)).eval()
+    try:
+        compare_passes(original, loaded, known.graph, trees, seed)
+    except Refused:
+        return None
+    return known, loaded, weights
+
+
+def _key(module: nn.Module, trees: tuple[Tree[InputKind], ...]) -> Hashable | None:
+    """The architecture of a module that takes such inputs; None where that cannot be told."""
+    known = architecture(module)
+    return None if known is None else (known, tuple(_owned(module)[0]), repr(trees))
+
+
+def _told_by_key(module: nn.Module, conversion: Conversion) -> bool:
+    """Whether a graph holds no tensor that was written in the code of the module."""
+    constants = any(state.kind == "constant" for state in conversion.graph.state)
+    return isinstance(module, GraphModule) or not constants
 
 
 def to_graph(

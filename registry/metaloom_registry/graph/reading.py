@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from metaloom_registry.canonical import load_strict
@@ -38,18 +39,32 @@ MAX_SIZE = 1 << 31
 MAX_LOOPS = 3
 """How deep loops may stand in loops."""
 
+SMALL = 64 * 1024
+SMALL_KEPT = 64
+"""How many graphs of at most `SMALL` bytes are remembered by their bytes."""
+
 _DIMENSION = re.compile(r"[a-z][a-z0-9_]{0,30}", re.ASCII)
 _PART = re.compile(r"[A-Za-z0-9_]{1,80}", re.ASCII)
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}", re.ASCII)
 
 
 def read_graph(data: bytes) -> Graph:
-    """Read a graph document.
+    """Read a graph document; what small ones hold is remembered, for many blocks share one.
 
     Raises Refused, naming the part, on anything that is not the canonical JSON of a graph: other
     formats, unknown keys and ops, arguments outside their rules, values used before they are
     computed, names a module may not have.
     """
+    return read_anew(data) if len(data) > SMALL else _remembered(data)
+
+
+@lru_cache(SMALL_KEPT)
+def _remembered(data: bytes) -> Graph:
+    return read_anew(data)
+
+
+def read_anew(data: bytes) -> Graph:
+    """`read_graph` without what is remembered."""
     if len(data) > MAX_BYTES:
         raise Refused(f"graph.json has {len(data)} bytes; at most {MAX_BYTES} are read")
     try:

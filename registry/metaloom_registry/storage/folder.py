@@ -37,7 +37,7 @@ class FolderBlobs:
 
     def path(self, digest: Digest) -> Path:
         """Where the bytes of a digest are kept."""
-        return self.folder / "sha256" / digest.hex[:2] / digest.hex[2:]
+        return self.folder.joinpath("sha256", digest.hex[:2], digest.hex[2:])
 
     def put(self, data: bytes) -> Digest:
         digest = Digest.of(data)
