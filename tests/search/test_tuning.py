@@ -158,6 +158,29 @@ def test_two_encoders_mixed_are_found_to_be_better_than_either():
     assert best.loss < min(one.loss for one in alone.run(other))
 
 
+MINE = """(lam (lam (heads/argmax@1 (heads/softmax_regression@1 (hole "float") 20 $1 $0))))"""
+
+
+def test_a_composition_of_ones_own_is_tuned_first() -> None:
+    made = problem()
+    mine = Tunable(parse_term(MINE), (Choice(FLOAT, Range(0.5, 0.6)),))
+    (first, *_) = tune(trials=5, limit=1, compositions=[mine]).run(made)
+    text = print_term(first.candidate.term)
+    assert text.startswith("(lam (lam (heads/argmax@1 (heads/softmax_regression@1 0.5")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '(lam (lam (heads/softmax_regression@1 (hole "float") 20 $1 $0)))',
+        '(lam (heads/ridge_of_strength@1 (hole "float") $0))',
+    ],
+)
+def test_a_composition_of_another_type_is_refused(text: str) -> None:
+    with pytest.raises(TypeMismatch):
+        list(tune(compositions=[Tunable.of(parse_term(text))]).run(problem()))
+
+
 @pytest.mark.parametrize("make", [parzen, RandomTuner])
 def test_numbers_keep_to_their_range_and_type(make: Tuners):
     tunable = Tunable(parse_term(OPEN), (Choice(FLOAT, Range(-1.0, 2.0)), Choice(INT, Range(3, 5))))

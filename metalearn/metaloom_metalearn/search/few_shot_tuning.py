@@ -13,7 +13,7 @@ the two arms are comparable.  Encoders run once.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -62,11 +62,14 @@ from metaloom_registry import (
     Tensor,
     Term,
     Type,
+    TypeMismatch,
     Use,
     apply,
+    check,
     fits,
     generalised,
     parse_type,
+    print_term,
 )
 from metaloom_registry.terms import lambdas
 from metaloom_registry.types import FLOAT, examples_of, function
@@ -78,13 +81,15 @@ MIX = parse_type("float -> vec[n] -> vec[n] -> vec[n]")
 class Tune:
     """The arm: `trials` trials of what `tuner` proposes for the `limit` cheapest compositions.
 
-    An encoder is a chain of at most `longest` blocks.  See `tune`.
+    An encoder is a chain of at most `longest` blocks.  `compositions` come before those that are
+    made of the library.  See `tune`.
     """
 
     tuner: Tuners
     trials: int
     longest: int
     limit: int
+    compositions: tuple[Tunable, ...] = ()
     name: str = "tune"
     gradients: bool = False
 
@@ -97,24 +102,30 @@ class Tune:
             and isinstance(task.given[0], Tensor)
             and isinstance(task.want, Tensor)
             and task.want.kind == "label"
-            and any(numbers_of(entry.type) for entry in problem.entries)
+            and (
+                bool(self.compositions) or any(numbers_of(entry.type) for entry in problem.entries)
+            )
         )
 
     def search(self, problem: Problem) -> Tuning | None:
         """The search for a problem; None, with a note, where it has nothing to tune."""
         account = problem.trace.arm(self.name)
-        found = tunables_of(problem, self.longest)
+        given, want = problem.task.given[0], problem.task.want
+        type_ = function(examples_of(given, want), given, want)
+        resolve = Resolver(problem.library, problem.entries)
+        for composition in self.compositions:
+            check(composition.term, type_, resolve.type_of)
+        found = [*self.compositions, *tunables_of(problem, self.longest)]
         if len(found) > self.limit:
             account.note(f"{len(found) - self.limit} of {len(found)} compositions were left out")
         if not found:
             account.note(f"the library has no encoder and head, {EMBED} and {READ} that fit")
             return None
-        given, want = problem.task.given[0], problem.task.want
         chosen = found[: self.limit]
         assert problem.generator is not None
         return Tuning(
             chosen,
-            function(examples_of(given, want), given, want),
+            type_,
             self.tuner(chosen, problem.generator.initial_seed()),
             problem.clock,
             self.trials,
@@ -143,18 +154,26 @@ class Tune:
             problem.journal.record(Event("tried", problem.clock.elapsed(), facts))
 
 
-def tune(trials: int = 100, longest: int = 1, limit: int = 16, tuner: Tuners = parzen) -> Tune:
+def tune(
+    trials: int = 100,
+    longest: int = 1,
+    limit: int = 16,
+    tuner: Tuners = parzen,
+    compositions: Sequence[Tunable] = (),
+) -> Tune:
     """The arm that tunes few-shot programs, by Optuna unless another `tuner` is given.
 
     trials: how many programs are scored.  longest: the most blocks of an encoder.  limit: how many
-    compositions are tuned, the cheapest.  Raises ParseError where one of these is below 1.
+    compositions are tuned, the first of `compositions` and then the cheapest.  compositions: terms
+    `examples[X, label[k]] -> X -> label[k]` with holes, besides those of the library; they end in
+    the reading of a label off logits.  Raises ParseError where a number is below 1.
     """
     if min(trials, longest, limit) < 1:
         raise ParseError(
             f"{trials} trials of {limit} compositions with encoders of {longest} blocks; give one "
             "or more of each"
         )
-    return Tune(tuner, trials, longest, limit)
+    return Tune(tuner, trials, longest, limit, tuple(compositions))
 
 
 def numbers_of(type_: Type) -> tuple[Type, ...]:
@@ -260,7 +279,11 @@ def _unread(term: Term) -> Term:
         return Lambda(_unread(term.body))
     if isinstance(term, Let):
         return Let(term.value, _unread(term.body))
-    assert isinstance(term, Apply)
+    if not isinstance(term, Apply) or not isinstance(term.function, Use):
+        raise TypeMismatch(
+            f"{print_term(term)} is no reading of logits; end the composition in a primitive "
+            f"{READ}, whose logits are what it is judged by"
+        )
     return term.argument
 
 
