@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from metaloom_registry.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from metaloom_registry.catalogue.aliases import AliasMove as AliasMove
     from metaloom_registry.catalogue.ancestry import Edge as Edge
     from metaloom_registry.catalogue.ancestry import Lineage as Lineage
     from metaloom_registry.catalogue.ancestry import Node as Node
@@ -39,13 +40,13 @@ if TYPE_CHECKING:
     from metaloom_registry.catalogue.transfer import Moved as Moved
     from metaloom_registry.catalogue.transfer import export_namespace as export_namespace
     from metaloom_registry.catalogue.transfer import import_namespace as import_namespace
-    from metaloom_registry.catalogue.versions import AliasMove as AliasMove
     from metaloom_registry.catalogue.versions import Page as Page
     from metaloom_registry.catalogue.versions import Version as Version
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
+            "aliases": ("AliasMove",),
             "ancestry": (
                 "Edge",
                 "Lineage",
@@ -98,7 +99,6 @@ else:
                 "import_namespace",
             ),
             "versions": (
-                "AliasMove",
                 "Page",
                 "Version",
             ),

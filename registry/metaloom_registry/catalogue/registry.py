@@ -13,6 +13,7 @@ from sqlmodel import Session
 from metaloom_registry.canonical import Json
 from metaloom_registry.catalogue import custody, publishing, sealing, versions
 from metaloom_registry.catalogue.admission import Admission, Examiner, keep
+from metaloom_registry.catalogue.aliases import AliasMove, alias_moves, move_alias
 from metaloom_registry.catalogue.ancestry import Direction, Lineage, trace
 from metaloom_registry.catalogue.custody import By, Custody
 from metaloom_registry.catalogue.database import Database, sqlite_url
@@ -24,7 +25,7 @@ from metaloom_registry.catalogue.kinds import Validator
 from metaloom_registry.catalogue.outbox import Outbox, announce, published
 from metaloom_registry.catalogue.putting import put_all, put_and_write
 from metaloom_registry.catalogue.runs import RunRecord, add_run
-from metaloom_registry.catalogue.versions import AliasMove, Page, Version, described
+from metaloom_registry.catalogue.versions import Page, Version, described
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import Corrupt, InvalidName, NotFound, Refused, StorageError
 from metaloom_registry.manifest import File, Manifest
@@ -262,7 +263,7 @@ class Registry:
             custody.require_owner(session, namespace, [by])
             name, version, block = versions.find(session, reference)
             assert name is not None
-            versions.move_alias(session, name, alias, version, now)
+            move_alias(session, name, alias, version, now)
             session.flush()
             return described(session, [(name, version, block)])[0]
 
@@ -274,7 +275,7 @@ class Registry:
 
         def change(session: Session) -> None:
             custody.require_owner(session, name.namespace, [by])
-            versions.move_alias(session, versions.find_name(session, name), alias, None, now)
+            move_alias(session, versions.find_name(session, name), alias, None, now)
 
         self.database.write(change)
 
@@ -282,7 +283,7 @@ class Registry:
         """Every move of every alias of a name, the oldest first."""
         with self.database.reading() as session:
             row = versions.find_name(session, _block_name(name))
-            return tuple(versions.alias_moves(session, row))
+            return tuple(alias_moves(session, row))
 
     def yank(
         self, reference: Reference | str, reason: str | None = None, *, by: By = None

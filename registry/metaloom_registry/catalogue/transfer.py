@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,13 @@ from sqlmodel import Session, col, select
 from metaloom_registry.canonical import Json
 from metaloom_registry.catalogue import custody, publishing, sealing, tables, versions
 from metaloom_registry.catalogue.admission import keep
+from metaloom_registry.catalogue.aliases import (
+    AliasMove,
+    add_moves,
+    microseconds,
+    move_alias,
+    moves_of,
+)
 from metaloom_registry.catalogue.archives import (
     Contents,
     reading_archive,
@@ -34,6 +42,8 @@ from metaloom_registry.names import BlockName, Reference
 from metaloom_registry.workers import Verdict
 
 MAX_NUMBER = 999_999_999
+LAST_MOMENT = 253_402_300_799_999_999
+"""The end of the year 9999 in microseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,8 @@ def _index(session: Session, namespace: str) -> tuple[dict[str, Json], list[Dige
         .order_by(col(tables.Name.key), col(tables.Alias.alias))
     )
     newest = {name.spelling: name.newest for name, _, _ in found}
+    names = {name.id: name for name, _, _ in found}.values()
+    moves = moves_of(session, list(names), {version.id or 0 for _, version, _ in found})
     index: dict[str, Json] = {
         "namespace": namespace,
         "owners": [str(key) for key in custody.owners(session, namespace)],
@@ -115,6 +127,16 @@ def _index(session: Session, namespace: str) -> tuple[dict[str, Json], list[Dige
             for name, version, key in found
         ],
         "aliases": [{"alias": a, "name": n, "number": number} for a, n, number in aliases],
+        "alias_moves": [
+            {
+                "alias": move.alias,
+                "name": name,
+                "number": move.number,
+                "when": microseconds(move.when),
+            }
+            for name in sorted(moves)
+            for move in moves[name]
+        ],
     }
     return index, [Digest(key) for _, _, key in found]
 
@@ -191,6 +213,7 @@ class _Arriving:
     newest: Mapping[BlockName, int]
     versions: Mapping[BlockName, Mapping[int, Mapping[str, Any]]]
     aliases: Sequence[tuple[BlockName, str, int]]
+    moves: Mapping[BlockName, Sequence[AliasMove]]
 
     @classmethod
     def of(cls, contents: Contents) -> _Arriving:
@@ -218,9 +241,16 @@ class _Arriving:
             name, number = _name(row, namespace), _number(row, "number")
             if number not in versions.get(name, {}):
                 raise Refused(f"the archive gives an alias to {name}@{number}, which is not in it")
-            aliases.append((name, str(Reference(name, row.get("alias")).selector), number))
+            aliases.append((name, _alias(row, name), number))
+        moves: dict[BlockName, list[AliasMove]] = {}
+        for row in rows(index, "alias_moves") if "alias_moves" in index else ():
+            name = _name(row, namespace)
+            to = None if row.get("number") is None else _number(row, "number")
+            if to is not None and to not in versions.get(name, {}):
+                raise Refused(f"the archive moves an alias to {name}@{to}, which is not in it")
+            moves.setdefault(name, []).append(AliasMove(_alias(row, name), to, _when(row)))
         owners = tuple(PublicKey.parse(str(key)) for key in required(index, "owners", list))
-        return cls(namespace, owners, newest, versions, aliases)
+        return cls(namespace, owners, newest, versions, aliases, moves)
 
     def require_free(self, session: Session) -> None:
         """Raise AlreadyExists where a number stands for another block here."""
@@ -265,9 +295,13 @@ class _Arriving:
                 one = arrived[Digest.parse(listed["block"])]
                 _add_version(session, row, number, listed, one, blocks[one.digest], now)
             publishing.offer_newest(session, row, lambda d: arrived.get(d) or manifest(d))
+        for name, moves in self.moves.items():
+            row = publishing.add_name(session, name, now)
+            there = {version.number: version for version in versions.rows_of(session, row)}
+            add_moves(session, row, moves, there)
         for name, alias, number in self.aliases:
             row = publishing.add_name(session, name, now)
-            versions.move_alias(session, row, alias, versions.numbered(session, row, number), now)
+            move_alias(session, row, alias, versions.numbered(session, row, number), now)
         space = publishing.add_namespace(session, self.namespace, now)
         for key in self.owners:
             custody.add_owner(session, space, key, now)
@@ -316,3 +350,18 @@ def _number(row: Mapping[str, Any], field: str) -> int:
     if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= MAX_NUMBER:
         raise Refused(f"the archive gives {str(found)[:40]!r} as a number of a version")
     return found
+
+
+def _alias(row: Mapping[str, Any], name: BlockName) -> str:
+    alias = row.get("alias")
+    if not isinstance(alias, str):
+        raise Refused(f"the archive gives {str(alias)[:40]!r} as an alias of {name}")
+    Reference(name, alias)  # raises InvalidName
+    return alias
+
+
+def _when(row: Mapping[str, Any]) -> datetime:
+    found = row.get("when")
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= LAST_MOMENT:
+        raise Refused(f"the archive gives {str(found)[:40]!r} as the time of a move of an alias")
+    return versions.moment(found)

@@ -1,4 +1,4 @@
-"""Names, numbered versions and aliases: found, listed and moved."""
+"""Names and numbered versions: found and listed."""
 
 from __future__ import annotations
 
@@ -68,15 +68,6 @@ class Page(Generic[T]):
 
     items: tuple[T, ...]
     cursor: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AliasMove:
-    """What an alias named from `when` on; no version where it was taken away."""
-
-    alias: str
-    number: int | None
-    when: datetime
 
 
 def moment(microseconds: int) -> datetime:
@@ -323,12 +314,13 @@ _ALIASES = (
 
 def listed(session: Session, name: tables.Name) -> list[Version]:
     """Every version of a name, the newest first."""
-    rows = session.exec(
-        select(tables.Version)
-        .where(tables.Version.name_id == name.id)
-        .order_by(col(tables.Version.number).desc())
-    )
-    return described(session, [(name, row, row.block_id) for row in rows])
+    return described(session, [(name, row, row.block_id) for row in rows_of(session, name)])
+
+
+def rows_of(session: Session, name: tables.Name) -> Sequence[tables.Version]:
+    """The rows of every version of a name, the newest first."""
+    query = select(tables.Version).where(tables.Version.name_id == name.id)
+    return session.exec(query.order_by(col(tables.Version.number).desc())).all()
 
 
 def names(session: Session, prefix: str, after: str, limit: int) -> Page[Version]:
@@ -349,35 +341,3 @@ def names(session: Session, prefix: str, after: str, limit: int) -> Page[Version
     kept = rows[:limit]
     items = described(session, [(name, version, version.block_id) for name, version in kept])
     return Page(tuple(items), kept[-1][0].key if len(rows) > limit else None)
-
-
-def move_alias(
-    session: Session, name: tables.Name, alias: str, version: tables.Version | None, now: int
-) -> None:
-    """Let an alias name a version, or, with None, take it away. Raises NotFound where it is not."""
-    assert name.id is not None
-    row = session.get(tables.Alias, (name.id, alias))
-    if version is None:
-        if row is None:
-            raise NotFound(f"{name.spelling} has no alias {alias!r} to take away")
-        session.delete(row)
-    elif row is not None and row.version_id == version.id:
-        return
-    else:
-        assert version.id is not None
-        row = row or tables.Alias(name_id=name.id, alias=alias, version_id=version.id)
-        row.version_id = version.id
-        session.add(row)
-    moved_to = None if version is None else version.id
-    session.add(tables.AliasEvent(name_id=name.id, alias=alias, version_id=moved_to, created=now))
-
-
-def alias_moves(session: Session, name: tables.Name) -> list[AliasMove]:
-    """Every move of every alias of a name, the oldest first."""
-    rows = session.exec(
-        select(tables.AliasEvent, tables.Version.number)
-        .join(tables.Version, col(tables.AliasEvent.version_id) == tables.Version.id, isouter=True)
-        .where(tables.AliasEvent.name_id == name.id)
-        .order_by(col(tables.AliasEvent.id))
-    )
-    return [AliasMove(event.alias, number, moment(event.created)) for event, number in rows]

@@ -1,13 +1,12 @@
 """Garbage collection: what nothing lists goes, whoever publishes meanwhile."""
 
-import json
 import os
 import threading
 from typing import Any, cast
 
 import pytest
 from tests.registry.catalogue.conftest import NOW
-from tests.registry.catalogue.test_crashes import start
+from tests.registry.catalogue.killing import tries
 
 from metaloom_registry import Digest, MemoryBlobs, NotFound, Parent, Registry, StorageError
 from metaloom_registry.catalogue import collect
@@ -131,53 +130,24 @@ def test_publishing_while_collections_without_grace_run_loses_nothing(registry, 
 
 
 KILLED = """
-import shutil
-from sqlalchemy import event
 from metaloom_registry.catalogue import collect
 
-folder = Path(sys.argv[1])
-
-def step(n):
-    registry = Registry.open(folder / f"hub{n}", validate=accept)
-    left = n
-    def tick(*arguments, **options):
-        nonlocal left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-    for name in ("unlink", "fsync"):
-        real = getattr(os, name)
-        setattr(os, name, lambda *a, real=real, **o: (tick(), real(*a, **o))[1])
-    event.listen(registry.database.engine, "before_cursor_execute", tick)
-    event.listen(registry.database.engine, "commit", tick)
-    collect(registry, grace=-3600)
-    return left
-
-first = Registry.open(folder / "first", validate=accept)
+folder = Path(sys.argv[1]) / "first"
+first = Registry.open(folder, validate=accept)
 publish(first, "a/x", b"first")
 for i in range(3):
     first.blobs.put(f"garbage {i}".encode())
 first.close()
-n, states = 0, []
-while True:
-    shutil.copytree(folder / "first", folder / f"hub{n}")
-    child = os.fork()
-    if child == 0:
-        os._exit(1 if step(n) > 0 else 0)
-    _, status = os.waitpid(child, 0)
-    states.append(os.WIFSIGNALED(status))
-    if not os.WIFSIGNALED(status):
-        break
-    n += 1
-print(json.dumps(states))
+killed_at_every_step(
+    copies_of(folder), lambda registry, n: collect(registry, grace=-3600), os, ("unlink", "fsync")
+)
 """
 
 
 def test_a_collection_killed_at_any_step_loses_no_blob_that_is_listed(tmp_path):
-    output, _ = start(KILLED, tmp_path).communicate(timeout=100)
-    killed = json.loads(output)
-    assert len(killed) > 5
-    for n in range(len(killed)):
+    count = tries(KILLED, tmp_path)
+    assert count > 5
+    for n in range(count):
         registry = Registry.open(tmp_path / f"hub{n}", validate=lambda *_: None)
         assert registry.verify().sound
         collect(registry, grace=-3600)

@@ -2,27 +2,18 @@
 
 import json
 import sqlite3
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL
+from tests.registry.catalogue.killing import start, tries
+from tests.registry.storage.conftest import bucket as bucket
+from tests.registry.storage.conftest import s3 as s3
 
-from metaloom_registry import Registry
-
-PRELUDE = """
-import json, os, signal, sys, time
-from pathlib import Path
-from metaloom_registry import Manifest, Parent, Registry, parse_type
-
-def publish(registry, name, content, **fields):
-    files = {"content": content}
-    manifest = Manifest.of("graph", parse_type("int -> int"), files, **fields)
-    return registry.publish(name, manifest, files)
-
-def accept(manifest, files): pass
-"""
+from metaloom_registry import FolderBlobs, Manifest, Registry, parse_type
+from metaloom_registry.catalogue import Database
+from metaloom_registry.catalogue.database import sqlite_url
 
 PUBLISHER = """
 folder, number = Path(sys.argv[1]), int(sys.argv[2])
@@ -37,49 +28,33 @@ for i in range(5):
 """
 
 KILLED = """
-import shutil
-from sqlalchemy import event
-
-folder = Path(sys.argv[1])
-
-def step(n):
-    # Publish the second version and be killed at the n-th write to the disk or the database.
-    registry = Registry.open(folder / f"hub{n}", validate=accept)
-    left = n
-    def tick(*arguments, **options):
-        nonlocal left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-    for name in ("fsync", "replace", "mkdir", "open"):
-        real = getattr(os, name)
-        setattr(os, name, lambda *a, real=real, **o: (tick(), real(*a, **o))[1])
-    event.listen(registry.database.engine, "before_cursor_execute", tick)
-    event.listen(registry.database.engine, "commit", tick)
-    publish(registry, "a/x", b"second", card="second")
-    return left
-
-first = Registry.open(folder / "first", validate=accept)
+folder = Path(sys.argv[1]) / "first"
+first = Registry.open(folder, validate=accept)
 publish(first, "a/x", b"first", card="first")
 first.close()
-n, states = 0, []
-while True:
-    shutil.copytree(folder / "first", folder / f"hub{n}")
-    child = os.fork()
-    if child == 0:
-        os._exit(1 if step(n) > 0 else 0)
-    _, status = os.waitpid(child, 0)
-    states.append(os.WIFSIGNALED(status))
-    if not os.WIFSIGNALED(status):
-        break
-    n += 1
-print(json.dumps(states))
+killed_at_every_step(
+    copies_of(folder),
+    lambda registry, n: publish(registry, "a/x", b"second", card="second"),
+    os,
+    ("fsync", "replace", "mkdir", "open"),
+)
 """
 
+ELSEWHERE = """
+from metaloom_registry import FolderBlobs
+from metaloom_registry.catalogue import Database
+from metaloom_registry.storage import FsspecBlobs
 
-def start(program: str, *arguments: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", PRELUDE + program, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+url, place, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+kind = FsspecBlobs if options else FolderBlobs
+killed_at_every_step(
+    lambda n: Registry(kind(place, **options), Database(url), validate=accept),
+    lambda registry, n: publish(registry, f"a/x{n}", b"%d" % n, card="after"),
+    kind,
+    ("put",),
+    statements=not options,
+)
+"""
 
 
 def test_three_processes_on_one_new_folder_lose_nothing(tmp_path: Path):
@@ -109,15 +84,49 @@ def test_a_new_catalogue_that_another_process_begins_to_write_is_waited_for(tmp_
 
 
 def test_a_publish_killed_at_any_step_leaves_the_old_or_the_new_state(tmp_path: Path):
-    process = start(KILLED, tmp_path)
-    output, _ = process.communicate(timeout=100)
-    killed = json.loads(output)
-    assert killed[:-1] == [True] * (len(killed) - 1)
-    assert len(killed) > 20, "the publish has many steps"
-    after = [_state_after(tmp_path / f"hub{n}") for n in range(len(killed))]
+    count = tries(KILLED, tmp_path)
+    assert count > 20, "the publish has many steps"
+    after = [_state_after(tmp_path / f"hub{n}") for n in range(count)]
     assert after == sorted(after), "once the new state is there it stays"
     assert after[0] == 1
     assert after[-1] == 2
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_so_does_one_killed_on_postgresql(database, tmp_path: Path):
+    blobs = FolderBlobs(tmp_path / "blobs")
+    _check_killed_elsewhere(database(), blobs, str(blobs.folder), {}, 15)
+
+
+def test_so_does_one_killed_whose_blobs_are_in_s3(tmp_path: Path, bucket, s3):
+    blobs = bucket()
+    _check_killed_elsewhere(sqlite_url(str(tmp_path / "hub.db")), blobs, blobs.url, s3, 4)
+
+
+def _check_killed_elsewhere(url: URL, blobs, place: str, options: dict, least: int) -> None:
+    """Publishes of a name each, killed one step later each, into one database and store."""
+    registry = Registry(blobs, Database(url), validate=lambda *_: None)
+
+    def publish(name: str, content: bytes, card: str) -> int | None:
+        files = {"content": content}
+        manifest = Manifest.of("graph", parse_type("int -> int"), files, card=card)
+        return registry.publish(name, manifest, files).number
+
+    publish("a/first", b"first", "before")
+    shown = url.render_as_string(hide_password=False)
+    count = tries(ELSEWHERE, shown, place, json.dumps(options))
+    assert count >= least
+    there = {str(version.name) for version in registry.names("a/x", limit=1000).items}
+    after = [f"a/x{n}" in there for n in range(count)]
+    assert after == sorted(after), "once the new state is reached it stays"
+    assert (after[0], after[-1]) == (False, True)
+    assert len(registry.search("after", limit=1000).items) == len(there)
+    assert registry.outbox.waiting() == 1 + len(there)
+    assert registry.verify().sound
+    for n in range(count):
+        assert publish(f"a/x{n}", b"%d" % n, "after") == 1, "and it can be published as before"
+    assert registry.verify().sound
+    registry.close()
 
 
 def _state_after(folder: Path) -> int:

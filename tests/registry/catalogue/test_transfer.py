@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 from tests.registry.catalogue.conftest import NOW
-from tests.registry.catalogue.test_crashes import start
+from tests.registry.catalogue.killing import tries
 
 from metaloom_registry import (
     AlreadyExists,
@@ -73,6 +73,51 @@ def test_numbers_of_what_was_taken_away_are_not_given_again(other, archive, draf
     import_namespace(other, archive)
     made = draft("int -> bool", b"new")
     assert other.publish("team/y", made.manifest, made.files).number == 3
+
+
+def test_the_history_of_aliases_arrives_with_its_times(registry, other, archive, tmp_path):
+    registry.now = lambda: NOW + 60
+    registry.set_alias("team/x@2", "champion")
+    registry.set_alias("team/x@1", "tried")
+    registry.remove_alias("team/x", "tried")
+    export_namespace(registry, "team", tmp_path / "later.tar")
+    for _ in range(2):
+        import_namespace(other, tmp_path / "later.tar")
+        assert other.alias_history("team/x") == registry.alias_history("team/x")
+    assert [(m.alias, m.number) for m in other.alias_history("team/x")] == [
+        ("champion", 1), ("champion", 2), ("tried", 1), ("tried", None)
+    ]  # fmt: skip
+    assert other.resolve("team/x@champion").number == 2
+    with pytest.raises(NotFound):
+        other.resolve("team/x@tried")
+
+
+def test_what_became_of_an_alias_here_is_not_rewritten(registry, other, archive, tmp_path):
+    import_namespace(other, archive)
+    other.set_alias("team/x@2", "champion")
+    import_namespace(other, archive)
+    moves = [(m.alias, m.number) for m in other.alias_history("team/x")]
+    assert moves == [("champion", 1), ("champion", 2), ("champion", 1)]
+
+
+def test_an_alias_of_what_was_taken_away_names_nothing_in_an_archive(
+    registry, other, archive, tmp_path
+):
+    registry.set_alias("team/x@2", "champion")
+    registry.custody.tombstone(Reference.parse("team/x@2"), "a mistake")
+    export_namespace(registry, "team", tmp_path / "later.tar")
+    import_namespace(other, tmp_path / "later.tar")
+    moves = [(m.alias, m.number) for m in other.alias_history("team/x")]
+    assert moves == [("champion", 1), ("champion", None)]
+
+
+def test_an_archive_of_before_aliases_had_a_history_is_read(other, archive, tmp_path):
+    listed = entries(archive)
+    index = json.loads(listed[0][1])
+    del index["alias_moves"]
+    listed[0] = plain("index.json", json.dumps(index).encode())
+    import_namespace(other, written(tmp_path / "old.tar", listed))
+    assert [(m.alias, m.number) for m in other.alias_history("team/x")] == [("champion", 1)]
 
 
 def test_importing_twice_changes_nothing(other, archive):
@@ -220,6 +265,9 @@ def test_other_bytes_than_the_name_says_are_found(other, archive, tmp_path):
         ("versions", ["x"], "something else than objects"),
         ("aliases", [{"name": "team/x", "alias": "A B", "number": 1}], "is not an alias"),
         ("aliases", [{"name": "team/x", "alias": "a", "number": 9}], "which is not in it"),
+        ("aliases", [{"name": "team/x", "alias": 3, "number": 1}], "as an alias of team/x"),
+        ("alias_moves", [{"name": "team/x", "alias": "a", "number": 9}], "moves an alias to"),
+        ("alias_moves", [{"name": "team/x", "alias": "a", "when": 1 << 60}], "as the time of"),
         ("owners", ["nobody"], "is not a public key"),
     ],
 )
@@ -233,50 +281,27 @@ def test_an_index_that_breaks_a_rule_is_refused(other, archive, tmp_path, field,
 
 
 KILLED = """
-import shutil
-from sqlalchemy import event
 from metaloom_registry.catalogue import import_namespace
 
-folder, archive = Path(sys.argv[1]), Path(sys.argv[2])
-
-def step(n):
-    registry = Registry.open(folder / f"hub{n}", validate=accept)
-    left = n
-    def tick(*arguments, **options):
-        nonlocal left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-    for name in ("replace", "fsync"):
-        real = getattr(os, name)
-        setattr(os, name, lambda *a, real=real, **o: (tick(), real(*a, **o))[1])
-    event.listen(registry.database.engine, "commit", tick)
-    import_namespace(registry, archive)
-    return left
-
-first = Registry.open(folder / "first", validate=accept)
+folder, archive = Path(sys.argv[1]) / "first", Path(sys.argv[2])
+first = Registry.open(folder, validate=accept)
 publish(first, "mine/x", b"mine")
 first.close()
-n, states = 0, []
-while True:
-    shutil.copytree(folder / "first", folder / f"hub{n}")
-    child = os.fork()
-    if child == 0:
-        os._exit(1 if step(n) > 0 else 0)
-    _, status = os.waitpid(child, 0)
-    states.append(os.WIFSIGNALED(status))
-    if not os.WIFSIGNALED(status):
-        break
-    n += 1
-print(json.dumps(states))
+killed_at_every_step(
+    copies_of(folder),
+    lambda registry, n: import_namespace(registry, archive),
+    os,
+    ("replace", "fsync"),
+    statements=False,
+)
 """
 
 
 def test_an_import_killed_at_any_step_is_whole_or_not_there(archive, tmp_path):
-    killed = json.loads(start(KILLED, tmp_path, archive).communicate(timeout=100)[0])
-    assert len(killed) > 15
+    count = tries(KILLED, tmp_path, archive)
+    assert count > 15
     found = []
-    for n in range(len(killed)):
+    for n in range(count):
         registry = Registry.open(tmp_path / f"hub{n}", validate=lambda *_: None)
         assert registry.verify().sound
         found.append([str(version) for version in registry.names().items])

@@ -1,15 +1,21 @@
 """The most used blocks: whichever way they are looked for, those that a look at all would give."""
 
 import random
+from typing import Any
 
 import pytest
 
 from metaloom_registry import parse_type
-from metaloom_registry.catalogue import fitting, using
+from metaloom_registry.catalogue import using
 
 T = parse_type
 TYPES = ("int -> int", "int -> bool", "list[int] -> int", "a -> a", "text -> int", "bool -> text")
-QUESTIONS = ({"takes": T("int")}, {"gives": T("int")}, {"type": T("a -> b")}, {})
+QUESTIONS: tuple[dict[str, Any], ...] = (
+    {"takes": T("int")},
+    {"gives": T("int")},
+    {"type": T("a -> b")},
+    {},
+)
 
 
 @pytest.fixture
@@ -62,8 +68,12 @@ def test_a_question_that_most_types_fit_reads_those_of_the_most_used_alone(
     for i in range(40):
         publish(f"a/x{i}", f"vec[{i + 1}] -> vec[{i + 1}]", b"1")
     read = []
-    real = fitting.parse_type
-    monkeypatch.setattr(fitting, "parse_type", lambda text: read.append(text) or real(text))
+
+    def reading(text):
+        read.append(text)
+        return T(text)
+
+    monkeypatch.setattr("metaloom_registry.catalogue.fitting.parse_type", reading)
     monkeypatch.setattr(using, "AT_ONCE", 5)
     assert len(registry.search(type=T("a -> b"), limit=3).items) == 3
     assert len(read) == 5
