@@ -19,7 +19,10 @@ from metaloom_metalearn import (
     maml,
 )
 from metaloom_metalearn.learners.batched import kernels
+from metaloom_metalearn.learners.batched.arena import Arenas
+from metaloom_metalearn.learners.batched.job import Job
 from metaloom_metalearn.learners.descent import gradient_through
+from metaloom_metalearn.learners.learner import buffers_of, parameters_of
 from metaloom_registry import InvalidTask, MissingExtra, ParseError
 from metaloom_registry.graph import export_module, load_graph
 
@@ -416,6 +419,32 @@ def test_recurrent_modules_go_through_autograd() -> None:
         assert slope == pytest.approx((above - below) / 2e-6, rel=1e-5, abs=1e-9)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_nothing_waits_for_a_device_before_the_end_or_is_on_another(whole: bool) -> None:
+    """On the device without numbers, which refuses to mix with others and to be read."""
+    model = nn.Sequential(
+        *(nn.Conv2d(1, 4, 3, 1, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(64, WAYS), nn.SiLU(), nn.Linear(WAYS, WAYS)),
+    ).to("meta")
+    x = torch.randn(TASKS, WAYS, 1, 8, 8, device="meta")
+    labels = torch.arange(WAYS, device="meta").repeat(TASKS, 1)
+    episodes = Episodes(x, labels, x, labels, WAYS)
+    parameters = parameters_of(model)
+    rates = [{name: value.new_tensor(0.1) for name, value in parameters.items()}] * 2
+    descent = GradientSteps(2, 0.1, weights=[0.5, 0.5]) if whole else GradientSteps(2, rates)
+    engine = Engine(compiled=whole)
+    chain = engine._chain(model, episodes, parameters)
+    assert chain is not None
+    job = Job(chain, parameters, buffers_of(model), episodes, descent, Arenas())
+    with torch.no_grad():
+        part = job.part(slice(None))
+    gradients = [one for w in part.gradients for one in w]
+    for one in (part.loss, part.outputs, *gradients, *part.buffers.values()):
+        assert one.is_meta
+    with pytest.raises(RuntimeError, match="item"):  # the loss
+        engine.meta_gradient(model, episodes, descent)
+
+
 class Remembering(nn.Module):
     """Keeps a buffer that it replaces, and a layer under two names."""
 
@@ -423,6 +452,7 @@ class Remembering(nn.Module):
         super().__init__()
         self.layer = nn.Linear(1, 1)
         self.again = self.layer
+        self.seen: Tensor
         self.register_buffer("seen", torch.zeros((), dtype=torch.float64))
 
     def forward(self, x: Tensor) -> Tensor:

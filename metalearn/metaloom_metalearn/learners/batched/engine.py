@@ -64,7 +64,8 @@ WORTH_COMPILING = 1 << 20
 class Engine:
     """Computes meta-gradients; keeps what it has read of models, and its threads' memory.
 
-    compiled: whether small loops are numba's; None decides by device and by what is installed.
+    compiled: whether small loops on the CPU are numba's; None decides by size and by what is
+    installed.
     threads: None for as many as torch uses.
     """
 
@@ -157,8 +158,8 @@ class Engine:
         compiled = self.compiled
         if chain is not None and compiled is None:
             worth = chain.size * x.shape[0] * x.shape[1] >= WORTH_COMPILING
-            compiled = worth and like.device.type == "cpu" and find_spec("numba") is not None
-        if compiled:
+            compiled = worth and find_spec("numba") is not None
+        if compiled and like.device.type == "cpu":
             chain = read.lowered(item, parameters, kernels_for(compiled=True))
         return chain
 

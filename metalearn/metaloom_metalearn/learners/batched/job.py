@@ -25,9 +25,12 @@ from metaloom_metalearn.learners.learner import MetaGradient
 
 @dataclass(frozen=True)
 class Part:
-    """Sums over some tasks: losses, packed gradients of parameters and rates, buffers; outputs."""
+    """Sums over some tasks: losses, packed gradients of parameters and rates, buffers; outputs.
 
-    loss: float
+    The loss stays a tensor, so that nothing waits for a device before all parts are asked for.
+    """
+
+    loss: Tensor
     gradients: list[Weights]
     rates: list[list[Weights]]
     buffers: dict[str, Tensor]
@@ -110,7 +113,7 @@ class Job:
         point = [tuple(_stacked(arena, one, len(episodes)) for one in w) for w in self.start]
         running = self._running()
         steps: list[_Step] = []
-        loss = 0.0
+        loss = self.like.new_zeros(())
 
         def judged(weight: float, *, last: bool) -> tuple[Tensor, list[Weights]]:
             """The query's outputs and gradients; what they were computed with is given back."""
@@ -121,7 +124,7 @@ class Job:
             if last:
                 self._follow(running, tape)
             slope = slope_of(descent.loss, outputs, query_y)
-            loss += weight * float(slope.losses.sum())
+            loss = loss.add(slope.losses.sum(), alpha=weight)
             found = chain.backward(arena, tape, slope.gradient.mul_(weight))
             for own, w in zip(kept, found, strict=True):
                 for one, other in zip(own, w or (), strict=True):
@@ -220,7 +223,7 @@ class Job:
 
     def _sums(
         self,
-        loss: float,
+        loss: Tensor,
         slopes: list[Weights],
         rates: list[list[Weights]],
         running: dict[str, Tensor],
@@ -277,7 +280,7 @@ class Job:
         gradients = {name: torch.zeros_like(value) for name, value in self.parameters.items()}
         gradients |= {name: one / tasks for name, one in self._unpacked(total.gradients).items()}
         mean = MetaGradient(
-            total.loss / tasks, gradients, self._buffers(total.buffers), torch.cat(outputs)
+            float(total.loss) / tasks, gradients, self._buffers(total.buffers), torch.cat(outputs)
         )
         rates = tuple(self._rate_gradients(step, total.rates[step]) for step in range(steps))
         return BatchedGradient(mean, rates, way)

@@ -141,7 +141,7 @@ class PerceptronJob:
             rate_slopes.numpy(),
         )
         rates = [self._layers(of_step) for of_step in rate_slopes]
-        return Part(float(losses.sum()), self._layers(slopes), rates, {}, outputs)
+        return Part(losses.sum(), self._layers(slopes), rates, {}, outputs)
 
     def _wanted(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Targets [tasks, n, out] and labels [tasks, n]; the one that is not wanted is empty."""
