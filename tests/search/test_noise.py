@@ -10,6 +10,7 @@ import pytest
 
 from metaloom_metalearn import Clock, Enumerate, Examples, Problem, Solution, Task, solve
 from metaloom_metalearn.search.engines import PlainTerms
+from metaloom_metalearn.search.examples import plain_examples
 from metaloom_metalearn.search.noise import EXAMPLES, Noise, code_length, depends, noise_of
 from metaloom_metalearn.testing.search import ARITHMETIC, Ticks
 from metaloom_registry import MemoryLibrary, NoSolution, parse_type
@@ -41,6 +42,24 @@ def test_a_noisy_task_ends_before_its_deadline_and_the_trace_says_why() -> None:
     (note,) = solution.trace.arm("enumerate").notes
     assert "looks like noise of size 0." in note
     assert note in str(solution.report)
+
+
+def test_the_question_is_asked_of_the_program_that_is_shortest_with_its_residuals() -> None:
+    problem = _problem(lambda x: 3 * x + 2 + x % 3)
+    enumeration = Enumerate(engine=PlainTerms).search(problem)
+    assert enumeration is not None
+    examples = plain_examples(problem.task)
+    asked: list[float] = []
+    for node in enumeration.nodes():
+        before = enumeration.shortest
+        enumeration.doubt(node, enumeration.scored(node), examples)
+        if enumeration.shortest < before:
+            asked.append(enumeration.shortest)
+            assert enumeration.noise is None or enumeration.noise.length == asked[-1]
+        if len(asked) == 3 or enumeration.level > 30:
+            break
+    assert asked == sorted(asked, reverse=True)
+    assert asked
 
 
 def test_errors_that_depend_on_the_input_are_searched_to_the_deadline() -> None:

@@ -21,7 +21,7 @@ from metaloom_metalearn.search.engines import Engine, overtaking
 from metaloom_metalearn.search.examples import contradictions, holds_tensors, plain_examples
 from metaloom_metalearn.search.grammar import UNIT, Grammar
 from metaloom_metalearn.search.node import Node, term_of
-from metaloom_metalearn.search.noise import BEYOND, LEAST, Noise, noise_of
+from metaloom_metalearn.search.noise import BEYOND, LEAST, Noise, noise_of, residual_nats
 from metaloom_metalearn.search.scoring import Scorer
 from metaloom_metalearn.search.trace import Account
 from metaloom_registry import Arrow, Tensor, Type, is_closed, uncurried
@@ -105,6 +105,7 @@ class Enumeration:
             self.telling = len(order)
         self.level = 0
         self.found: float | None = None
+        self.shortest = math.inf
         self.noise: Noise | None = None
         self.noisy: Scored | None = None
         self.settled = False
@@ -152,17 +153,19 @@ class Enumeration:
     def doubt(
         self, node: Node, scored: Scored, examples: Sequence[tuple[tuple[Any, ...], Any]]
     ) -> None:
-        """Remember an approximate program of integers if what it gets wrong looks like noise.
+        """Ask of the program of integers that is shortest with its residuals if these are noise.
 
-        `noisy` is the program, scored by its residuals written out as noise.
+        `noisy` is the program, scored by its residuals.
         """
         if self.want != INT:
             return
         inputs, outputs = zip(*examples, strict=True)
-        noise = noise_of(inputs, outputs, [node.values[row] for row in self.rows], node.cost)
-        if noise is not None and (self.noise is None or noise.length < self.noise.length):
-            self.noise = noise
-            self.noisy = replace(scored, loss=noise.length - noise.cost)
+        values = [node.values[row] for row in self.rows]
+        nats = residual_nats(outputs, values)
+        if node.cost + nats < self.shortest:
+            self.shortest = node.cost + nats
+            self.noise = noise_of(inputs, outputs, values, node.cost)
+            self.noisy = None if self.noise is None else replace(scored, loss=nats)
 
     def _settled(self, lowest: float) -> bool:
         """Whether no term from `lowest` nats on is to be expected to beat the best; notes why."""

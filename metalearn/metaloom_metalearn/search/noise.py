@@ -14,7 +14,8 @@ are taken for noise where
 Any other program would have to be shorter than the program and its residuals together, the length
 `Noise.length`.  The programs below that are too many to be tried; so a search that has tried all
 that are up to `BEYOND` nats longer than the approximate one, and has spent `LEAST` of its time,
-stops, and gives the approximate program with the score `Noise.length`.
+stops, and gives the approximate program with the score `Noise.length`.  It is asked of the program
+that is shortest with its residuals alone: a worse one may well err at random.
 """
 
 from __future__ import annotations
@@ -70,16 +71,23 @@ def noise_of(
 
     None where outputs or values are no integers, or the residuals do not look like noise.
     """
-    if len(outputs) < EXAMPLES or not all(type(v) is int for v in (*outputs, *values)):
+    nats = residual_nats(outputs, values)
+    if len(outputs) < EXAMPLES or nats == math.inf:
         return None
     residuals = [output - value for output, value in zip(outputs, values, strict=True)]
-    nats = code_length(residuals)
     written = sum(description_length(output, INT) for output in outputs)
     if sum(map(bool, residuals)) < WRONG or nats > EXPLAINED * written:
         return None
     if any(depends(residuals, feature) for feature in features_of(inputs)):
         return None
     return Noise(cost, cost + nats, sum(map(abs, residuals)) / len(residuals))
+
+
+def residual_nats(outputs: Sequence[Any], values: Sequence[Any]) -> float:
+    """The nats of what values leave of outputs; infinite where one of them is no integer."""
+    if not all(type(v) is int for v in (*outputs, *values)):
+        return math.inf
+    return code_length([output - value for output, value in zip(outputs, values, strict=True)])
 
 
 def code_length(residuals: Sequence[int]) -> float:
