@@ -69,12 +69,12 @@ def test_errors_that_depend_on_the_input_are_searched_to_the_deadline() -> None:
 
 
 def test_no_longer_program_is_tried_than_the_best_with_its_errors() -> None:
-    """One output of 24 is wrong: an exact program that is e^10 times less likely is no better."""
+    """One output of 24 is wrong: an exact program that is e^20 times less likely is no better."""
     enumeration = Enumerate(engine=PlainTerms).search(_problem(lambda x: 3 * x + 2))
     assert enumeration is not None
     enumeration.lowest = 20.0
-    assert not enumeration._settled(29.5)
-    assert enumeration._settled(30.5)
+    assert not enumeration._settled(39.5)
+    assert enumeration._settled(40.5)
     assert "no longer one can be better" in enumeration.account.notes[0]
     assert enumeration.account.settled
 

@@ -30,9 +30,9 @@ from metaloom_registry.types import INT, without_domains
 CHAIN = 20.0
 """The most nats of a term that makes a tensor: a chain of trained blocks."""
 
-EXACT = 10.0
+EXACT = 20.0
 """How many nats longer than the best description an exact program may be: examples without an
-error are taken to be e^10 times as likely as examples with some."""
+error are taken to be e^20 times as likely as examples with some."""
 
 TELLING = 3
 LITTLE = 3.0
