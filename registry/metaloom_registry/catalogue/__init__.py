@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metaloom_registry.catalogue.collecting import collect as collect
     from metaloom_registry.catalogue.custody import Custody as Custody
     from metaloom_registry.catalogue.database import Database as Database
+    from metaloom_registry.catalogue.drafts import Draft as Draft
     from metaloom_registry.catalogue.finder import Finder as Finder
     from metaloom_registry.catalogue.finding import Hit as Hit
     from metaloom_registry.catalogue.fitting import Wanted as Wanted
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from metaloom_registry.catalogue.outbox import Message as Message
     from metaloom_registry.catalogue.outbox import Outbox as Outbox
     from metaloom_registry.catalogue.registry import BLOBS_FOLDER as BLOBS_FOLDER
-    from metaloom_registry.catalogue.registry import Draft as Draft
     from metaloom_registry.catalogue.registry import Registry as Registry
     from metaloom_registry.catalogue.repairing import Repaired as Repaired
     from metaloom_registry.catalogue.repairing import repair as repair
@@ -58,6 +58,7 @@ else:
             ),
             "custody": ("Custody",),
             "database": ("Database",),
+            "drafts": ("Draft",),
             "finder": ("Finder",),
             "finding": ("Hit",),
             "fitting": (
@@ -82,7 +83,6 @@ else:
             ),
             "registry": (
                 "BLOBS_FOLDER",
-                "Draft",
                 "Registry",
             ),
             "repairing": (

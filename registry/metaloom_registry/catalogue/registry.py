@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlmodel import Session
@@ -13,22 +12,31 @@ from sqlmodel import Session
 from metaloom_registry.canonical import Json
 from metaloom_registry.catalogue import custody, publishing, sealing, versions
 from metaloom_registry.catalogue.admission import Admission, Examiner, keep
-from metaloom_registry.catalogue.aliases import AliasMove, alias_moves, move_alias
+from metaloom_registry.catalogue.aliases import AliasMove
 from metaloom_registry.catalogue.ancestry import Direction, Lineage, trace
 from metaloom_registry.catalogue.custody import By, Custody
 from metaloom_registry.catalogue.database import Database, sqlite_url
+from metaloom_registry.catalogue.drafts import (
+    Draft,
+    check_ancestry,
+    check_files,
+    contents,
+    list_drafts,
+)
 from metaloom_registry.catalogue.finder import Finder
 from metaloom_registry.catalogue.finding import Hit
 from metaloom_registry.catalogue.fitting import TypeIndex
 from metaloom_registry.catalogue.integrity import Report, examine
 from metaloom_registry.catalogue.kinds import Validator
-from metaloom_registry.catalogue.outbox import Outbox, announce, published
+from metaloom_registry.catalogue.naming import Naming
+from metaloom_registry.catalogue.outbox import Outbox, announce
 from metaloom_registry.catalogue.putting import put_all, put_and_write
+from metaloom_registry.catalogue.reading import Reader
 from metaloom_registry.catalogue.runs import RunRecord, add_run
 from metaloom_registry.catalogue.versions import Page, Version, described
 from metaloom_registry.digest import Digest
-from metaloom_registry.errors import Corrupt, InvalidName, NotFound, Refused, StorageError
-from metaloom_registry.manifest import File, Manifest
+from metaloom_registry.errors import StorageError
+from metaloom_registry.manifest import Manifest
 from metaloom_registry.names import BlockName, Reference
 from metaloom_registry.seals import Seal
 from metaloom_registry.storage.folder import FolderBlobs
@@ -39,21 +47,6 @@ from metaloom_registry.workers import Pool, Verdict
 CATALOGUE_FILE = "catalogue.db"
 NEIGHBOURS_FILE = "neighbours.bin"
 BLOBS_FOLDER = "blobs"
-MANIFESTS_KEPT = 4096
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A block that is not published yet: its manifest, the bytes of its files, who signed it.
-
-    exported: a graph that this process exported from a live module; all others are of unknown
-      origin, and are tried in a process of their own before they are published.
-    """
-
-    manifest: Manifest
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    seals: tuple[Seal, ...] = ()
-    exported: bool = False
 
 
 class Registry:
@@ -82,7 +75,8 @@ class Registry:
         self._pool: Examiner = pool or Pool()
         self._shares_pool = pool is not None
         self.admission = Admission(database, self._pool, self._microseconds)
-        self._manifests: dict[Digest, Manifest] = {}
+        self._reader = Reader(database, lambda digest: self.blobs.get(digest))
+        self._naming = Naming(database, self._microseconds, self.manifest)
 
     @classmethod
     def open(
@@ -154,22 +148,22 @@ class Registry:
         with self.database.reading() as session:
             publishing.check_spelling(session, name)
             custody.require_owner(session, name.namespace, keys)
-            _check_parents(session, drafts, run)
+            check_ancestry(session, drafts, run)
         for draft in drafts:
-            _check_files(draft)
+            check_files(draft)
             sealing.check_seals(draft.manifest, draft.seals)
         verdicts = {draft.manifest.digest: self.check(draft) for draft in drafts}
         now = self._microseconds()
 
         def put() -> None:
-            put_all(self.blobs, _contents(drafts))
+            put_all(self.blobs, contents(drafts))
 
         def change(session: Session) -> Version:
             custody.require_owner(session, name.namespace, keys)
             for digest, verdict in verdicts.items():
                 if verdict is not None:
                     keep(session, digest, verdict, now)
-            return _list(session, name, drafts, run, now)
+            return list_drafts(session, name, drafts, run, now)
 
         return put_and_write(self.database, put, change)
 
@@ -193,24 +187,19 @@ class Registry:
 
     def manifest(self, digest: Digest) -> Manifest:
         """The manifest of a block. Raises NotFound or Corrupt."""
-        known = self._manifests.get(digest)
-        if known is None:
-            with self.database.reading() as session:
-                custody.require_held(session, digest)
-            known = self.read_manifest(digest)
-            if len(self._manifests) >= MANIFESTS_KEPT:
-                self._manifests = {}
-            self._manifests[digest] = known
-        return known
+        return self._reader.manifest(digest)
+
+    def read_manifest(self, digest: Digest) -> Manifest:
+        """The manifest, read from the store whatever is remembered. Raises Corrupt."""
+        return self._reader.read_manifest(digest)
 
     def read(self, digest: Digest, path: str) -> bytes:
         """The bytes of one file of a block, verified. Raises NotFound or Corrupt."""
-        manifest = self.manifest(digest)
-        file = manifest.files.get(path)
-        if file is None:
-            there = ", ".join(manifest.files) or "no files"
-            raise NotFound(f"the block {digest} has no file {path[:80]!r}; it has {there}")
-        return self._blob(digest, file.digest, f"file {path!r}")
+        return self._reader.read(digest, path)
+
+    def files(self, digest: Digest) -> dict[str, bytes]:
+        """The bytes of every file of a block, verified."""
+        return self._reader.files(digest)
 
     def seals(self, digest: Digest) -> tuple[Seal, ...]:
         """Who signed a block, the earliest first, not checked. Raises NotFound."""
@@ -233,10 +222,6 @@ class Registry:
 
         self.database.write(change)
 
-    def files(self, digest: Digest) -> dict[str, bytes]:
-        """The bytes of every file of a block, verified."""
-        return {path: self.read(digest, path) for path in self.manifest(digest).files}
-
     def names(self, prefix: str = "", *, limit: int = 100, cursor: str = "") -> Page[Version]:
         """Names that begin with `prefix`, in order, each with the version it stands for."""
         with self.database.reading() as session:
@@ -253,47 +238,25 @@ class Registry:
 
         `by` is the key of whoever does it, here and below. Raises NotOwner.
         """
-        reference = _reference(reference)
-        if reference.name is None:
-            raise InvalidName(f"an alias is a name's; give a named version, not {reference}")
-        Reference(reference.name, alias)  # raises InvalidName
-        namespace, now = reference.name.namespace, self._microseconds()
-
-        def change(session: Session) -> Version:
-            custody.require_owner(session, namespace, [by])
-            name, version, block = versions.find(session, reference)
-            assert name is not None
-            move_alias(session, name, alias, version, now)
-            session.flush()
-            return described(session, [(name, version, block)])[0]
-
-        return self.database.write(change)
+        return self._naming.set_alias(_reference(reference), alias, by=by)
 
     def remove_alias(self, name: BlockName | str, alias: str, *, by: By = None) -> None:
         """Take an alias away. Raises NotFound where there is none."""
-        name, now = _block_name(name), self._microseconds()
-
-        def change(session: Session) -> None:
-            custody.require_owner(session, name.namespace, [by])
-            move_alias(session, versions.find_name(session, name), alias, None, now)
-
-        self.database.write(change)
+        self._naming.remove_alias(_block_name(name), alias, by=by)
 
     def alias_history(self, name: BlockName | str) -> tuple[AliasMove, ...]:
         """Every move of every alias of a name, the oldest first."""
-        with self.database.reading() as session:
-            row = versions.find_name(session, _block_name(name))
-            return tuple(alias_moves(session, row))
+        return self._naming.alias_history(_block_name(name))
 
     def yank(
         self, reference: Reference | str, reason: str | None = None, *, by: By = None
     ) -> Version:
         """Stop offering a version: only its number, its alias and its digest find it then."""
-        return self._offer(_reference(reference), self._microseconds(), reason, by)
+        return self._naming.yank(_reference(reference), reason, by=by)
 
     def unyank(self, reference: Reference | str, *, by: By = None) -> Version:
         """Offer a yanked version again. Raises NotFound where it was taken away for good."""
-        return self._offer(_reference(reference), None, None, by)
+        return self._naming.unyank(_reference(reference), by=by)
 
     def search(
         self,
@@ -371,7 +334,7 @@ class Registry:
     def verify(self, reference: Reference | str | None = None) -> Report:
         """Read every byte of one block again, or of all of them, and look for their parents."""
         blocks = self.digests() if reference is None else [self.resolve(reference).digest]
-        return examine(blocks, self.read_manifest, self._reread, self._lists)
+        return examine(blocks, self.read_manifest, self._reader.reread, self._lists)
 
     def check(self, draft: Draft) -> Verdict | None:
         """Validate a draft; the verdict to be kept, if any. Raises what validation raises."""
@@ -379,26 +342,6 @@ class Registry:
             self._validate(draft.manifest, draft.files)
             return None
         return self.admission.check(draft.manifest, draft.files, exported=draft.exported)
-
-    def _offer(
-        self, reference: Reference, yanked: int | None, reason: str | None, by: By
-    ) -> Version:
-        if reference.name is None:
-            raise InvalidName(f"only a named version can be yanked; {reference} has no name")
-        namespace = reference.name.namespace
-
-        def change(session: Session) -> Version:
-            custody.require_owner(session, namespace, [by])
-            name, version, block = versions.find(session, reference)
-            assert name is not None
-            assert version is not None
-            if yanked is None:
-                digest = described(session, [(name, version, block)])[0].digest
-                custody.require_bytes(session, [digest])
-            publishing.offer(session, name, version, yanked, reason, self.manifest)
-            return described(session, [(name, version, block)])[0]
-
-        return self.database.write(change)
 
     def digests(self) -> Iterable[Digest]:
         """Every block that has its bytes, in the order of publishing."""
@@ -415,81 +358,8 @@ class Registry:
         with self.database.reading() as session:
             return bool(publishing.nodes(session, [digest.hex], "block"))
 
-    def _reread(self, digest: Digest, path: str) -> bytes:
-        file = self.read_manifest(digest).files[path]
-        return self._blob(digest, file.digest, f"file {path!r}")
-
-    def read_manifest(self, digest: Digest) -> Manifest:
-        """The manifest, read from the store whatever is remembered. Raises Corrupt."""
-        return Manifest.parse(self._blob(digest, digest, "manifest"))
-
-    def _blob(self, block: Digest, digest: Digest, what: str) -> bytes:
-        try:
-            return self.blobs.get(digest)
-        except Corrupt as error:
-            raise Corrupt(f"the block {block}, {what}: {error}") from None
-        except NotFound as error:
-            raise Corrupt(
-                f"the block {block}, {what}: {error}, although it is listed; "
-                "publish the block again or restore the file from a copy"
-            ) from None
-
     def _microseconds(self) -> int:
         return int(self.now() * 1_000_000)
-
-
-def _list(
-    session: Session, name: BlockName, drafts: Sequence[Draft], run: Digest | None, now: int
-) -> Version:
-    """The one transaction of a publish."""
-    _check_parents(session, drafts, run)
-    custody.require_bytes(session, [draft.manifest.digest for draft in drafts])
-    blocks = [publishing.add_block(session, draft.manifest, now) for draft in drafts]
-    for block, draft in zip(blocks, drafts, strict=True):
-        sealing.add_seals(session, block, draft.seals)
-    if run is not None:
-        publishing.add_edge(session, blocks[-1], run, "made-by")
-    row = publishing.add_name(session, name, now)
-    manifest = drafts[-1].manifest
-    version, new = publishing.add_version(session, row, blocks[-1], manifest, now)
-    session.flush()
-    found = described(session, [(row, version, version.block_id)])[0]
-    if new:
-        parts = [draft.manifest.digest for draft in drafts[:-1]]
-        announce(session, "publish", published(found, manifest, parts, run), now)
-    return found
-
-
-def _check_parents(session: Session, drafts: Sequence[Draft], run: Digest | None) -> None:
-    beside: list[Digest] = []
-    for draft in drafts:
-        publishing.check_parents(session, [p.digest for p in draft.manifest.parents], beside)
-        beside.append(draft.manifest.digest)
-    if run is not None and not publishing.nodes(session, [run.hex], "run"):
-        raise NotFound(f"the run {run} is not recorded here; record it before its result")
-
-
-def _contents(drafts: Sequence[Draft]) -> dict[Digest, bytes]:
-    """The bytes of the files and manifests of some blocks, each once."""
-    found = {draft.manifest.digest: draft.manifest.to_bytes() for draft in drafts}
-    for draft in drafts:
-        found |= {file.digest: draft.files[path] for path, file in draft.manifest.files.items()}
-    return found
-
-
-def _check_files(draft: Draft) -> None:
-    """Raises Refused where the files are not those of the manifest."""
-    promised, given = draft.manifest.files, draft.files
-    if missing := sorted(set(promised) - set(given)):
-        raise Refused(f"the manifest lists the file {missing[0]!r}, which is not given")
-    if extra := sorted(set(given) - set(promised)):
-        raise Refused(f"the file {extra[0]!r} is given, but the manifest does not list it")
-    for path, data in given.items():
-        if File.of(data) != promised[path]:
-            raise Refused(
-                f"the file {path!r} has {len(data)} bytes of digest {Digest.of(data)}, and the "
-                f"manifest promises {promised[path].size} of {promised[path].digest}"
-            )
 
 
 def _block_name(name: BlockName | str) -> BlockName:

@@ -30,9 +30,10 @@ from metaloom_registry.catalogue.archives import (
     write_archive,
 )
 from metaloom_registry.catalogue.custody import By
+from metaloom_registry.catalogue.drafts import Draft
 from metaloom_registry.catalogue.outbox import announce, published
 from metaloom_registry.catalogue.putting import put_and_write
-from metaloom_registry.catalogue.registry import Draft, Registry
+from metaloom_registry.catalogue.registry import Registry
 from metaloom_registry.catalogue.versions import described
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import AlreadyExists, NotFound, Refused, StorageError
