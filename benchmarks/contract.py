@@ -34,7 +34,8 @@ class Options:
 
     data: the folder that is measured on.  train_data: the folder to train on, where it is another.
     quick: a small version that takes seconds, for continuous integration.
-    numbers, texts: what a benchmark lets one choose besides, by name; None where it was not given.
+    numbers, fractions, texts: what a benchmark lets one choose besides, by name; None where it was
+    not given.
     """
 
     data: Path = DATA
@@ -42,6 +43,7 @@ class Options:
     seed: int = 0
     quick: bool = False
     numbers: Mapping[str, int | None] = field(default_factory=dict)
+    fractions: Mapping[str, float | None] = field(default_factory=dict)
     texts: Mapping[str, str | None] = field(default_factory=dict)
 
     def file(self, name: str) -> Path:
@@ -72,13 +74,14 @@ def run(
     argv: Sequence[str] | None = None,
     settings: Mapping[str, Any] | None = None,
     numbers: Mapping[str, str] | None = None,
+    fractions: Mapping[str, str] | None = None,
     texts: Mapping[str, str] | None = None,
 ) -> None:
     """Read the command line, measure, and print the metrics: as text, or as JSON.
 
     settings: what else was fixed, for the reader of `config`.
-    numbers, texts: further options that take an integer or a text, `--name`, each with its help;
-      texts are not shown in the result.
+    numbers, fractions, texts: further options that take an integer, a number or a text, `--name`,
+      each with its help; texts are not shown in the result.
     """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--data", type=Path, default=DATA, help="a folder of data to measure on")
@@ -89,12 +92,16 @@ def run(
     parser.add_argument("--save", action="store_true", help="keep the result in benchmarks/results")
     for option, meaning in (numbers or {}).items():
         parser.add_argument(f"--{option}", type=int, help=meaning)
+    for option, meaning in (fractions or {}).items():
+        parser.add_argument(f"--{option}", type=float, help=meaning)
     for option, meaning in (texts or {}).items():
         parser.add_argument(f"--{option}", help=meaning)
     given = parser.parse_args(argv)
-    chosen = {option: getattr(given, option) for option in numbers or {}}
-    written = {option: getattr(given, option) for option in texts or {}}
-    options = Options(given.data, given.train_data, given.seed, given.quick, chosen, written)
+    chosen = (
+        {option: getattr(given, option) for option in of_kind or {}}
+        for of_kind in (numbers, fractions, texts)
+    )
+    options = Options(given.data, given.train_data, given.seed, given.quick, *chosen)
     try:
         metrics = measure(options)
     except NotFound as error:
@@ -117,6 +124,7 @@ def _config(options: Options) -> dict[str, Any]:
         "seed": options.seed,
         "quick": options.quick,
         **options.numbers,
+        **options.fractions,
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }

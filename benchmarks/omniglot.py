@@ -91,8 +91,8 @@ def measure(options: Options) -> Metrics:
     split = read_split(options)
     if options.quick:
         split = replace(split, test=split.test.only(range(min(40, len(split.test.names)))))
-    minutes = options.numbers.get("minutes") or MINUTES
-    each = options.numbers.get("each")
+    minutes = options.fractions.get("minutes") or MINUTES
+    each = options.fractions.get("each")
     seconds = 8.0 if options.quick else 60.0 * minutes
     episodes = 60 if options.quick else EPISODES
     train = split.train.with_rotations()
@@ -157,7 +157,7 @@ def _trained(train: LabelledArrays, options: Options, seconds: float) -> _Traine
         report=20,
         seconds=seconds,
     )
-    what = f"{train.digest.hex[:12]}-{options.seed}-{seconds:.0f}-{WIDTH}"
+    what = f"{train.digest.hex[:12]}-{options.seed}-{seconds:g}-{WIDTH}"
     place = Path(tempfile.gettempdir()) / f"metaloom-omniglot-{os.getuid()}-{what}.safetensors"
     trained = meta_train(
         learner.equip(character_encoder(options.seed)),
@@ -216,11 +216,11 @@ def sampling_rate(train: LabelledArrays) -> Mapping[str, float]:
     return rates
 
 
-NUMBERS = {
+FRACTIONS = {
     "minutes": f"minutes to train the encoder, by default {MINUTES}",
     "each": f"minutes to train each of the other learners, by default {EACH}; 0 for none",
 }
 SETTINGS = {"train_ways": WAYS, "width": WIDTH, "rate": RATE}
 
 if __name__ == "__main__":
-    run("omniglot", measure, settings=SETTINGS, numbers=NUMBERS)
+    run("omniglot", measure, settings=SETTINGS, fractions=FRACTIONS)

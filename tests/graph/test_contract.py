@@ -30,6 +30,17 @@ def test_folders_are_handed_on():
     assert seen == [Options(Path("a"), Path("b"), 0, False)]
 
 
+def test_numbers_are_whole_and_fractions_need_not_be(capsys):
+    kinds = {"numbers": {"count": "how many"}, "fractions": {"minutes": "how long"}}
+    given = ["--count", "3", "--minutes", "0.5", "--json"]
+    run("some_name", lambda options: {"long": options.fractions["minutes"]}, given, **kinds)
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert line["metrics"] == {"long": 0.5}
+    assert (line["config"]["count"], line["config"]["minutes"]) == (3, 0.5)
+    with pytest.raises(SystemExit):
+        run("some_name", lambda options: {}, ["--count", "0.5"], **kinds)
+
+
 def test_an_unknown_option_is_an_error():
     with pytest.raises(SystemExit):
         run("some_name", lambda options: {}, ["--fast"])
