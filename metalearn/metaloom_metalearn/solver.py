@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import metaloom_metalearn
 from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.engine import Engine
+from metaloom_metalearn.evaluate.evaluator import Evaluator
+from metaloom_metalearn.evaluate.limits import Limits
 from metaloom_metalearn.journal import Event, Journal, Silence
 from metaloom_metalearn.scores import Score, measure_of, rmse_of_integers, scored, share
 from metaloom_metalearn.search.arm import Arm, Problem
@@ -17,7 +20,8 @@ from metaloom_metalearn.search.candidate import Scored
 from metaloom_metalearn.search.constants import Constants
 from metaloom_metalearn.search.divide import Divide
 from metaloom_metalearn.search.enumerate import Enumerate, Patience
-from metaloom_metalearn.search.examples import check_task, holds_tensors
+from metaloom_metalearn.search.evidence import Evidence
+from metaloom_metalearn.search.examples import check_task, holds_tensors, plain_examples
 from metaloom_metalearn.search.misfits import nearest_misfits
 from metaloom_metalearn.search.prior import Prior, Uniform
 from metaloom_metalearn.search.remembering import Remembering
@@ -35,6 +39,9 @@ ENTRIES = 512
 """How many blocks of the library a solve looks at."""
 
 ALTERNATIVES = 20
+STEPS = 10_000
+"""What takes more steps on an input has no value there, where candidates are compared."""
+
 SHOWN = 160
 """Characters of the best candidate that a message shows."""
 
@@ -177,7 +184,7 @@ class _Run:
 
     def keep(self, one: Scored, arm: str) -> None:
         """Remember a candidate; tell of it if it is the best."""
-        best = self.best()
+        one, best = self.weighed(one), self.best()
         self.found.append((one, arm))
         if best is not None and one.rank >= best[0].rank:
             return
@@ -193,6 +200,21 @@ class _Run:
             of=len(one.right),
             tried=self.trace.tried,
         )
+
+    def weighed(self, one: Scored) -> Scored:
+        """The candidate with the evidence in the choice of the examples, where it is exact."""
+        if not one.exact or self.evidence is None or self.clock.expired():
+            return one
+        resolver = Resolver(self.library, self.entries, one.candidate.parts)
+        run = Evaluator(resolver, Limits(steps=STEPS)).compile(one.candidate.term)
+        return replace(one, evidence=self.evidence.nats(run))
+
+    @cached_property
+    def evidence(self) -> Evidence | None:
+        """The evidence of the support; None for tasks where there is none, or with tensors."""
+        if holds_tensors(self.task.type):
+            return None
+        return Evidence.of(self.task.type, plain_examples(self.task))
 
     def best(self) -> tuple[Scored, str] | None:
         return min(self.found, key=lambda pair: pair[0].rank, default=None)

@@ -31,6 +31,7 @@ from metaloom_metalearn.search.combinations import UNUSED, Combinations
 from metaloom_metalearn.search.grammar import UNIT, Grammar, Group, Production, Slot, level_of
 from metaloom_metalearn.search.node import (
     Abstraction,
+    Callables,
     Environment,
     Memo,
     Node,
@@ -305,22 +306,24 @@ class Bank:
     def _function(self, body: Node, inner: Bank, extra: float) -> Node:
         base = len(self.scope)
         count = len(inner.scope) - base
-        code = code_of(body)
-        values: list[Any] = []
-        for environment, rows in zip(self.environments, inner.members(), strict=True):
-            if count == 1:
-                table = Memo(code, environment)
-                for row in rows:
-                    value = body.values[row]
-                    if value is not FAILED:
-                        table[inner.environments[row][base]] = value
-                values.append(table.__getitem__)
-            else:
-                values.append(function_of(code, environment, count))
+        known, members = body.values, inner.members()
+
+        def on(row: int) -> Any:
+            environment = self.environments[row]
+            if count > 1:
+                return function_of(code_of(body), environment, count)
+            table = Memo(code_of(body), environment)
+            for place in members[row]:
+                value = known[place]
+                if value is not FAILED:
+                    table[inner.environments[place][base]] = value
+            return table.__getitem__
+
+        values: Any = Callables(on, len(self.environments))
         self.workshop.left -= len(inner.environments)
         head = Abstraction(base, count)
         cost = body.cost + extra
-        return Node(head, (body,), tuple(values), cost, body.uses & ~inner.fresh, failed=False)
+        return Node(head, (body,), values, cost, body.uses & ~inner.fresh, failed=False)
 
     def _inner(self, parameters: tuple[Type, ...]) -> Bank | None:
         """The bank of bodies with these parameters; None where no value probes them."""

@@ -51,16 +51,18 @@ class Scored:
     `loss` is the description length of what it gets wrong; `right` says which support examples it
     gets right.  `score` of two of one task are comparable whichever arm found them.  `near`
     says how near each output comes, where that was looked at: 1 where it is right, less elsewhere.
+    `evidence` are the nats that the choice of the examples saves, where that was looked at.
     """
 
     candidate: Candidate
     loss: float
     right: tuple[bool, ...]
     near: tuple[float, ...] = ()
+    evidence: float = 0.0
 
     @property
     def score(self) -> float:
-        return self.candidate.cost + self.loss
+        return self.candidate.cost + self.loss - self.evidence
 
     @property
     def graded(self) -> float:

@@ -25,7 +25,7 @@ from metaloom_metalearn.search.noise import BEYOND, LEAST, Noise, noise_of, resi
 from metaloom_metalearn.search.scoring import Scorer
 from metaloom_metalearn.search.trace import Account
 from metaloom_registry import Arrow, Tensor, Type, is_closed, uncurried
-from metaloom_registry.types import INT, without_domains
+from metaloom_registry.types import BOOL, INT, without_domains
 
 CHAIN = 20.0
 """The most nats of a term that makes a tensor: a chain of trained blocks."""
@@ -59,10 +59,13 @@ class Patience:
 
     It goes on for `nats` more nats of cost, for at most `alternatives` terms and `seconds`, and for
     no longer than it took to get there.  What it finds ranks behind, but tells how sure one can be.
+    Of truth values, on which many programs are right, it looks for `truths` terms: which ranks
+    first depends on more than their cost (`evidence`).
     """
 
     nats: float = 3.0
     alternatives: int = 4
+    truths: int = 40
     seconds: float = 0.25
 
 
@@ -285,6 +288,8 @@ class Enumerate:
         scorer, account, clock = enumeration.scorer, enumeration.account, problem.clock
         target, loss_of = scorer.outputs, scorer.loss
         lowest, alternatives = scorer.ceiling, self.patience.alternatives
+        if enumeration.want == BOOL:
+            alternatives = max(alternatives, self.patience.truths)
         level, examples = 0, plain_examples(problem.task)
         enumeration.lowest = lowest
         for node in enumeration.nodes():

@@ -7,7 +7,7 @@ indices.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, TypeAlias
@@ -41,7 +41,7 @@ class Node:
     """A term: what is applied to what, its cost, and its values, one a row.
 
     `uses` has bit i set where the term uses the variable at place i; `failed` says that a value is
-    `FAILED`.  The values of a function are callables.
+    `FAILED`.  The values of a function are `Callables`.
     """
 
     __slots__ = ("arguments", "code", "cost", "failed", "head", "uses", "values")
@@ -66,6 +66,35 @@ class Node:
     def on(self, values: tuple[Any, ...], failed: bool) -> Node:
         """The same term on other rows."""
         return Node(self.head, self.arguments, values, self.cost, self.uses, failed)
+
+
+class Callables:
+    """The values of a function: a callable for each row, made when it is first asked for.
+
+    At the frontier most functions are called on the first few rows alone.
+    """
+
+    __slots__ = ("made", "make", "rows")
+
+    def __init__(self, make: Callable[[int], Any], rows: int) -> None:
+        self.make = make
+        self.rows = rows
+        self.made: list[Any] = []
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, row: int) -> Any:
+        while len(self.made) <= row:
+            self.made.append(self.make(len(self.made)))
+        return self.made[row]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (
+            iter(self.made)
+            if len(self.made) == self.rows
+            else map(self.__getitem__, range(self.rows))
+        )
 
 
 class Memo(dict[Any, Any]):
