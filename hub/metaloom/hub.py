@@ -120,11 +120,7 @@ class Hub:
     def __getitem__(self, reference: str | Reference) -> Block:
         """A handle on a block or a primitive. Raises InvalidName or NotFound."""
         if isinstance(reference, str):
-            short = self.primitives.short_names.get(reference) if "/" not in reference else None
-            shared = self.vocabulary.shared(reference)
-            if shared is not None:
-                raise NotFound(shared)
-            reference = short or self._reference(reference)
+            reference = self.vocabulary.short(reference) or self._reference(reference)
         primitive = self.vocabulary.primitive(reference)
         if primitive is not None:
             return Block(

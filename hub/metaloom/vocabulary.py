@@ -136,17 +136,23 @@ class Vocabulary:
             else:
                 found.append(term)
         if len(found) > 1:
-            raise ParseError("; ".join(self.shared(name) or "" for name in used))
+            raise ParseError("; ".join(map(self._ambiguous, used)))
         if misfit is not None and not found:
             raise misfit
         return found[0]
 
-    def shared(self, name: str) -> str | None:
-        """Which primitives share a short name, for people who wrote it; None where none do."""
-        meant = self.primitives.shared_names.get(name)
-        if meant is None:
-            return None
-        return f"{name!r} is short for {' and '.join(map(str, meant))}; write one of them in full"
+    def short(self, name: str) -> Reference | None:
+        """The primitive that a short name means; None where it is the short name of none.
+
+        Raises NotFound, with the full names, where several primitives share it.
+        """
+        if name in self.primitives.shared_names:
+            raise NotFound(self._ambiguous(name))
+        return self.primitives.short_names.get(name)
+
+    def _ambiguous(self, name: str) -> str:
+        meant = " and ".join(map(str, self.primitives.shared_names[name]))
+        return f"{name!r} is short for {meant}; write one of them in full"
 
     def pin(self, term: Term) -> Term:
         """The term with each reference pinned. Raises NotFound."""
