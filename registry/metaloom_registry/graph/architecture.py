@@ -1,8 +1,8 @@
 """What a module's graph depends on besides the values of its tensors, as a key.
 
 Two modules of one architecture are traced to one graph.  The key holds the tree of modules with
-their classes, the plain attributes of each, and all that the code of classes outside torch can see:
-the code itself, what it closes over, and the plain globals it names.  Where something is neither a
+their classes, the plain attributes of each, and what the code of classes outside torch reads:
+that code, what it closes over, and the plain globals it names.  Where something is neither a
 tensor of the module nor plain, as with hooks or objects in attributes, there is no key.
 """
 
@@ -61,7 +61,7 @@ def _parts(module: nn.Module) -> Iterator[Hashable]:
 
 
 def _code(cls: type, seen: dict[int, Hashable]) -> Hashable:
-    """What the methods of a class and of those it inherits from can see, up to torch's."""
+    """What the methods of a class and of those it inherits from read, up to those of torch."""
     found: list[Hashable] = [cls]
     for owner in cls.__mro__:
         if owner is object or _trusted(owner.__module__):

@@ -87,14 +87,10 @@ def export_module(
         torch.default_generator.manual_seed(seed)
         original.to("cpu")
         trees = _trees(original, type_, example)
-        key = None if conversions is None else _key(original, trees)
-        known = None if conversions is None or key is None else conversions.find(key)
-        found = None if known is None else _converted_again(original, known, trees, seed)
-        if found is None:
-            found = _converted(original, trees, seed)
-            if conversions is not None and key is not None and _told_by_key(original, found[0]):
-                conversions.keep(key, found[0])
-        conversion, loaded, weights = found
+        if conversions is None:
+            conversion, loaded, weights = _converted(original, trees, seed)
+        else:
+            conversion, loaded, weights = _by_key(original, trees, seed, conversions)
         facts = measure(conversion.graph, loaded, weights, trees, conversion.capabilities)
     return ExportedGraph(conversion.written, weights, facts)
 
@@ -108,6 +104,20 @@ def _converted(
     loaded = load_graph(written, weights)
     capabilities = compare(original, loaded, graph, trees, seed)
     return Conversion(graph, written, capabilities), loaded, weights
+
+
+def _by_key(
+    original: nn.Module, trees: tuple[Tree[InputKind], ...], seed: int, conversions: Conversions
+) -> tuple[Conversion, GraphModule, bytes]:
+    """The same, by what was converted before where that can be; and remembered where it cannot."""
+    key = _key(original, trees)
+    known = None if key is None else conversions.find(key)
+    found = None if known is None else _converted_again(original, known, trees, seed)
+    if found is None:
+        found = _converted(original, trees, seed)
+        if key is not None and _told_by_key(original, found[0]):
+            conversions.keep(key, found[0])
+    return found
 
 
 def _converted_again(

@@ -55,16 +55,17 @@ def read_graph(data: bytes) -> Graph:
     formats, unknown keys and ops, arguments outside their rules, values used before they are
     computed, names a module may not have.
     """
-    return read_anew(data) if len(data) > SMALL else _remembered(data)
+    return read_anew(data) if len(data) > SMALL else remembered(data)
 
 
 @lru_cache(SMALL_KEPT)
-def _remembered(data: bytes) -> Graph:
+def remembered(data: bytes) -> Graph:
+    """A graph document, read the first time it is met."""
     return read_anew(data)
 
 
 def read_anew(data: bytes) -> Graph:
-    """`read_graph` without what is remembered."""
+    """A graph document, read whether it was met before or not."""
     if len(data) > MAX_BYTES:
         raise Refused(f"graph.json has {len(data)} bytes; at most {MAX_BYTES} are read")
     try:

@@ -16,6 +16,7 @@ from metaloom_registry import (
     Refused,
     Registry,
     TypeMismatch,
+    WrongFact,
     dump_canonical,
     parse_type,
 )
@@ -52,6 +53,17 @@ def test_a_published_module_computes_what_the_original_computed(opened, files):
     original = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     x = torch.randn(5, 3)
     torch.testing.assert_close(module(x), original(x))
+
+
+def test_a_fingerprint_is_measured_again_unless_this_process_measured_that_very_one(opened, files):
+    false = {"probe": "metaloom-1", "inputs": [], "values": [9.0] * 128}
+    manifest = Manifest.of("graph", SIGNATURE, files, facts={"fingerprint": false})
+    conversions = opened.admission.conversions
+    conversions.measured(manifest.files, {**false, "values": [8.0] * 128})
+    with pytest.raises(WrongFact, match="fingerprint"):
+        opened.publish("me/mlp", manifest, files, exported=True)
+    conversions.measured(manifest.files, false)
+    assert opened.publish("me/mlp", manifest, files, exported=True).number == 1
 
 
 def refused(opened, files, signature=SIGNATURE) -> None:
