@@ -16,6 +16,7 @@ from torch import nn
 from benchmarks.digit_lists import Images, Lists
 from metaloom_metalearn import RecurrentControl, RecurrentRegressor, rmse
 from metaloom_metalearn.features import applied
+from metaloom_metalearn.randomness import seeded
 from metaloom_metalearn.search.networks import convolutional_encoder, jittered
 
 RATES = (1e-3, 3e-3, 1e-2)
@@ -36,7 +37,9 @@ class Budget:
 
 def scratch(train: Lists, budget: Budget) -> RecurrentRegressor:
     """Convolutions and an LSTM, trained together on jittered images."""
-    return _best((convolutional_encoder((1, 28, 28)),), train, budget, frozen=False)
+    with seeded(budget.generator):
+        encoder = convolutional_encoder((1, 28, 28))
+    return _best((encoder,), train, budget, frozen=False)
 
 
 def frozen(recogniser: nn.Module, train: Lists, budget: Budget) -> RecurrentRegressor:

@@ -106,7 +106,7 @@ class Scale:
     tests: int = 1000
     reader: Effort = Effort(1200, 6000, 500.0)
     binary: Effort = Effort(900, 1500, 200.0)
-    search: Effort = Effort(2800, 1200, 280.0)
+    search: Effort = Effort(2800, 1200, 300.0)
     control: int = 480
 
     @property
@@ -116,13 +116,13 @@ class Scale:
 
 
 QUICK = Scale(
-    shares=(1,),
+    shares=(2,),
     sequences=(("CS1",),),
     images=600,
     tests=100,
-    reader=Effort(50, 150, 8.0),
-    binary=Effort(40, 120, 8.0),
-    search=Effort(30, 60, 8.0),
+    reader=Effort(40, 120, 30.0),
+    binary=Effort(40, 120, 30.0),
+    search=Effort(16, 30, 30.0),
     control=30,
 )
 

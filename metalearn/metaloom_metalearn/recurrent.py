@@ -118,23 +118,24 @@ class RecurrentControl:
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimiser = torch.optim.Adam(trained, self.rate)
         least, best = math.inf, None
-        for step in range(steps):
-            if clock is not None and clock.expired():
-                break
-            if held is not None and step % LOOK == 0:
-                error = rmse(model, *held)
-                if error < least:
-                    least, best = error, deepcopy(model.state_dict())
-            rows = torch.randperm(len(wanted), generator=generator)[: self.batch]
-            rows = rows.to(wanted.device)
-            chosen = inputs.take(rows)
-            if self.augment is not None and not self.frozen:
-                chosen = Ragged(self.augment(chosen.items, generator), chosen.lengths)
-            found = mean + scale * network(chosen)[:, 0] if self.frozen else model(chosen)
-            loss = nn.functional.mse_loss(found, wanted[rows]) / scale**2
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+        with seeded(generator):
+            for step in range(steps):
+                if clock is not None and clock.expired():
+                    break
+                if held is not None and step % LOOK == 0:
+                    error = rmse(model, *held)
+                    if error < least:
+                        least, best = error, deepcopy(model.state_dict())
+                rows = torch.randperm(len(wanted), generator=generator)[: self.batch]
+                rows = rows.to(wanted.device)
+                chosen = inputs.take(rows)
+                if self.augment is not None and not self.frozen:
+                    chosen = Ragged(self.augment(chosen.items, generator), chosen.lengths)
+                found = mean + scale * network(chosen)[:, 0] if self.frozen else model(chosen)
+                loss = nn.functional.mse_loss(found, wanted[rows]) / scale**2
+                optimiser.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
         if best is not None and held is not None and rmse(model, *held) > least:
             model.load_state_dict(best)
         return model.eval()

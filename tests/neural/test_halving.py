@@ -25,6 +25,7 @@ from metaloom_metalearn.search.measure import Measure
 from metaloom_registry import (
     INT,
     MemoryLibrary,
+    Reference,
     parse_type,
     references,
 )
@@ -235,3 +236,18 @@ def test_the_recurrent_control_keeps_its_clock() -> None:
         lists, torch.tensor(train.outputs), torch.Generator().manual_seed(0), 10**6, Clock(0.3)
     )
     assert time.monotonic() - start < 1.5
+
+
+def test_what_is_trained_follows_from_the_generator_alone() -> None:
+    images = torch.rand(120, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    task = Task(
+        parse_type("image[1,16,16] -> label[2]"), Examples((images,), torch.arange(120) % 2)
+    )
+
+    def trained(before: int) -> list[Reference]:
+        torch.manual_seed(before)
+        *_, last = Halving(steps=3, last=2, contestants=1).run(problem(task, library()))
+        return list(last.candidate.parts)
+
+    assert len(trained(1)) == 2
+    assert trained(1) == trained(2)

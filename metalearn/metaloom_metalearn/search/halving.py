@@ -47,6 +47,9 @@ CONTEST = 0.5
 """The most of the time that the rungs may take where one part is held out, and the winner alone
 is trained again."""
 
+LATE = 0.1
+"""From this share of its time on, a training that will not take all its steps in time hurries."""
+
 WARM = 0.1
 """The share of a training with a falling rate in which the rate first rises to its highest."""
 
@@ -250,29 +253,36 @@ class _Contest:
         start, seconds = clock.elapsed(), min(seconds, clock.left())
         if not runner.steps:
             self.account.counts["trained"] += 1
-        for step in range(steps):
-            spent = clock.elapsed() - start
-            if clock.expired() or spent > seconds:
-                break
-            runner.steps += 1
-            if optimiser is None:
-                continue
-            late = step > 0 and spent * steps > seconds * step
-            done = spent / seconds if late else step / steps
-            for group in optimiser.param_groups if falling else ():
-                group["lr"] = runner.contestant.rate * _warm(done)
-            order = torch.randperm(len(fold.kept), generator=self.generator)[: self.batch]
-            rows = fold.kept[order]
-            runner.module.train()
-            inputs = self.shaken(take(runner.inputs, rows), runner.contestant)
-            loss = self.measure.loss(runner.module(inputs), rows)
-            if not bool(loss.isfinite()):
-                self.account.counts["failed"] += 1
-                self.account.note(f"{runner.contestant.name} diverged")
-                return False
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+        with seeded(self.generator):
+            for step in range(steps):
+                spent = clock.elapsed() - start
+                if clock.expired() or spent > seconds:
+                    break
+                runner.steps += 1
+                if optimiser is None:
+                    continue
+                late = spent > LATE * seconds and spent * steps > seconds * step
+                done = spent / seconds if late else step / steps
+                for group in optimiser.param_groups if falling else ():
+                    group["lr"] = runner.contestant.rate * _warm(done)
+                if not self.stepped(runner, optimiser, fold):
+                    return False
+        return True
+
+    def stepped(self, runner: _Runner, optimiser: torch.optim.Optimizer, fold: Fold) -> bool:
+        """One gradient step; False where the loss is not finite."""
+        order = torch.randperm(len(fold.kept), generator=self.generator)[: self.batch]
+        rows = fold.kept[order]
+        runner.module.train()
+        inputs = self.shaken(take(runner.inputs, rows), runner.contestant)
+        loss = self.measure.loss(runner.module(inputs), rows)
+        if not bool(loss.isfinite()):
+            self.account.counts["failed"] += 1
+            self.account.note(f"{runner.contestant.name} diverged")
+            return False
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
         return True
 
     @property
