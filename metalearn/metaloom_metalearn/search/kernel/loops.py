@@ -151,7 +151,7 @@ def find(
     count: Word, total: Word, masks: Word, rows: Word,
 ) -> Word:  # fmt: skip
     """Where in the index the term that stands behind the last one belongs; -1 if it is known."""
-    room = len(index) - 1
+    room, is_held = len(index) - 1, shapes[shape, 0] != SCALAR
     place = total & room
     while index[place]:
         other = index[place] - 1
@@ -162,9 +162,8 @@ def find(
             for row in range(rows):
                 if not same:
                     break
-                same = equal(
-                    memory, words[other, masks + row], words[count, masks + row], shape, shapes
-                )
+                known, word = words[other, masks + row], words[count, masks + row]
+                same = known == word or (is_held and equal(memory, known, word, shape, shapes))
             if same:
                 return -1
         place = (place + 1) & room
@@ -306,6 +305,7 @@ def scan(
     total = len(heads) * last_count
     for k in range(arity - 1):
         total *= slots[k * SLOT_WIDTH + COUNTED]
+    is_held = shapes[shape, 0] != SCALAR
     start = state[POSITION]
     state[EMITTED] = 0
     for position in range(start, min(total, start + limit)):
@@ -319,7 +319,9 @@ def scan(
         for row in range(telling):
             memory[FREE] = HEADER
             word = value_on(memory, row, masks, head, slots, arguments, places[row])
-            if memory[STATUS] == FINE and equal(memory, word, target[row], shape, shapes):
+            if memory[STATUS] == FINE and (
+                word == target[row] or (is_held and equal(memory, word, target[row], shape, shapes))
+            ):
                 agrees = True
                 break
         if not agrees:
