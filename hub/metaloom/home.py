@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     from metaloom_registry import Collectable
 
 DEFAULT = "~/.metaloom"
-BLOBS_FILE = "blobs.url"
-"""Holds the address of the library's blobs, where they are elsewhere."""
 
 
 def library_folder(
@@ -28,7 +28,8 @@ def library_folder(
     text = os.fspath(given) if given is not None else environment.get("METALOOM_HOME") or DEFAULT
     if "://" in text:
         raise StorageError(
-            f"{text} is a remote library, which this version does not open; give a folder"
+            f"{text} is a remote library, and a library is a folder; "
+            "`metaloom init --blobs URL --home FOLDER` makes one whose blobs are elsewhere"
         )
     folder = Path(text).expanduser().absolute()
     try:
@@ -61,19 +62,62 @@ def blob_store(
 
     Raises AlreadyExists where it was made with another.
     """
-    file = home / BLOBS_FILE
-    known = file.read_text(encoding="utf-8").strip() if file.is_file() else None
-    if address is not None and known is None:
-        if (home / "blobs").exists():
-            raise AlreadyExists(
-                f"{home} has its blobs in its folder; choose another folder for a library whose "
-                f"blobs are at {address}"
-            )
-        file.write_text(address + "\n", encoding="utf-8")
-        known = address
-    elif address is not None and known != address:
-        raise AlreadyExists(f"the blobs of {home} are at {known}, not at {address}")
+    known = remembered_address(home, BLOBS, address)
     if known is None:
         return None
+    remember_address(home, BLOBS, known)
     cache = cache_folder(home, environment)
     return open_blobs(known, cache, offline=is_offline(environment))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a library that may be elsewhere.
+
+    what: what it is called.
+    file: holds its address, where it is elsewhere.
+    inside: where in the library's folder it is otherwise.
+    """
+
+    what: str
+    file: str
+    inside: str
+
+
+BLOBS = Part("blobs", "blobs.url", "blobs")
+CATALOGUE = Part("catalogue", "catalogue.url", "catalogue.db")
+
+
+def remembered_address(home: Path, part: Part, address: str | None = None) -> str | None:
+    """Where a part of a library is, if not in its folder: at the address it was made with.
+
+    `address` is that of a new library.  Raises AlreadyExists where it was made with another.
+    """
+    file = home / part.file
+    if not file.is_file():
+        if address is not None and (home / part.inside).exists():
+            raise AlreadyExists(
+                f"{home} has its {part.what} in its folder; choose another folder for a library "
+                f"whose {part.what} is at {without_password(address)}"
+            )
+        return address
+    known = file.read_text(encoding="utf-8").strip()
+    if address not in (None, known):
+        raise AlreadyExists(
+            f"{home} has its {part.what} at {without_password(known)}, "
+            f"not at {without_password(address or '')}"
+        )
+    return known
+
+
+def remember_address(home: Path, part: Part, address: str) -> None:
+    """Keep the address of a part for who opens the library next; nobody else may read it."""
+    file = home / part.file
+    if not file.is_file():
+        file.touch(mode=0o600)
+        file.write_text(address + "\n", encoding="utf-8")
+
+
+def without_password(address: str) -> str:
+    """An address to be shown."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", address)

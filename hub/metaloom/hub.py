@@ -18,7 +18,13 @@ from metaloom.blocks import Block, Composition, is_term_text
 from metaloom.drafting import drafts_of
 from metaloom.family import Family
 from metaloom.finding import Filters, Found
-from metaloom.home import blob_store, library_folder
+from metaloom.home import (
+    CATALOGUE,
+    blob_store,
+    library_folder,
+    remember_address,
+    remembered_address,
+)
 from metaloom.keyring import Keyring
 from metaloom.lineage import Sender, Sent, tracking_uri
 from metaloom.publishing import Details, StoredGraph, sampled, signed
@@ -83,15 +89,26 @@ class Hub:
         self._origins: dict[int, tuple[Any, Origin]] = {}
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str] | None = None, *, blobs: str | None = None) -> Hub:
+    def open(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        blobs: str | None = None,
+        database: str | None = None,
+    ) -> Hub:
         """Open the library in a folder, which is made where it is missing.
 
         Without a path it is METALOOM_HOME, or `~/.metaloom`.  `blobs` is where a new library keeps
-        its blobs if not there, such as `s3://bucket/blobs`; it is remembered.  Raises StorageError
-        where the folder cannot be used, is a remote address, or was written by a newer Metaloom.
+        its blobs if not there, such as `s3://bucket/blobs`, and `database` its catalogue, such as
+        `postgresql://user@host/name`; both are remembered.  Raises StorageError where the folder or
+        the database cannot be used, or was written by a newer Metaloom, and AlreadyExists for a
+        library that was made with others.
         """
         home = library_folder(path)
-        registry = catalogue.Registry.open(home, blobs=blob_store(home, blobs))
+        listed = remembered_address(home, CATALOGUE, database)
+        registry = catalogue.Registry.open(home, blobs=blob_store(home, blobs), database=listed)
+        if listed is not None:
+            remember_address(home, CATALOGUE, listed)
         return cls(home, registry, tracking_uri(home))
 
     def close(self) -> None:

@@ -47,7 +47,7 @@ def test_a_library_remembers_where_its_blobs_are(opened, home, address):
         assert torch.equal(loaded(x), net(x))
         assert again.verify().sound
     assert not (home / "blobs").exists()
-    with pytest.raises(AlreadyExists, match=f"are at {address}, not at s3://other"):
+    with pytest.raises(AlreadyExists, match=f"its blobs at {address}, not at s3://other"):
         Hub.open(home, blobs="s3://other/blobs")
 
 

@@ -1,4 +1,4 @@
-"""`metaloom gc`, `repair` and `doctor`: a library kept small, whole and working."""
+"""`metaloom init`, `gc`, `repair` and `doctor`: a library made, kept small, whole and working."""
 
 from __future__ import annotations
 
@@ -14,10 +14,45 @@ from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import show, show_json, table
 from metaloom.cli.progress import waiting
 from metaloom.doctor import check_installation
-from metaloom.home import cache_folder
+from metaloom.home import BLOBS, CATALOGUE, cache_folder, remembered_address, without_password
 from metaloom_registry import NotFound, ParseError, catalogue, open_blobs
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def init(
+    blobs: Annotated[
+        str | None,
+        typer.Option("--blobs", help="Where its blobs are.", metavar="URL"),
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option("--database", help="Where its catalogue is.", metavar="URL"),
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a library, or join one that others made, whose blobs or catalogue are elsewhere.
+
+    Its folder remembers where; every other command then needs no more than the folder. What is not
+    said to be elsewhere is in the folder.
+
+    [bold]Examples[/bold]
+
+      metaloom init --blobs s3://our-bucket/metaloom --home ~/ours
+      metaloom init --blobs s3://our-bucket/metaloom --database postgresql://lab@db.example/metaloom
+    """
+    with metaloom.Hub.open(home, blobs=blobs, database=database) as hub:
+        where = {
+            part.what: without_password(remembered_address(hub.home, part) or str(hub.home))
+            for part in (BLOBS, CATALOGUE)
+        }
+    if as_json:
+        show_json({"home": str(hub.home), **where})
+        return
+    show(f"the library {hub.home}")
+    for what, place in where.items():
+        show(f"{what}: {place}")
 
 
 def gc(

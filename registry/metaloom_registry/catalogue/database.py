@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
 from metaloom_registry.catalogue.migrations import HEAD, REVISIONS
-from metaloom_registry.errors import StorageError
+from metaloom_registry.errors import MissingExtra, StorageError
 
 T = TypeVar("T")
 BUSY_SECONDS = 60.0
@@ -45,9 +45,10 @@ class Database:
     def __init__(self, url: str | URL) -> None:
         """Open the database at a SQLAlchemy URL and migrate it where that is needed.
 
-        Raises StorageError where it cannot be opened, or where a newer Metaloom wrote it.
+        Raises StorageError where it cannot be opened, or where a newer Metaloom wrote it, and
+        MissingExtra where PostgreSQL is wanted and its driver is not installed.
         """
-        self.url = make_url(url)
+        self.url = database_url(url)
         self.engine = _engine(self.url)
         with self._explained("open"):
             self._migrate()
@@ -131,9 +132,33 @@ def sqlite_url(path: str) -> URL:
     return URL.create("sqlite", database=path)
 
 
+def database_url(given: str | URL) -> URL:
+    """The URL of a database, its driver named. Raises StorageError where it is none of ours."""
+    try:
+        url = make_url(given)
+    except ArgumentError:
+        raise StorageError(
+            "what is given as the database of a catalogue is no URL; "
+            "write it as postgresql://user@host/name"
+        ) from None
+    backend = url.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise StorageError(
+            f"a catalogue is in SQLite or in PostgreSQL, not in {backend[:40]!r}; "
+            "write its URL as postgresql://user@host/name"
+        )
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        try:
+            return create_engine(url, pool_pre_ping=True)
+        except ModuleNotFoundError as error:
+            raise MissingExtra(
+                f"a catalogue in PostgreSQL needs {error.name}; "
+                "run `pip install 'metaloom[postgres]'`"
+            ) from None
     options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}}
     if _read_only(url):
         options["poolclass"] = NullPool  # each transaction looks anew whether somebody writes

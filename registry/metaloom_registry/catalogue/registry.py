@@ -87,11 +87,13 @@ class Registry:
         validate: Validator | None = None,
         pool: Examiner | None = None,
         blobs: BlobStore | None = None,
+        database: str | None = None,
     ) -> Registry:
         """Open the registry in a folder, which is made where it is missing.
 
-        `blobs` is where its blobs are, by default in that folder too.  Raises StorageError
-        where the folder cannot be used or a newer Metaloom wrote it.
+        `blobs` is where its blobs are and `database` the URL of its catalogue, by default both are
+        in that folder.  Raises StorageError where the folder or the database cannot be used or a
+        newer Metaloom wrote it.
         """
         path = Path(folder).expanduser()
         try:
@@ -101,10 +103,10 @@ class Registry:
                 f"cannot make the folder {path} of a registry: {error.strerror}; "
                 "choose a folder that is writable"
             ) from error
-        database = Database(sqlite_url(str(path / CATALOGUE_FILE)))
+        listed = Database(database or sqlite_url(str(path / CATALOGUE_FILE)))
         blobs = blobs or FolderBlobs(path / BLOBS_FOLDER)
         near = path / NEIGHBOURS_FILE
-        return cls(blobs, database, now=now, validate=validate, pool=pool, neighbours=near)
+        return cls(blobs, listed, now=now, validate=validate, pool=pool, neighbours=near)
 
     def close(self) -> None:
         """Let go of the database, and end the workers of this registry."""

@@ -91,13 +91,13 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 @sqlite_only
 def test_a_database_that_cannot_be_written_says_so(registry, publish):
-    publish("vision/conv4")
+    published = publish("vision/conv4")
     registry.database.engine.dispose()
     with registry.database.engine.connect() as connection:
         connection.execute(text("PRAGMA query_only = ON"))
         connection.commit()
     with pytest.raises(StorageError, match=r"cannot write the catalogue .*readonly.*writable"):
-        registry.mark_used([], [])
+        registry.mark_used([published.digest])
 
 
 def test_a_home_folder_is_understood(tmp_path, monkeypatch):
