@@ -121,7 +121,7 @@ QUICK = Scale(
     images=600,
     tests=100,
     reader=Effort(40, 120, 30.0),
-    binary=Effort(40, 120, 30.0),
+    binary=Effort(100, 120, 30.0),
     search=Effort(16, 30, 30.0),
     control=30,
 )
