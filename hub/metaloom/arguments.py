@@ -1,9 +1,25 @@
-"""What people give to a hub, read or refused: types, kinds and tasks."""
+"""What people give to a hub, read or refused: references, types, kinds, tasks."""
 
 from __future__ import annotations
 
-from metaloom_registry import InvalidTask, ParseError, Type, parse_type
+import re
+from collections.abc import Callable
+
+from metaloom_registry import Digest, InvalidTask, ParseError, Reference, Type, parse_type
 from metaloom_registry.manifest import KINDS
+
+_DIGEST = re.compile(r"(?:@?sha256:|@)?([0-9a-f]{8,64})", re.ASCII)
+
+
+def as_reference(text: str, expand: Callable[[str], Digest]) -> Reference:
+    """A reference; a digest may be shortened, as `show` prints it, and `expand` completes it.
+
+    Raises InvalidName, and what `expand` raises.
+    """
+    digits = _DIGEST.fullmatch(text)
+    if digits is None:
+        return Reference.parse(text)
+    return Reference(None, Digest(digits[1]) if len(digits[1]) == 64 else expand(digits[1]))
 
 
 def as_type(given: str | Type | None) -> Type | None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import metaloom_metalearn
 from metaloom import exchange, finding, solving
-from metaloom.arguments import as_type, require_kind, require_task
+from metaloom.arguments import as_reference, as_type, require_kind, require_task
 from metaloom.blocks import Block, Composition, is_term_text
 from metaloom.drafting import drafts_of
 from metaloom.family import Family
@@ -30,14 +29,13 @@ from metaloom.lineage import Sender, Sent, tracking_uri
 from metaloom.publishing import Details, StoredGraph, sampled, signed
 from metaloom.verification import Verification, all_verified, signers_of, verified
 from metaloom.vocabulary import Vocabulary, function_name
-from metaloom_metalearn import Clock, Silence, Uniform, parse_budget
+from metaloom_metalearn import Silence, Uniform, parse_budget
 from metaloom_registry import (
     AlreadyExists,
     BlockName,
     Digest,
     Json,
     Loaded,
-    NoSolution,
     NotFound,
     Parent,
     ParseError,
@@ -69,7 +67,6 @@ if TYPE_CHECKING:
 
 Made = TypeVar("Made")
 
-_DIGEST = re.compile(r"(?:@?sha256:|@)?([0-9a-f]{8,64})", re.ASCII)
 EMBED = Reference.parse("heads/embed@1")
 """The primitive by which `encoder >> head` encodes the examples that the head learns from."""
 
@@ -137,7 +134,9 @@ class Hub:
     def __getitem__(self, reference: str | Reference) -> Block:
         """A handle on a block or a primitive. Raises InvalidName or NotFound."""
         if isinstance(reference, str):
-            reference = self.vocabulary.short(reference) or self._reference(reference)
+            reference = self.vocabulary.short(reference) or as_reference(
+                reference, self.registry.expand
+            )
         primitive = self.vocabulary.primitive(reference)
         if primitive is not None:
             return Block(
@@ -283,31 +282,18 @@ class Hub:
         NoSolution, and ParseError for a budget that is none.
         """
         require_task(task, metaloom_metalearn.Task)
-        seconds = parse_budget(budget)
-        clock = Clock(seconds)
-        started = time.time()
-        work = partial(solving.Work, task, seed, seconds, started)
-        try:
-            solution = solving.searched(
-                task,
-                self.library,
-                seed,
-                device,
-                clock=clock,
-                prior=prior or Uniform(),
-                searches=searches,
-                learners=learners,
-                journal=journal or Silence(),
-            )
-        except NoSolution as error:
-            self.registry.record_run(work(clock.elapsed()).record(None, str(error)))
-            raise
-        done = work(clock.elapsed())
-        run = done.record(solution)
-        self.registry.record_run(run, done.message(run, solution, self.vocabulary))
-        self.sender.flush_behind()
-        assert run.task is not None
-        return self.remember(solution, solving.Origin(run.digest, run.task.digest, task.classes))
+        solution, origin = solving.recorded_solution(
+            self,
+            task,
+            parse_budget(budget),
+            seed,
+            device,
+            prior=prior or Uniform(),
+            searches=searches,
+            learners=learners,
+            journal=journal or Silence(),
+        )
+        return self.remember(solution, origin)
 
     def adapt(
         self,
@@ -459,14 +445,6 @@ class Hub:
         if self.vocabulary.primitive(Reference(parsed)) is not None:
             raise AlreadyExists(f"{parsed} is a primitive's name; choose another")
         return parsed
-
-    def _reference(self, text: str) -> Reference:
-        """A reference; a digest may be shortened, as `show` prints it. Raises NotFound."""
-        digits = _DIGEST.fullmatch(text)
-        if digits is None:
-            return Reference.parse(text)
-        whole = digits[1] if len(digits[1]) == 64 else self.registry.expand(digits[1]).hex
-        return Reference(None, Digest(whole))
 
     def _parent(self, given: str | Block | tuple[str | Block, str]) -> Parent:
         block, role = given if isinstance(given, tuple) else (given, "trained-on")

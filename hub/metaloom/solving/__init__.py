@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from metaloom.solving.devices import OnDevice as OnDevice
     from metaloom.solving.devices import at_home as at_home
     from metaloom.solving.devices import choose_device as choose_device
-    from metaloom.solving.records import Work as Work
     from metaloom.solving.records import task_digest as task_digest
+    from metaloom.solving.searching import recorded_solution as recorded_solution
     from metaloom.solving.searching import searched as searched
     from metaloom.solving.storing import Origin as Origin
     from metaloom.solving.storing import solution_drafts as solution_drafts
@@ -34,11 +34,11 @@ else:
                 "at_home",
                 "choose_device",
             ),
-            "records": (
-                "Work",
-                "task_digest",
+            "records": ("task_digest",),
+            "searching": (
+                "recorded_solution",
+                "searched",
             ),
-            "searching": ("searched",),
             "storing": (
                 "Origin",
                 "solution_drafts",

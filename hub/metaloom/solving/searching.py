@@ -1,17 +1,50 @@
-"""A solve on a device: the search of the meta-learner over a hub's library."""
+"""A solve: the search of the meta-learner over a hub's library, on a device, and its record."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import metaloom_metalearn
 from metaloom import solving
-from metaloom_metalearn import Solution, Task
-from metaloom_registry import Library, Tensor, parts
+from metaloom.solving.records import Work
+from metaloom.solving.storing import Origin
+from metaloom_metalearn import Clock, Solution, Task
+from metaloom_registry import Library, NoSolution, Tensor, parts
 
 if TYPE_CHECKING:
     import torch
+
+    from metaloom.hub import Hub
+
+
+def recorded_solution(
+    hub: Hub,
+    task: Task,
+    seconds: float,
+    seed: int,
+    device: str | torch.device | None,
+    **settings: Any,
+) -> tuple[Solution, Origin]:
+    """Solve a task within so many seconds and record the run, also where it finds nothing.
+
+    MLflow is told by a process of its own.  Raises NoSolution.
+    """
+    clock, started = Clock(seconds), time.time()
+    work = partial(Work, task, seed, seconds, started)
+    try:
+        solution = searched(task, hub.library, seed, device, clock=clock, **settings)
+    except NoSolution as error:
+        hub.registry.record_run(work(clock.elapsed()).record(None, str(error)))
+        raise
+    done = work(clock.elapsed())
+    run = done.record(solution)
+    hub.registry.record_run(run, done.message(run, solution, hub.vocabulary))
+    hub.sender.flush_behind()
+    assert run.task is not None
+    return solution, Origin(run.digest, run.task.digest, task.classes)
 
 
 def searched(
