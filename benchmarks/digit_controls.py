@@ -15,9 +15,9 @@ from torch import nn
 
 from benchmarks.digit_lists import Images, Lists
 from metaloom_metalearn import RecurrentControl, RecurrentRegressor, rmse
-from metaloom_metalearn.features import applied
+from metaloom_metalearn.engines.batched.features import applied
 from metaloom_metalearn.randomness import seeded
-from metaloom_metalearn.search.networks import convolutional_encoder, jittered
+from metaloom_metalearn.search.neural.networks import convolutional_encoder, jittered
 
 RATES = (1e-3, 3e-3, 1e-2)
 LISTS = 32

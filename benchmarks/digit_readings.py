@@ -25,10 +25,10 @@ from metaloom_metalearn import (
     TermModule,
     compile_term,
 )
-from metaloom_metalearn.features import applied
-from metaloom_metalearn.search.holdout import shifts
-from metaloom_metalearn.search.picked import Picked, remembering
-from metaloom_metalearn.values import Ragged
+from metaloom_metalearn.engines.batched.features import applied
+from metaloom_metalearn.engines.batched.values import Ragged
+from metaloom_metalearn.search.neural.holdout import shifts
+from metaloom_metalearn.search.neural.picked import Picked, remembering
 from metaloom_registry import TypeMismatch
 
 BATCH = 200
@@ -68,7 +68,7 @@ def expected(solution: Solution, lists: Lists, many: Sequence[Images]) -> list[f
         said = [expectations(module, replace(lists, images=view)) for view in many]
     except TypeMismatch:
         return [float(one) for one in answered(solution, lists)]
-    return torch.stack(said).mean(0).tolist()  # type: ignore[no-any-return]
+    return torch.stack(said).mean(0).tolist()
 
 
 def expectations(module: TermModule, lists: Lists) -> Tensor:
@@ -102,7 +102,7 @@ def regressed(model: RecurrentRegressor, lists: Lists, many: Sequence[Images]) -
         seen = Images(applied(model.encoder, view.pixels).flatten(1), view.labels)
         with torch.no_grad():
             said.append(rest(replace(lists, images=seen).ragged()))
-    return torch.stack(said).mean(0).tolist()  # type: ignore[no-any-return]
+    return torch.stack(said).mean(0).tolist()
 
 
 def distance(said: Sequence[float], wanted: Sequence[int]) -> float:

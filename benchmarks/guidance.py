@@ -28,15 +28,15 @@ from benchmarks.list_tasks import questions_of
 from metaloom_lists import PRIMITIVES
 from metaloom_metalearn import Clock, Enumerate, Examples, Prior, Problem, Task, Uniform, Weights
 from metaloom_metalearn.scores import share
-from metaloom_metalearn.search.derivation import choices, node_of, tables
-from metaloom_metalearn.search.recognition import (
+from metaloom_metalearn.search.guidance.derivation import choices, node_of, tables
+from metaloom_metalearn.search.guidance.recognition import (
     Guidance,
     Lesson,
     dreams,
     lesson_of,
     train_recognition,
 )
-from metaloom_metalearn.search.space import Space
+from metaloom_metalearn.search.strategies.space import Space
 from metaloom_registry import Entry, MemoryLibrary, Reference, Term, parse_type
 
 TYPE = "list[int] -> list[int]"

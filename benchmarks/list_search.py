@@ -28,8 +28,8 @@ from metaloom_metalearn import (
     Task,
     solve,
 )
-from metaloom_metalearn.search.engines import fastest
-from metaloom_metalearn.search.kernel.rehearsal import rehearse
+from metaloom_metalearn.search.enumeration.engines import fastest
+from metaloom_metalearn.search.enumeration.kernel.rehearsal import rehearse
 from metaloom_metalearn.solver import ENUMERATED
 from metaloom_registry import (
     EvaluationError,

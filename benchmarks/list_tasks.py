@@ -40,8 +40,8 @@ from benchmarks.list_search import (
 from benchmarks.list_truths import longer_inputs, truth_of
 from metaloom_lists import PRIMITIVES
 from metaloom_metalearn import Clock, Enumerate, Examples, Problem, Task
-from metaloom_metalearn.search.collection import collection_put_off
-from metaloom_metalearn.search.engines import Engine, PlainTerms, fastest
+from metaloom_metalearn.search.enumeration.collection import collection_put_off
+from metaloom_metalearn.search.enumeration.engines import Engine, PlainTerms, fastest
 from metaloom_registry import Deferred, MemoryLibrary, parse_type
 
 TYPES = {

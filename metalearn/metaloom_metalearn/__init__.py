@@ -10,18 +10,36 @@ from metaloom_registry.lazy import lazy_names
 if TYPE_CHECKING:
     from metaloom_metalearn.clock import Clock as Clock
     from metaloom_metalearn.clock import parse_budget as parse_budget
-    from metaloom_metalearn.columns import from_batch as from_batch
-    from metaloom_metalearn.columns import to_batch as to_batch
-    from metaloom_metalearn.columns import to_support as to_support
-    from metaloom_metalearn.compile import TermModule as TermModule
-    from metaloom_metalearn.compile import compile_term as compile_term
+    from metaloom_metalearn.engines.batched.columns import from_batch as from_batch
+    from metaloom_metalearn.engines.batched.columns import to_batch as to_batch
+    from metaloom_metalearn.engines.batched.columns import to_support as to_support
+    from metaloom_metalearn.engines.batched.compile import TermModule as TermModule
+    from metaloom_metalearn.engines.batched.compile import compile_term as compile_term
+    from metaloom_metalearn.engines.batched.features import Features as Features
+    from metaloom_metalearn.engines.batched.mode import Hard as Hard
+    from metaloom_metalearn.engines.batched.mode import Mode as Mode
+    from metaloom_metalearn.engines.batched.mode import Soft as Soft
+    from metaloom_metalearn.engines.batched.soft import SoftBool as SoftBool
+    from metaloom_metalearn.engines.batched.soft import SoftInt as SoftInt
+    from metaloom_metalearn.engines.batched.soft import SoftLabel as SoftLabel
+    from metaloom_metalearn.engines.batched.values import BatchedValue as BatchedValue
+    from metaloom_metalearn.engines.batched.values import Ragged as Ragged
+    from metaloom_metalearn.engines.batched.values import Rows as Rows
+    from metaloom_metalearn.engines.batched.values import Support as Support
+    from metaloom_metalearn.engines.batched.values import concatenate as concatenate
+    from metaloom_metalearn.engines.batched.values import device_of as device_of
+    from metaloom_metalearn.engines.batched.values import moved as moved
+    from metaloom_metalearn.engines.batched.values import put as put
+    from metaloom_metalearn.engines.batched.values import rows_of as rows_of
+    from metaloom_metalearn.engines.batched.values import same_for_all as same_for_all
+    from metaloom_metalearn.engines.batched.values import take as take
+    from metaloom_metalearn.engines.hard.evaluator import Evaluator as Evaluator
+    from metaloom_metalearn.engines.hard.limits import Limits as Limits
     from metaloom_metalearn.episodes import Episodes as Episodes
     from metaloom_metalearn.episodes import EpisodeSource as EpisodeSource
     from metaloom_metalearn.episodes import classes_of as classes_of
     from metaloom_metalearn.episodes import draw_episodes as draw_episodes
     from metaloom_metalearn.episodes import stack_tasks as stack_tasks
-    from metaloom_metalearn.evaluate.evaluator import Evaluator as Evaluator
-    from metaloom_metalearn.evaluate.limits import Limits as Limits
     from metaloom_metalearn.evaluation.answers import Answers as Answers
     from metaloom_metalearn.evaluation.answers import by_head as by_head
     from metaloom_metalearn.evaluation.answers import by_learner as by_learner
@@ -39,7 +57,6 @@ if TYPE_CHECKING:
     from metaloom_metalearn.evaluation.conditions import shifted as shifted
     from metaloom_metalearn.evaluation.interval import Interval as Interval
     from metaloom_metalearn.evaluation.performance import Performance as Performance
-    from metaloom_metalearn.features import Features as Features
     from metaloom_metalearn.journal import Event as Event
     from metaloom_metalearn.journal import Journal as Journal
     from metaloom_metalearn.journal import MemoryJournal as MemoryJournal
@@ -94,9 +111,6 @@ if TYPE_CHECKING:
     from metaloom_metalearn.memory import Effect as Effect
     from metaloom_metalearn.memory import called_in_turn as called_in_turn
     from metaloom_metalearn.memory import empty_value as empty_value
-    from metaloom_metalearn.mode import Hard as Hard
-    from metaloom_metalearn.mode import Mode as Mode
-    from metaloom_metalearn.mode import Soft as Soft
     from metaloom_metalearn.modular.bouncegrad import Bouncing as Bouncing
     from metaloom_metalearn.modular.bouncegrad import Modular as Modular
     from metaloom_metalearn.modular.bouncegrad import bouncegrad as bouncegrad
@@ -118,59 +132,58 @@ if TYPE_CHECKING:
     from metaloom_metalearn.recurrent import rmse as rmse
     from metaloom_metalearn.report import Report as Report
     from metaloom_metalearn.scores import Score as Score
-    from metaloom_metalearn.search.annealing import anneal as anneal
     from metaloom_metalearn.search.arm import Arm as Arm
     from metaloom_metalearn.search.arm import Problem as Problem
-    from metaloom_metalearn.search.bank import Bounds as Bounds
-    from metaloom_metalearn.search.beam_search import beam as beam
     from metaloom_metalearn.search.candidate import Candidate as Candidate
     from metaloom_metalearn.search.candidate import Part as Part
     from metaloom_metalearn.search.candidate import Scored as Scored
     from metaloom_metalearn.search.candidate import Search as Search
-    from metaloom_metalearn.search.compositions import Compositions as Compositions
-    from metaloom_metalearn.search.constants import Constants as Constants
-    from metaloom_metalearn.search.divide import Divide as Divide
-    from metaloom_metalearn.search.engines import fastest as fastest
-    from metaloom_metalearn.search.enumerate import Enumerate as Enumerate
-    from metaloom_metalearn.search.enumerate import Patience as Patience
-    from metaloom_metalearn.search.evolution import evolve as evolve
+    from metaloom_metalearn.search.division.divide import Divide as Divide
+    from metaloom_metalearn.search.enumeration.bank import Bounds as Bounds
+    from metaloom_metalearn.search.enumeration.engines import fastest as fastest
+    from metaloom_metalearn.search.enumeration.enumerate import Enumerate as Enumerate
+    from metaloom_metalearn.search.enumeration.enumerate import Patience as Patience
+    from metaloom_metalearn.search.enumeration.kernel.bank import kernel_terms as kernel_terms
+    from metaloom_metalearn.search.enumeration.kernel.memory import call_one as call_one
+    from metaloom_metalearn.search.enumeration.kernel.memory import call_two as call_two
+    from metaloom_metalearn.search.enumeration.kernel.memory import claim as claim
+    from metaloom_metalearn.search.enumeration.kernel.memory import fail as fail
+    from metaloom_metalearn.search.enumeration.kernel.memory import failed as failed
+    from metaloom_metalearn.search.enumeration.kernel.memory import length_of as length_of
+    from metaloom_metalearn.search.enumeration.kernel.memory import packed as packed
+    from metaloom_metalearn.search.enumeration.kernel.memory import place_of as place_of
+    from metaloom_metalearn.search.enumeration.remembering import Remembering as Remembering
     from metaloom_metalearn.search.examples import hard_value as hard_value
-    from metaloom_metalearn.search.few_shot import FewShot as FewShot
-    from metaloom_metalearn.search.few_shot_tuning import tune as tune
-    from metaloom_metalearn.search.halving import Halving as Halving
-    from metaloom_metalearn.search.halving import state_digest as state_digest
-    from metaloom_metalearn.search.kernel.bank import kernel_terms as kernel_terms
-    from metaloom_metalearn.search.kernel.memory import call_one as call_one
-    from metaloom_metalearn.search.kernel.memory import call_two as call_two
-    from metaloom_metalearn.search.kernel.memory import claim as claim
-    from metaloom_metalearn.search.kernel.memory import fail as fail
-    from metaloom_metalearn.search.kernel.memory import failed as failed
-    from metaloom_metalearn.search.kernel.memory import length_of as length_of
-    from metaloom_metalearn.search.kernel.memory import packed as packed
-    from metaloom_metalearn.search.kernel.memory import place_of as place_of
+    from metaloom_metalearn.search.grammar.constants import Constants as Constants
+    from metaloom_metalearn.search.guidance.recognition import Guidance as Guidance
+    from metaloom_metalearn.search.guidance.recognition import Lesson as Lesson
+    from metaloom_metalearn.search.guidance.recognition import dreams as dreams
+    from metaloom_metalearn.search.guidance.recognition import (
+        train_recognition as train_recognition,
+    )
+    from metaloom_metalearn.search.neural.compositions import Compositions as Compositions
+    from metaloom_metalearn.search.neural.few_shot import FewShot as FewShot
+    from metaloom_metalearn.search.neural.halving import Halving as Halving
+    from metaloom_metalearn.search.neural.halving import state_digest as state_digest
     from metaloom_metalearn.search.prior import Prior as Prior
     from metaloom_metalearn.search.prior import Uniform as Uniform
     from metaloom_metalearn.search.prior import Weights as Weights
-    from metaloom_metalearn.search.recognition import Guidance as Guidance
-    from metaloom_metalearn.search.recognition import Lesson as Lesson
-    from metaloom_metalearn.search.recognition import dreams as dreams
-    from metaloom_metalearn.search.recognition import train_recognition as train_recognition
-    from metaloom_metalearn.search.remembering import Remembering as Remembering
-    from metaloom_metalearn.search.space import Space as Space
-    from metaloom_metalearn.search.strategy import Strategy as Strategy
+    from metaloom_metalearn.search.strategies.annealing import anneal as anneal
+    from metaloom_metalearn.search.strategies.beam_search import beam as beam
+    from metaloom_metalearn.search.strategies.evolution import evolve as evolve
+    from metaloom_metalearn.search.strategies.few_shot_tuning import tune as tune
+    from metaloom_metalearn.search.strategies.space import Space as Space
+    from metaloom_metalearn.search.strategies.strategy import Strategy as Strategy
+    from metaloom_metalearn.search.strategies.tuning import RandomTuner as RandomTuner
+    from metaloom_metalearn.search.strategies.tuning import Range as Range
+    from metaloom_metalearn.search.strategies.tuning import Trial as Trial
+    from metaloom_metalearn.search.strategies.tuning import Tunable as Tunable
+    from metaloom_metalearn.search.strategies.tuning import Tuner as Tuner
+    from metaloom_metalearn.search.strategies.tuning import Tuners as Tuners
+    from metaloom_metalearn.search.strategies.tuning import parzen as parzen
     from metaloom_metalearn.search.trace import Account as Account
     from metaloom_metalearn.search.trace import Improvement as Improvement
     from metaloom_metalearn.search.trace import Trace as Trace
-    from metaloom_metalearn.search.tuning import RandomTuner as RandomTuner
-    from metaloom_metalearn.search.tuning import Range as Range
-    from metaloom_metalearn.search.tuning import Trial as Trial
-    from metaloom_metalearn.search.tuning import Tunable as Tunable
-    from metaloom_metalearn.search.tuning import Tuner as Tuner
-    from metaloom_metalearn.search.tuning import Tuners as Tuners
-    from metaloom_metalearn.search.tuning import parzen as parzen
-    from metaloom_metalearn.soft import SoftBool as SoftBool
-    from metaloom_metalearn.soft import SoftInt as SoftInt
-    from metaloom_metalearn.soft import SoftLabel as SoftLabel
     from metaloom_metalearn.solution import Solution as Solution
     from metaloom_metalearn.solution_files import load_solution as load_solution
     from metaloom_metalearn.solution_files import save_solution as save_solution
@@ -225,27 +238,32 @@ if TYPE_CHECKING:
     from metaloom_metalearn.training.team import Team as Team
     from metaloom_metalearn.training.validation import Validated as Validated
     from metaloom_metalearn.training.validation import Validation as Validation
-    from metaloom_metalearn.values import BatchedValue as BatchedValue
-    from metaloom_metalearn.values import Ragged as Ragged
-    from metaloom_metalearn.values import Rows as Rows
-    from metaloom_metalearn.values import Support as Support
-    from metaloom_metalearn.values import concatenate as concatenate
-    from metaloom_metalearn.values import device_of as device_of
-    from metaloom_metalearn.values import moved as moved
-    from metaloom_metalearn.values import put as put
-    from metaloom_metalearn.values import rows_of as rows_of
-    from metaloom_metalearn.values import same_for_all as same_for_all
-    from metaloom_metalearn.values import take as take
 else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
             "clock": ("Clock", "parse_budget"),
-            "columns": ("from_batch", "to_batch", "to_support"),
-            "compile": ("TermModule", "compile_term"),
+            "engines.batched.columns": ("from_batch", "to_batch", "to_support"),
+            "engines.batched.compile": ("TermModule", "compile_term"),
+            "engines.batched.features": ("Features",),
+            "engines.batched.mode": ("Hard", "Mode", "Soft"),
+            "engines.batched.soft": ("SoftBool", "SoftInt", "SoftLabel"),
+            "engines.batched.values": (
+                "BatchedValue",
+                "Ragged",
+                "Rows",
+                "Support",
+                "concatenate",
+                "device_of",
+                "moved",
+                "put",
+                "rows_of",
+                "same_for_all",
+                "take",
+            ),
+            "engines.hard.evaluator": ("Evaluator",),
+            "engines.hard.limits": ("Limits",),
             "episodes": ("EpisodeSource", "Episodes", "classes_of", "draw_episodes", "stack_tasks"),
-            "evaluate.evaluator": ("Evaluator",),
-            "evaluate.limits": ("Limits",),
             "evaluation.answers": ("Answers", "by_head", "by_learner"),
             "evaluation.comparison": (
                 "Evaluation",
@@ -265,7 +283,6 @@ else:
             ),
             "evaluation.interval": ("Interval",),
             "evaluation.performance": ("Performance",),
-            "features": ("Features",),
             "journal": ("Event", "Journal", "MemoryJournal", "Silence"),
             "keyed": ("json_value",),
             "learners.anil": ("anil", "boil"),
@@ -299,7 +316,6 @@ else:
             "learners.schedules": ("constant", "cosine", "halving"),
             "learners.statistics": ("query_statistics", "stored_statistics", "support_statistics"),
             "memory": ("Effect", "called_in_turn", "empty_value"),
-            "mode": ("Hard", "Mode", "Soft"),
             "modular.bouncegrad": ("Bouncing", "Modular", "bouncegrad"),
             "modular.curve_library": ("CurveLibrary", "learn_curves"),
             "modular.discover": ("Discovery",),
@@ -310,22 +326,14 @@ else:
             "recurrent": ("RecurrentControl", "RecurrentRegressor", "recurrent_regressor", "rmse"),
             "report": ("Report",),
             "scores": ("Score",),
-            "search.annealing": ("anneal",),
             "search.arm": ("Arm", "Problem"),
-            "search.bank": ("Bounds",),
-            "search.beam_search": ("beam",),
             "search.candidate": ("Candidate", "Part", "Scored", "Search"),
-            "search.compositions": ("Compositions",),
-            "search.constants": ("Constants",),
-            "search.divide": ("Divide",),
-            "search.engines": ("fastest",),
-            "search.enumerate": ("Enumerate", "Patience"),
-            "search.evolution": ("evolve",),
-            "search.examples": ("hard_value",),
-            "search.few_shot": ("FewShot",),
-            "search.halving": ("Halving", "state_digest"),
-            "search.kernel.bank": ("kernel_terms",),
-            "search.kernel.memory": (
+            "search.division.divide": ("Divide",),
+            "search.enumeration.bank": ("Bounds",),
+            "search.enumeration.engines": ("fastest",),
+            "search.enumeration.enumerate": ("Enumerate", "Patience"),
+            "search.enumeration.kernel.bank": ("kernel_terms",),
+            "search.enumeration.kernel.memory": (
                 "call_one",
                 "call_two",
                 "claim",
@@ -335,14 +343,21 @@ else:
                 "packed",
                 "place_of",
             ),
+            "search.enumeration.remembering": ("Remembering",),
+            "search.examples": ("hard_value",),
+            "search.grammar.constants": ("Constants",),
+            "search.guidance.recognition": ("Guidance", "Lesson", "dreams", "train_recognition"),
+            "search.neural.compositions": ("Compositions",),
+            "search.neural.few_shot": ("FewShot",),
+            "search.neural.halving": ("Halving", "state_digest"),
             "search.prior": ("Prior", "Uniform", "Weights"),
-            "search.recognition": ("Guidance", "Lesson", "dreams", "train_recognition"),
-            "search.remembering": ("Remembering",),
-            "search.space": ("Space",),
-            "search.strategy": ("Strategy",),
-            "search.trace": ("Account", "Improvement", "Trace"),
-            "search.few_shot_tuning": ("tune",),
-            "search.tuning": (
+            "search.strategies.annealing": ("anneal",),
+            "search.strategies.beam_search": ("beam",),
+            "search.strategies.evolution": ("evolve",),
+            "search.strategies.few_shot_tuning": ("tune",),
+            "search.strategies.space": ("Space",),
+            "search.strategies.strategy": ("Strategy",),
+            "search.strategies.tuning": (
                 "RandomTuner",
                 "Range",
                 "Trial",
@@ -351,7 +366,7 @@ else:
                 "Tuners",
                 "parzen",
             ),
-            "soft": ("SoftBool", "SoftInt", "SoftLabel"),
+            "search.trace": ("Account", "Improvement", "Trace"),
             "solution": ("Solution",),
             "solution_files": (
                 "load_solution",
@@ -382,18 +397,5 @@ else:
             "training.supervised": ("train_classifier",),
             "training.team": ("Processes", "Team"),
             "training.validation": ("Validated", "Validation"),
-            "values": (
-                "BatchedValue",
-                "Ragged",
-                "Rows",
-                "Support",
-                "concatenate",
-                "device_of",
-                "moved",
-                "put",
-                "rows_of",
-                "same_for_all",
-                "take",
-            ),
         },
     )

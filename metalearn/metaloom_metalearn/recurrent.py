@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from metaloom_metalearn.clock import Clock
-from metaloom_metalearn.features import applied, evaluating
+from metaloom_metalearn.engines.batched.features import applied, evaluating
+from metaloom_metalearn.engines.batched.values import Ragged
 from metaloom_metalearn.randomness import seeded
-from metaloom_metalearn.values import Ragged
 
 LOOK = 20
 """After so many steps the error on the lists that are held out is looked at again."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import metaloom_metalearn
-from metaloom_metalearn.engine import Engine
 from metaloom_metalearn.memory import Effect
+from metaloom_metalearn.predictor import Predictor
 from metaloom_metalearn.report import Report, account_rows, notes_of
 from metaloom_metalearn.scores import Score
 from metaloom_metalearn.script import script
@@ -86,7 +86,7 @@ class Solution:
         columns += [(value,) for value in inputs[len(types) :]]
         output = self.predict_many(*columns)[0]
         if output is None:
-            reason = self.engine.reason(inputs)
+            reason = self.predictor.reason(inputs)
             raise EvaluationError(
                 f"{self.name} has no value on this input{': ' if reason else ''}{reason}"
             )
@@ -97,7 +97,7 @@ class Solution:
 
         An output that does not exist is None.
         """
-        return self.engine.predict(columns)
+        return self.predictor.predict(columns)
 
     def agreement(self, *inputs: Any) -> float:
         """How sure the prediction for one input is: the share of the weight of agreeing candidates.
@@ -111,7 +111,7 @@ class Solution:
             weight = math.exp(-(scored.candidate.cost - self.cost))
             total += weight
             try:
-                output = self._engine_of(scored).predict([(value,) for value in inputs])[0]
+                output = self._predictor_of(scored).predict([(value,) for value in inputs])[0]
             except EvaluationError:
                 continue
             if output is not None and same(output, mine, uncurried(self.type)[1]):
@@ -190,18 +190,18 @@ class Solution:
         return Resolver(self.library, self.entries, self.parts)
 
     @cached_property
-    def engine(self) -> Engine:
+    def predictor(self) -> Predictor:
         """The term, ready to predict."""
-        return Engine(self.term, self.term_type, self.type, self.resolver, self.support)
+        return Predictor(self.term, self.term_type, self.type, self.resolver, self.support)
 
     @property
     def _rivals(self) -> list[Scored]:
         exact = self.support_score is not None and self.support_score.value == 1.0
         return [s for s in self.alternatives if s.exact and exact and not s.candidate.parts]
 
-    def _engine_of(self, scored: Scored) -> Engine:
+    def _predictor_of(self, scored: Scored) -> Predictor:
         candidate = scored.candidate
-        return Engine(candidate.term, candidate.type, self.type, self.resolver, self.support)
+        return Predictor(candidate.term, candidate.type, self.type, self.resolver, self.support)
 
     def _names(self) -> dict[Reference, str]:
         """What the blocks are called, those within blocks too; a part is named `part`."""

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import metaloom_metalearn
 from metaloom_metalearn.clock import Clock
-from metaloom_metalearn.engine import Engine
-from metaloom_metalearn.evaluate.evaluator import Evaluator
-from metaloom_metalearn.evaluate.limits import Limits
+from metaloom_metalearn.engines.hard.evaluator import Evaluator
+from metaloom_metalearn.engines.hard.limits import Limits
 from metaloom_metalearn.journal import Event, Journal, Silence
+from metaloom_metalearn.predictor import Predictor
 from metaloom_metalearn.scores import Score, measure_of, rmse_of_integers, scored, share
 from metaloom_metalearn.search.arm import Arm, Problem
-from metaloom_metalearn.search.bank import TIME_IS_UP
 from metaloom_metalearn.search.candidate import Scored
-from metaloom_metalearn.search.constants import Constants
-from metaloom_metalearn.search.divide import Divide
-from metaloom_metalearn.search.enumerate import Enumerate, Patience
+from metaloom_metalearn.search.division.divide import Divide
+from metaloom_metalearn.search.enumeration.bank import TIME_IS_UP
+from metaloom_metalearn.search.enumeration.enumerate import Enumerate, Patience
+from metaloom_metalearn.search.enumeration.remembering import Remembering
 from metaloom_metalearn.search.evidence import Evidence
 from metaloom_metalearn.search.examples import check_task, holds_tensors, plain_examples
+from metaloom_metalearn.search.grammar.constants import Constants
 from metaloom_metalearn.search.misfits import nearest_misfits
 from metaloom_metalearn.search.prior import Prior, Uniform
-from metaloom_metalearn.search.remembering import Remembering
 from metaloom_metalearn.search.resolver import Resolver
 from metaloom_metalearn.search.trace import Improvement, Trace
 from metaloom_metalearn.solution import Solution
@@ -236,8 +236,8 @@ class _Run:
         others = [s for s, _ in ranked if s.candidate.term != candidate.term]
         arm = next(name for one, name in self.found if one is best)
         resolver = Resolver(self.library, self.entries, candidate.parts)
-        engine = Engine(candidate.term, candidate.type, task.type, resolver, support)
-        query, error = self.judged(engine)
+        predictor = Predictor(candidate.term, candidate.type, task.type, resolver, support)
+        query, error = self.judged(predictor)
         return Solution(
             name=task.name,
             type=task.type,
@@ -261,12 +261,12 @@ class _Run:
             trace=self.trace,
         )
 
-    def judged(self, engine: Engine) -> tuple[Score | None, Score | None]:
+    def judged(self, predictor: Predictor) -> tuple[Score | None, Score | None]:
         """The scores on the query, which nothing has looked at before."""
         query = self.task.query
         if query is None or len(query) == 0:
             return None, None
-        predicted = engine.predict(query.inputs)
+        predicted = predictor.predict(query.inputs)
         return (
             scored(predicted, query.outputs, self.task.want),
             rmse_of_integers(predicted, query.outputs, self.task.want),

@@ -37,9 +37,9 @@ class Primitive:
     `if`, `and` and `or` do.
 
     `kernel(memory, *arguments)` is the scalar form as a plain Python function that numba can
-    compile, over words of memory; `metaloom_metalearn.search.kernel.memory` says how.  It has the
-    same values, and fails on the same arguments.  Where it is deferred it is compiled when a search
-    first needs it.
+    compile, over words of memory; `metaloom_metalearn.search.enumeration.kernel.memory` says how.
+    It has the same values, and fails on the same arguments.  Where it is deferred it is compiled
+    when a search first needs it.
 
     `source` is a Python expression over the parameters, from which programs are printed, for
     example `[f(x) for x in xs]`; a function of two arguments is called as `f(a)(b)`.  `imports` are

@@ -8,7 +8,7 @@ from torch import nn
 
 from metaloom_lists import PRIMITIVES
 from metaloom_metalearn import Evaluator
-from metaloom_metalearn.evaluate.items import Item
+from metaloom_metalearn.engines.hard.items import Item
 from metaloom_registry import (
     Digest,
     EvaluationError,

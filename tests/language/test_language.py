@@ -13,8 +13,8 @@ from metaloom_graphs import PRIMITIVES as GRAPHS
 from metaloom_lists import PRIMITIVES as LISTS
 from metaloom_memory import PRIMITIVES as MEMORY
 from metaloom_metalearn import Evaluator, Limits
-from metaloom_metalearn.search.grammar import Function, grammar_of
-from metaloom_metalearn.search.universe import universe_of
+from metaloom_metalearn.search.grammar.grammar import Function, grammar_of
+from metaloom_metalearn.search.grammar.universe import universe_of
 from metaloom_recursion import PRIMITIVES as RECURSION
 from metaloom_registry import (
     Arrow,

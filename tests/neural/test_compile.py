@@ -23,7 +23,7 @@ from metaloom_metalearn import (
     from_batch,
     to_batch,
 )
-from metaloom_metalearn.evaluate.evaluator import Evaluator
+from metaloom_metalearn.engines.hard.evaluator import Evaluator
 from metaloom_registry import (
     BOOL,
     INT,

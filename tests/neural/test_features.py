@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from metaloom_metalearn import Features
-from metaloom_metalearn.features import ROWS_AT_ONCE, applied
+from metaloom_metalearn.engines.batched.features import ROWS_AT_ONCE, applied
 from metaloom_registry import (
     Digest,
     Entry,

@@ -13,8 +13,8 @@ from metaloom_heads import PRIMITIVES as HEADS
 from metaloom_metalearn import Clock, Examples, Support, Task, compile_term, to_support
 from metaloom_metalearn.search.arm import Problem
 from metaloom_metalearn.search.candidate import Scored
-from metaloom_metalearn.search.few_shot import FewShot, encoders, label_nats
-from metaloom_metalearn.search.holdout import folds_of, perturbed, shifts
+from metaloom_metalearn.search.neural.few_shot import FewShot, encoders, label_nats
+from metaloom_metalearn.search.neural.holdout import folds_of, perturbed, shifts
 from metaloom_metalearn.search.prior import Weights
 from metaloom_registry import (
     Digest,

@@ -20,8 +20,8 @@ from metaloom_metalearn import (
     to_batch,
 )
 from metaloom_metalearn.search.coding import task_ceiling
-from metaloom_metalearn.search.halving import Halving, state_digest
-from metaloom_metalearn.search.measure import Measure
+from metaloom_metalearn.search.neural.halving import Halving, state_digest
+from metaloom_metalearn.search.neural.measure import Measure
 from metaloom_registry import (
     INT,
     MemoryLibrary,

@@ -9,9 +9,9 @@ from torch import nn
 from metaloom_heads import PRIMITIVES as HEADS
 from metaloom_lists import PRIMITIVES as LISTS
 from metaloom_metalearn import Ragged, Soft, SoftInt, compile_term
-from metaloom_metalearn.mode import Hard
-from metaloom_metalearn.search.picked import Picked, gathered, remembering
-from metaloom_metalearn.values import concatenate, put, take
+from metaloom_metalearn.engines.batched.mode import Hard
+from metaloom_metalearn.engines.batched.values import concatenate, put, take
+from metaloom_metalearn.search.neural.picked import Picked, gathered, remembering
 from metaloom_registry import (
     Digest,
     Loaded,
@@ -41,7 +41,7 @@ class Counting(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.rows += len(x)
-        return self.layer(x)  # type: ignore[no-any-return]
+        return self.layer(x)
 
 
 def type_of(reference: Reference) -> Type:

@@ -18,20 +18,20 @@ from metaloom_metalearn import (
     solve,
     to_batch,
 )
-from metaloom_metalearn.search.few_shot import Chain
-from metaloom_metalearn.search.fillings import Fillings, inlined
-from metaloom_metalearn.search.holdout import part_of
-from metaloom_metalearn.search.measure import Measure, chance
-from metaloom_metalearn.search.networks import (
+from metaloom_metalearn.engines.batched.soft import SoftBool, SoftInt
+from metaloom_metalearn.search.neural.few_shot import Chain
+from metaloom_metalearn.search.neural.fillings import Fillings, inlined
+from metaloom_metalearn.search.neural.holdout import part_of
+from metaloom_metalearn.search.neural.measure import Measure, chance
+from metaloom_metalearn.search.neural.networks import (
     LIST_NETWORKS,
     Frozen,
     convolutional_encoder,
     jittered,
 )
-from metaloom_metalearn.search.programs import Programs
+from metaloom_metalearn.search.neural.programs import Programs
+from metaloom_metalearn.search.neural.sketches import Network, Sketch, Sketches, item_of
 from metaloom_metalearn.search.resolver import Resolver
-from metaloom_metalearn.search.sketches import Network, Sketch, Sketches, item_of
-from metaloom_metalearn.soft import SoftBool, SoftInt
 from metaloom_registry import (
     BOOL,
     INT,

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 from torch.distributions import MultivariateNormal
 
-from metaloom_metalearn.features import Features
-from metaloom_metalearn.search.few_shot import Chain
-from metaloom_metalearn.search.leep import entropy, leep
-from metaloom_metalearn.search.logme import decomposed, evidence, log_evidence, logme
+from metaloom_metalearn.engines.batched.features import Features
+from metaloom_metalearn.engines.batched.values import Ragged
+from metaloom_metalearn.search.neural.few_shot import Chain
+from metaloom_metalearn.search.neural.leep import entropy, leep
+from metaloom_metalearn.search.neural.logme import decomposed, evidence, log_evidence, logme
+from metaloom_metalearn.search.neural.transfer import promising
 from metaloom_metalearn.search.trace import Account
-from metaloom_metalearn.search.transfer import promising
-from metaloom_metalearn.values import Ragged
 from metaloom_registry import INT, Digest, Entry, Reference, parse_type
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ pytest.importorskip("numba")
 
 from metaloom_lists import PRIMITIVES
 from metaloom_metalearn import Enumerate
-from metaloom_metalearn.search import engines
-from metaloom_metalearn.search.engines import Overtaken, PlainTerms, overtaking
-from metaloom_metalearn.search.enumerate import Enumeration
-from metaloom_metalearn.search.kernel import ahead, loops
-from metaloom_metalearn.search.kernel.bank import KernelBank
-from metaloom_metalearn.search.kernel.rehearsal import rehearse
-from metaloom_metalearn.search.node import Node
+from metaloom_metalearn.search.enumeration import engines
+from metaloom_metalearn.search.enumeration.engines import Overtaken, PlainTerms, overtaking
+from metaloom_metalearn.search.enumeration.enumerate import Enumeration
+from metaloom_metalearn.search.enumeration.kernel import ahead, loops, memory
+from metaloom_metalearn.search.enumeration.kernel.bank import KernelBank
+from metaloom_metalearn.search.enumeration.kernel.memory import compiled
+from metaloom_metalearn.search.enumeration.kernel.rehearsal import rehearse
+from metaloom_metalearn.search.enumeration.node import Node
 from metaloom_registry import MemoryLibrary, Primitive, print_term
 
 from .conftest import library, primitive, problem_of, task_of
@@ -147,6 +149,34 @@ def test_a_rehearsal_leaves_nothing_of_the_loops_uncompiled() -> None:
         assert len(getattr(loops, name).signatures) == 1, name
 
 
+def test_what_is_on_disk_of_modules_that_are_gone_is_thrown_away_and_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "form_of_next.py").write_text("def form(memory, n):\n    return n + 1\n")
+    form = importlib.import_module("form_of_next").form
+    compiled(form, 1)
+    kept = {path.name for path in tmp_path.rglob("*.nb[ic]")}
+    assert kept
+    tried: list[str] = []
+
+    def loaded(*arguments: Any, **options: Any) -> Callable[[Any], Any]:
+        def make(given: Any) -> Any:
+            tried.append("again" if tried else "once")
+            if tried == ["once"]:  # what numba's loader does, which imports by name
+                raise ModuleNotFoundError("No module named 'metaloom_metalearn.search.kernel'")
+            return real(*arguments, **options)(given)
+
+        return make
+
+    real = vars(memory)["cfunc"]
+    monkeypatch.setattr(memory, "cfunc", loaded)
+    found = compiled(form, 1)
+    assert tried == ["once", "again"]
+    assert found.cache_hits == 0
+    assert found.ctypes(None, 7) == 8
+
+
 def test_the_list_of_what_is_on_disk_holds_for_these_forms_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,7 +212,7 @@ def test_one_process_compiles_at_a_time(tmp_path: Path, monkeypatch: pytest.Monk
     ahead.begin()
     ahead.begin()
     assert len(started) == 1
-    assert started[0][0][-1] == "metaloom_metalearn.search.kernel.rehearsal"
+    assert started[0][0][-1] == "metaloom_metalearn.search.enumeration.kernel.rehearsal"
 
 
 def test_an_arm_with_a_share_leaves_time_for_the_next() -> None:

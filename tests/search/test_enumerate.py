@@ -24,12 +24,12 @@ from metaloom_metalearn import (
     Task,
     Uniform,
 )
-from metaloom_metalearn.search.application import FAILED
-from metaloom_metalearn.search.bank import Bank, Workshop
-from metaloom_metalearn.search.blocks import Blocks
-from metaloom_metalearn.search.enumerate import Enumeration
-from metaloom_metalearn.search.grammar import Grammar, level_of
-from metaloom_metalearn.search.node import Node, term_of
+from metaloom_metalearn.search.enumeration.bank import Bank, Workshop
+from metaloom_metalearn.search.enumeration.enumerate import Enumeration
+from metaloom_metalearn.search.enumeration.node import Node, term_of
+from metaloom_metalearn.search.grammar.application import FAILED
+from metaloom_metalearn.search.grammar.blocks import Blocks
+from metaloom_metalearn.search.grammar.grammar import Grammar, level_of
 from metaloom_metalearn.search.resolver import Resolver
 from metaloom_metalearn.search.trace import Account
 from metaloom_registry import (

@@ -8,7 +8,7 @@ import pytest
 
 from metaloom_lists import PRIMITIVES
 from metaloom_metalearn import Clock, Enumerate, Examples, Task, solve
-from metaloom_metalearn.search.engines import PlainTerms
+from metaloom_metalearn.search.enumeration.engines import PlainTerms
 from metaloom_metalearn.search.evidence import DESIGNED, DRAWN, Evidence
 from metaloom_registry import EvaluationError, MemoryLibrary, parse_type
 

@@ -14,15 +14,15 @@ pytest.importorskip("numba")
 
 from metaloom_lists import PRIMITIVES
 from metaloom_metalearn import Constants, Enumerate, Evaluator, Examples, Task, kernel_terms
-from metaloom_metalearn.search.application import FAILED
-from metaloom_metalearn.search.bank import Bounds
-from metaloom_metalearn.search.engines import PlainTerms, fastest, misfit
-from metaloom_metalearn.search.enumerate import Enumeration
-from metaloom_metalearn.search.kernel.bank import KernelBank
-from metaloom_metalearn.search.kernel.machine import invoke
-from metaloom_metalearn.search.kernel.memory import FREE, STATUS, pointer_to
-from metaloom_metalearn.search.kernel.shapes import read
-from metaloom_metalearn.search.kernel.tables import Tables, compiled_form
+from metaloom_metalearn.search.enumeration.bank import Bounds
+from metaloom_metalearn.search.enumeration.engines import PlainTerms, fastest, misfit
+from metaloom_metalearn.search.enumeration.enumerate import Enumeration
+from metaloom_metalearn.search.enumeration.kernel.bank import KernelBank
+from metaloom_metalearn.search.enumeration.kernel.machine import invoke
+from metaloom_metalearn.search.enumeration.kernel.memory import FREE, STATUS, pointer_to
+from metaloom_metalearn.search.enumeration.kernel.shapes import read
+from metaloom_metalearn.search.enumeration.kernel.tables import Tables, compiled_form
+from metaloom_metalearn.search.grammar.application import FAILED
 from metaloom_registry import INT, MemoryLibrary, Primitive, parse_type, print_term, uncurried
 
 from .conftest import LISTS, library, primitive, problem_of, task_of

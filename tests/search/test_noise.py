@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from metaloom_metalearn import Clock, Enumerate, Examples, Problem, Solution, Task, solve
-from metaloom_metalearn.search.engines import PlainTerms
+from metaloom_metalearn.search.enumeration.engines import PlainTerms
 from metaloom_metalearn.search.examples import plain_examples
 from metaloom_metalearn.search.noise import EXAMPLES, Noise, code_length, depends, noise_of
 from metaloom_metalearn.testing.search import ARITHMETIC, Ticks

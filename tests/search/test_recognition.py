@@ -24,10 +24,10 @@ from metaloom_metalearn import (
     dreams,
     train_recognition,
 )
-from metaloom_metalearn.search.derivation import Alternatives, choices, node_of, tables
-from metaloom_metalearn.search.node import term_of
-from metaloom_metalearn.search.properties import PROPERTIES, properties
-from metaloom_metalearn.search.recognition import _Objective
+from metaloom_metalearn.search.enumeration.node import term_of
+from metaloom_metalearn.search.guidance.derivation import Alternatives, choices, node_of, tables
+from metaloom_metalearn.search.guidance.properties import PROPERTIES, properties
+from metaloom_metalearn.search.guidance.recognition import _Objective
 from metaloom_registry import INT, Apply, InvalidTask, Reference, Type, parse_term, parse_type
 
 from .conftest import LISTS, library, problem_of, task_of, term

@@ -21,7 +21,7 @@ from metaloom_metalearn import (
     class_digest,
     solve,
 )
-from metaloom_metalearn.search.engines import PlainTerms
+from metaloom_metalearn.search.enumeration.engines import PlainTerms
 from metaloom_metalearn.testing.search import Ticks
 from metaloom_registry import (
     InvalidTask,

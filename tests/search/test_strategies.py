@@ -9,12 +9,12 @@ from itertools import pairwise
 import pytest
 
 from metaloom_metalearn import Problem, Scored, Search, Space, Strategy, anneal, beam, evolve
-from metaloom_metalearn.search.annealing import Annealing
 from metaloom_metalearn.search.arm import Arm
-from metaloom_metalearn.search.evolution import Evolution, _Member
+from metaloom_metalearn.search.enumeration.node import term_of
 from metaloom_metalearn.search.nearness import nearness
-from metaloom_metalearn.search.node import term_of
 from metaloom_metalearn.search.resolver import Resolver
+from metaloom_metalearn.search.strategies.annealing import Annealing
+from metaloom_metalearn.search.strategies.evolution import Evolution, _Member
 from metaloom_metalearn.testing.search import (
     PlainArmSuite,
     SearchSuite,

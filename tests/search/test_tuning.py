@@ -30,8 +30,8 @@ from metaloom_metalearn import (
     tune,
 )
 from metaloom_metalearn.search.arm import Arm
-from metaloom_metalearn.search.few_shot_tuning import HeldOut
-from metaloom_metalearn.search.tuning import COUNTS, RATES, Choice
+from metaloom_metalearn.search.strategies.few_shot_tuning import HeldOut
+from metaloom_metalearn.search.strategies.tuning import COUNTS, RATES, Choice
 from metaloom_metalearn.testing.search import ArmSuite, SearchSuite, Ticks
 from metaloom_registry import (
     Digest,
@@ -253,7 +253,7 @@ def test_what_leaves_nothing_to_choose_is_refused(make: Callable[[], object], sa
 
 
 def test_without_optuna_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("metaloom_metalearn.search.tuning.find_spec", lambda name: None)
+    monkeypatch.setattr("metaloom_metalearn.search.strategies.tuning.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="metaloom\\[tuning\\]"):
         list(tune().run(problem()))
 

@@ -7,13 +7,13 @@ import itertools
 import pytest
 
 from metaloom_metalearn import Clock, Divide, solve
-from metaloom_metalearn.search.application import FAILED
-from metaloom_metalearn.search.decision import Predicates, decide, mask_of
-from metaloom_metalearn.search.grammar import Production, Slot
-from metaloom_metalearn.search.joining import Pieces, cover, parts_of
+from metaloom_metalearn.search.division.decision import Predicates, decide, mask_of
+from metaloom_metalearn.search.division.joining import Pieces, cover, parts_of
+from metaloom_metalearn.search.enumeration.node import Node
+from metaloom_metalearn.search.grammar.application import FAILED
+from metaloom_metalearn.search.grammar.grammar import Production, Slot
+from metaloom_metalearn.search.grammar.mining import common_pieces
 from metaloom_metalearn.search.judge import spread
-from metaloom_metalearn.search.mining import common_pieces
-from metaloom_metalearn.search.node import Node
 from metaloom_metalearn.testing.search import Ticks
 from metaloom_registry import Literal, MemoryLibrary, NoSolution, Primitive, Reference
 from metaloom_registry.types import BOOL, TEXT, Type

@@ -23,7 +23,7 @@ from metaloom_metalearn import (
     compile_term,
     solve,
 )
-from metaloom_metalearn.evaluate.items import Item
+from metaloom_metalearn.engines.hard.items import Item
 from metaloom_registry import (
     Digest,
     Entry,

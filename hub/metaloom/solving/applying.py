@@ -95,7 +95,7 @@ def _with_memory(
     pairs = zip(inputs, uncurried(_for_inputs(effect.call, inputs))[0], strict=True)
     values = [hard_value(value, t, f"input {i + 1}") for i, (value, t) in enumerate(pairs)]
     with remembered(path, effect.held) as memory:
-        output, memory.value = solution.engine.function()(memory.value, *values)
+        output, memory.value = solution.predictor.function()(memory.value, *values)
     return output
 
 

@@ -8,11 +8,11 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from metaloom_metalearn.engines.batched.values import Support
 from metaloom_metalearn.episodes import Episodes
 from metaloom_metalearn.learners.learner import Learner
 from metaloom_metalearn.learners.metric import Head
 from metaloom_metalearn.tasks import Examples
-from metaloom_metalearn.values import Support
 
 Answers: TypeAlias = Callable[[Episodes], Tensor]
 """`episodes -> logits [tasks, q, classes]`, or values as `query_y` where there are no classes.

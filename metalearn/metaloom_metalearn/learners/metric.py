@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from metaloom_metalearn.engines.batched.values import Support
 from metaloom_metalearn.episodes import Episodes
 from metaloom_metalearn.learners.equipped import Equipped, name_of_learned
 from metaloom_metalearn.learners.learner import (
@@ -29,7 +30,6 @@ from metaloom_metalearn.learners.learner import (
     natural_loss,
 )
 from metaloom_metalearn.tasks import Examples
-from metaloom_metalearn.values import Support
 from metaloom_registry import InvalidTask, ParseError
 
 Head: TypeAlias = Callable[..., Tensor]

@@ -42,7 +42,7 @@ def checked_examples(examples: Examples, type_: Type) -> list[tuple[tuple[Any, .
 def hard_value(value: Any, type_: Type, place: str) -> Any:
     """The value as the hard engine's. Raises InvalidTask where it is not of its type."""
     if holds_tensors(type_):
-        from metaloom_metalearn.evaluate.items import wrapped  # noqa: PLC0415 - loads torch
+        from metaloom_metalearn.engines.hard.items import wrapped  # noqa: PLC0415 - loads torch
 
         return wrapped(_checked(value, type_, place))
     return _checked(value, type_, place)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from metaloom_metalearn.search.application import FAILED
 from metaloom_metalearn.search.arm import Problem
-from metaloom_metalearn.search.blocks import Blocks
 from metaloom_metalearn.search.candidate import Candidate, Scored
 from metaloom_metalearn.search.coding import description_length
-from metaloom_metalearn.search.node import Node, term_of
+from metaloom_metalearn.search.enumeration.node import Node, term_of
+from metaloom_metalearn.search.grammar.application import FAILED
+from metaloom_metalearn.search.grammar.blocks import Blocks
 from metaloom_metalearn.search.scoring import Scorer
 from metaloom_registry import EvaluationError, Term, Type, uncurried
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from metaloom_metalearn.search.application import FAILED
+from metaloom_metalearn.search.grammar.application import FAILED
 
 WRONG = 0.9
 """The most that a wrong value is worth."""

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from metaloom_metalearn.clock import Clock
-from metaloom_metalearn.evaluate.evaluator import Evaluator
+from metaloom_metalearn.engines.hard.evaluator import Evaluator
 from metaloom_metalearn.memory import Effect
 from metaloom_metalearn.search.arm import Arm, Problem
 from metaloom_metalearn.search.candidate import Candidate, Scored, Search

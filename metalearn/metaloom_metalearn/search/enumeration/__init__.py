@@ -1,0 +1,1 @@
+"""Bottom-up enumeration: all programs of a grammar, the cheapest first, each behaviour once."""

@@ -1,0 +1,1 @@
+"""Grammars: what can make a value of each type, from blocks and literals, at what cost."""

@@ -1,0 +1,1 @@
+"""Guidance: what a network that saw solved tasks makes of a new one's examples."""

@@ -1,0 +1,1 @@
+"""Programs over trained blocks and new networks: generated, judged, and trained where that pays."""
