@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from metaloom_registry import storage
 from metaloom_registry.digest import Digest
 from metaloom_registry.storage.cached import LIMIT, CachedBlobs
 from metaloom_registry.storage.folder import FolderBlobs
-from metaloom_registry.storage.fsspec_store import FsspecBlobs
 from metaloom_registry.storage.store import Collectable
 
 
@@ -27,4 +27,4 @@ def open_blobs(
     if "://" not in text:
         return FolderBlobs(text)
     copies = Path(cache).expanduser() / "blobs" / Digest.of(text.encode()).hex[:16]
-    return CachedBlobs(FsspecBlobs(text), copies, limit=limit, offline=offline)
+    return CachedBlobs(storage.FsspecBlobs(text), copies, limit=limit, offline=offline)
