@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -101,22 +100,22 @@ def read_weights(graph: Graph, weights: bytes, *, checked: bool = False) -> dict
     other than 0 and 1.
     """
     entries = check_weights(graph, weights)
-    found = {name: _copied(weights, entry) for name, entry in entries.items()}
-    if not checked and not _all_finite(bytearray(weights), entries):
+    view = bytearray(weights) if entries else bytearray()
+    found = {}
+    for name, entry in entries.items():
+        dtype = getattr(torch, entry.spec.dtype)
+        count = entry.spec.elements
+        if count == 0:
+            found[name] = torch.empty(entry.spec.shape, dtype=dtype)
+            continue
+        flat = torch.frombuffer(view, dtype=dtype, count=count, offset=entry.start)
+        found[name] = flat.clone().view(entry.spec.shape)
+    if not checked and not _all_finite(view, entries):
         kinds = {state.name: state.kind for state in graph.state}
         for name, tensor in found.items():
             if tensor.is_floating_point() or tensor.is_complex():
                 _check_finite(tensor, name, infinities=kinds[name] != "parameter")
     return found
-
-
-def _copied(weights: bytes, entry: Entry) -> Tensor:
-    """A tensor with memory of its own, filled from the file's bytes in one copy."""
-    tensor = torch.empty(entry.spec.shape, dtype=getattr(torch, entry.spec.dtype))
-    if entry.spec.bytes:
-        memory: Any = memoryview(tensor.view(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
-        memory[:] = memoryview(weights)[entry.start : entry.start + entry.spec.bytes]
-    return tensor
 
 
 def _all_finite(view: bytearray, entries: Mapping[str, Entry]) -> bool:
