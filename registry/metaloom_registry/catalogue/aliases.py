@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -57,21 +57,15 @@ def _point(session: Session, name: tables.Name, alias: str, version: tables.Vers
 
 def alias_moves(session: Session, name: tables.Name) -> list[AliasMove]:
     """Every move of every alias of a name, the oldest first."""
-    rows = session.exec(
-        select(tables.AliasEvent, tables.Version.number)
-        .join(tables.Version, col(tables.AliasEvent.version_id) == tables.Version.id, isouter=True)
-        .where(tables.AliasEvent.name_id == name.id)
-        .order_by(col(tables.AliasEvent.id))
-    )
-    return [AliasMove(event.alias, number, moment(event.created)) for event, number in rows]
+    return moves_of(session, [name]).get(name.spelling, [])
 
 
 def moves_of(
-    session: Session, names: Sequence[tables.Name], held: set[int]
+    session: Session, names: Sequence[tables.Name], held: Container[int] | None = None
 ) -> dict[str, list[AliasMove]]:
     """The moves of all aliases of these names by its spelling, the oldest first.
 
-    Versions, by id, that are not among the `held` ones are nothing that an alias could name.
+    With `held`, versions, by id, that are not among these are nothing that an alias could name.
     """
     spellings = {name.id: name.spelling for name in names}
     found: dict[str, list[AliasMove]] = defaultdict(list)
@@ -86,7 +80,7 @@ def moves_of(
             .order_by(col(tables.AliasEvent.id))
         )
         for event, number in rows:
-            kept = number if event.version_id in held else None
+            kept = number if held is None or event.version_id in held else None
             found[spellings[event.name_id]].append(
                 AliasMove(event.alias, kept, moment(event.created))
             )
