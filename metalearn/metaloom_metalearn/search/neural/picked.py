@@ -15,7 +15,8 @@ from torch import nn
 
 from metaloom_metalearn.engines.batched.features import applied
 from metaloom_metalearn.engines.batched.values import BatchedValue, Ragged, Rows
-from metaloom_registry import Arrow, Constructed, Loaded, Primitive, Tensor, Type
+from metaloom_metalearn.search.examples import holds_tensors
+from metaloom_registry import Loaded, Primitive
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,18 +90,10 @@ def remembering(block: Loaded) -> Loaded:
     """A trained block that remembers; a primitive that looks into tensors, given their rows."""
     if isinstance(block, nn.Module):
         return Remembering(block)
-    if isinstance(block, Primitive) and _looks_into_tensors(block.signature):
+    if isinstance(block, Primitive) and holds_tensors(block.signature):
         return replace(block, batched=_gathering(block.batched), soft=_gathering(block.soft))
     return block
 
 
 def _gathering(form: Callable[..., Any] | None) -> Callable[..., Any] | None:
     return None if form is None else lambda *inputs: form(*map(gathered, inputs))
-
-
-def _looks_into_tensors(type_: Type) -> bool:
-    if isinstance(type_, Arrow):
-        return _looks_into_tensors(type_.argument) or _looks_into_tensors(type_.result)
-    if isinstance(type_, Constructed):
-        return any(map(_looks_into_tensors, type_.arguments))
-    return isinstance(type_, Tensor)
