@@ -31,11 +31,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks import digit_controls as controls
 from benchmarks.contract import Metrics, Options, progress, run
-from benchmarks.digit_library import GrowingLibrary
-from benchmarks.digit_lists import Images, Lists, Split, balanced, counted, cycled, summed
-from benchmarks.digit_readings import (
+from benchmarks.digits import controls
+from benchmarks.digits.library import GrowingLibrary
+from benchmarks.digits.lists import Images, Lists, Split, balanced, counted, cycled, summed
+from benchmarks.digits.readings import (
     answered,
     distance,
     errors,

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.contract import Metrics, Options, progress, run
-from benchmarks.function_controls import (
+from benchmarks.curves.controls import (
     Effort,
     Predict,
     bounced,
@@ -31,7 +31,7 @@ from benchmarks.function_controls import (
     scratch,
     sparse_fits,
 )
-from benchmarks.function_tasks import GIVEN, NOISE, POINTS, FunctionTasks, draw_tasks
+from benchmarks.curves.tasks import GIVEN, NOISE, POINTS, FunctionTasks, draw_tasks
 from metaloom_metalearn import Clock
 from metaloom_metalearn.modular.curve_library import CurveLibrary, learn_curves
 from metaloom_metalearn.modular.discover import Discovery

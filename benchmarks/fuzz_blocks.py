@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 
+from benchmarks.blocks.kinds import KINDS, Kind
+from benchmarks.blocks.mutations import Sample, spoilt_block, spoilt_json, sprouts
 from benchmarks.contract import Metrics, Options, progress, run
-from benchmarks.kinds import KINDS, Kind
-from benchmarks.mutations import Sample, spoilt_block, spoilt_json, sprouts
 from metaloom_registry import Manifest, MetaloomError, dump_canonical, parse_type, term_from_json
 from metaloom_registry.canonical import load_strict
 from metaloom_registry.errors import Refused
@@ -129,7 +129,7 @@ class Tally:
 
 
 def _exported(options: Options) -> Iterator[Sample]:
-    """The small ones of `benchmarks.kinds`, exported."""
+    """The small ones of `benchmarks.blocks.kinds`, exported."""
     torch.manual_seed(options.seed)
     for kind in KINDS:
         if options.quick and kind.name not in QUICK_KINDS:

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.contract import Metrics, Options, progress, run
-from benchmarks.list_search import (
+from benchmarks.search.lists import (
     ALONE,
     DREAMCODER,
     ENUMERATION,

@@ -24,7 +24,7 @@ from random import Random
 from typing import Any, TypeAlias
 
 from benchmarks.contract import Metrics, Options, progress, run
-from benchmarks.list_search import (
+from benchmarks.search.lists import (
     ALONE,
     DREAMCODER,
     FULL,
@@ -37,7 +37,7 @@ from benchmarks.list_search import (
     hard,
     judged_on,
 )
-from benchmarks.list_truths import longer_inputs, truth_of
+from benchmarks.search.truths import longer_inputs, truth_of
 from metaloom_lists import PRIMITIVES
 from metaloom_metalearn import Clock, Enumerate, Examples, Problem, Task
 from metaloom_metalearn.search.enumeration.collection import collection_put_off
@@ -51,7 +51,7 @@ BUDGETS = {"list->list": (1, 10, 60), "other": (10,)}
 OTHER = ("list[int] -> int", "list[int] -> bool", "list[int] -> list[bool]")
 SEEN = 2 / 3
 
-network_right_on = Deferred("benchmarks.list_network", "right_on")
+network_right_on = Deferred("benchmarks.search.network", "right_on")
 """Deferred, so that the processes that search do not load torch."""
 
 Answered: TypeAlias = tuple[Question, tuple[Answer, ...]]

@@ -20,9 +20,9 @@ from typing import Any
 import torch
 
 from benchmarks.contract import ROOT, Metrics, Options, progress, run
-from benchmarks.meta_step_peers import PEERS, Step, installed
-from benchmarks.meta_step_problems import Problem, disagreement, flops, problem, reference
-from benchmarks.meta_step_shapes import QUICK_SHAPES, SHAPES, shaped
+from benchmarks.steps.peers import PEERS, Step, installed
+from benchmarks.steps.problems import Problem, disagreement, flops, problem, reference
+from benchmarks.steps.shapes import QUICK_SHAPES, SHAPES, shaped
 from metaloom_metalearn import Engine, GradientSteps
 
 EXACT = 1e-6
@@ -168,7 +168,7 @@ def _memory(peer: str, options: Options) -> float:
     """Peak memory of meta-steps, MB."""
     name, steps = CHUNKED
     work = [peer, name, str(steps), str(options.seed), str(_tasks(name, options) or "")]
-    command = [sys.executable, "-m", "benchmarks.meta_step_memory", *work]
+    command = [sys.executable, "-m", "benchmarks.steps.memory", *work]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return float(done.stdout.splitlines()[-1])
 

@@ -3,13 +3,14 @@
 load_ms, pt2_load_ms: the median processor time to load a Conv4 of 112 thousand parameters from
 bytes in memory, ours and `torch.export.load`, in turns.  load_ratio: theirs over ours.
 published_load_ms: ours from the folder of a registry.  table: load times and sizes of more modules
-beside `.pt2`, pickle and ONNX (see benchmarks.loading).
+beside `.pt2`, pickle and ONNX (see benchmarks.blocks.loading).
 
-kinds_total, kinds_converted: of `benchmarks.kinds`; a kind is converted where the differential
-test of `export_module` passes, the loaded block agrees in every dtype the module can be moved to,
-and every transform of `torch.func` takes it (see benchmarks.conversion).  refused: kind -> reason.
+kinds_total, kinds_converted: of `benchmarks.blocks.kinds`; a kind is converted where the
+differential test of `export_module` passes, the loaded block agrees in every dtype the module can
+be moved to, and every transform of `torch.func` takes it (see benchmarks.blocks.conversion).
+refused: kind -> reason.
 capabilities: kind -> what the block can do.  overhead: kind -> the interpreter's forward over the
-module's own, where that takes over a millisecond (see benchmarks.overhead);
+module's own, where that takes over a millisecond (see benchmarks.blocks.overhead);
 overhead_over_a_millisecond: the largest of them.
 """
 
@@ -21,11 +22,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmarks.blocks.conversion import shortfall
+from benchmarks.blocks.kinds import KINDS, Kind
+from benchmarks.blocks.loading import SUBJECTS, load_times
+from benchmarks.blocks.overhead import forward_overhead
 from benchmarks.contract import Metrics, Options, progress, run
-from benchmarks.conversion import shortfall
-from benchmarks.kinds import KINDS, Kind
-from benchmarks.loading import SUBJECTS, load_times
-from benchmarks.overhead import forward_overhead
 from metaloom_registry.errors import Refused
 from metaloom_registry.graph import ExportedGraph, GraphModule, export_module, load_graph
 
@@ -92,7 +93,7 @@ def why_not(kind: Kind, seed: int) -> str:
 
 
 def converted(kind: Kind, seed: int) -> Tried:
-    """A kind exported, loaded and compared with its module; see `benchmarks.conversion`."""
+    """A kind exported, loaded and compared with its module; see `benchmarks.blocks.conversion`."""
     torch.manual_seed(seed)
     module = kind.build()
     example = None if kind.example is None else kind.example()

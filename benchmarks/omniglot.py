@@ -32,12 +32,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmarks.characters.data import read_split
+from benchmarks.characters.encoder import VIEWS, WIDTH, Views, character_encoder, embedded
+from benchmarks.characters.learners import QUICK as QUICK_LEARNERS
+from benchmarks.characters.learners import learners_table
+from benchmarks.characters.pairs import Pairs, scale_of
 from benchmarks.contract import Metrics, Options, progress, run
-from benchmarks.omniglot_data import read_split
-from benchmarks.omniglot_encoder import VIEWS, WIDTH, Views, character_encoder, embedded
-from benchmarks.omniglot_learners import QUICK as QUICK_LEARNERS
-from benchmarks.omniglot_learners import learners_table
-from benchmarks.omniglot_pairs import Pairs, scale_of
 from metaloom_heads import cosine
 from metaloom_metalearn import (
     ArrayEpisodes,

@@ -21,13 +21,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from benchmarks import registry_scale_mlflow
 from benchmarks.contract import Metrics, Options, progress, run
-from benchmarks.registry_scale_blocks import Plan
-from benchmarks.registry_scale_mlflow import Spent
-from benchmarks.registry_scale_picture import growth
-from benchmarks.registry_scale_queries import Settings, measured
-from benchmarks.registry_scale_rows import load
+from benchmarks.scale import mlflow_peer
+from benchmarks.scale.blocks import Plan
+from benchmarks.scale.mlflow_peer import Spent
+from benchmarks.scale.picture import growth
+from benchmarks.scale.queries import Settings, measured
+from benchmarks.scale.rows import load
 from metaloom_registry.catalogue.database import sqlite_url
 from metaloom_registry.catalogue.migrations import HEAD
 from metaloom_registry.catalogue.registry import CATALOGUE_FILE
@@ -82,9 +82,9 @@ def _compared(models: int, settings: Settings, folder: Path, *, inferred: int) -
     plan = Plan(models, settings.seed)
     place = Path(tempfile.mkdtemp(dir=folder))
     _apart(_load, models, settings.seed, str(sqlite_url(str(place / CATALOGUE_FILE))))
-    ours = _apart(registry_scale_mlflow.ours, place, plan, settings.publishes)
+    ours = _apart(mlflow_peer.ours, place, plan, settings.publishes)
     place = Path(tempfile.mkdtemp(dir=folder))
-    theirs = _apart(registry_scale_mlflow.theirs, place, plan, settings.publishes, inferred)
+    theirs = _apart(mlflow_peer.theirs, place, plan, settings.publishes, inferred)
 
     def ratio(of: str, to: str, spent: str = "wall") -> float:
         return _percentile(theirs[of], 50, spent) / _percentile(ours[to], 50, spent)

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 
 from benchmarks.contract import Metrics, Options, progress, run
-from benchmarks.list_search import Question, compile_all, judged_on
 from benchmarks.list_tasks import questions_of
+from benchmarks.search.lists import Question, compile_all, judged_on
 from metaloom_lists import PRIMITIVES
 from metaloom_metalearn import (
     Arm,

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contract import Metrics, Options, progress, run
-from benchmarks.sygus import StringTask, read_sygus
+from benchmarks.search.sygus import StringTask, read_sygus
 from metaloom_lists import PRIMITIVES as ON_LISTS
 from metaloom_metalearn import Clock, Constants, Divide, Enumerate, Examples, Task, solve
 from metaloom_registry import MemoryLibrary, NoSolution, parse_type

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from benchmarks.blocks.kinds import conv4
+from benchmarks.blocks.loading import Subject, images, load_times
 from benchmarks.contract import Options, run
-from benchmarks.kinds import conv4
-from benchmarks.loading import Subject, images, load_times
 
 
 def test_the_last_line_is_one_json_object(capsys):

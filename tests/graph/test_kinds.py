@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from benchmarks.conversion import NEEDED, shortfall
-from benchmarks.kinds import KINDS
+from benchmarks.blocks.conversion import NEEDED, shortfall
+from benchmarks.blocks.kinds import KINDS
 
 from metaloom_registry.graph import export_module, load_graph
 

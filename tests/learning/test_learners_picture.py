@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from benchmarks.learners_picture import draw
+from benchmarks.pictures.learners import draw
 
 SVG = "{http://www.w3.org/2000/svg}"
 

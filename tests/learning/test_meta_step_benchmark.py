@@ -6,9 +6,9 @@ import pytest
 import torch
 from benchmarks import meta_step, meta_step_peers
 from benchmarks.contract import Options
-from benchmarks.meta_step_peers import Step, metaloom
-from benchmarks.meta_step_problems import Problem, disagreement, flops, problem, reference
-from benchmarks.meta_step_shapes import shaped
+from benchmarks.steps.peers import Step, metaloom
+from benchmarks.steps.problems import Problem, disagreement, flops, problem, reference
+from benchmarks.steps.shapes import shaped
 
 
 @pytest.mark.parametrize("name", ["conv4", "pool", "sinusoid"])

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmarks.characters.data import alphabets, hold_out, read_split
+from benchmarks.characters.encoder import Views, character_encoder, embedded
+from benchmarks.characters.pairs import Pairs
 from benchmarks.contract import DATA, Options
-from benchmarks.omniglot_data import alphabets, hold_out, read_split
-from benchmarks.omniglot_encoder import Views, character_encoder, embedded
-from benchmarks.omniglot_pairs import Pairs
 from torch import nn
 
 from metaloom_metalearn import ArrayEpisodes, read_npz

@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("numba")
 
 from benchmarks.list_functions import means, most_seen, questions_of, right
-from benchmarks.list_search import ALONE, judged_on
-from benchmarks.list_truths import longer_inputs, truth_of
+from benchmarks.search.lists import ALONE, judged_on
+from benchmarks.search.truths import longer_inputs, truth_of
 
 from metaloom_metalearn import Divide, Enumerate
 

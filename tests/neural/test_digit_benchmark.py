@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks.digit_lists import Images, Split, balanced, counted, cycled, summed
 from benchmarks.digit_programs import Scale, figures, line
-from benchmarks.digit_readings import distance
+from benchmarks.digits.lists import Images, Split, balanced, counted, cycled, summed
+from benchmarks.digits.readings import distance
 from torch import nn
 
 from metaloom_metalearn import RecurrentControl, rmse

@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 
 import pytest
-from benchmarks.list_search import Question
+from benchmarks.pictures.strategies import drawn
+from benchmarks.search.lists import Question
 from benchmarks.strategies import SEARCHES, Attempt, RandomSearch, attempt, summary
-from benchmarks.strategies_picture import drawn
 
 from metaloom_metalearn import Problem, Search, Space
 from metaloom_metalearn.testing.search import SearchSuite

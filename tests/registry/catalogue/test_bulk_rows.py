@@ -4,9 +4,9 @@ import json
 from xml.etree import ElementTree
 
 import pytest
-from benchmarks.registry_scale_blocks import Plan
-from benchmarks.registry_scale_picture import growth
-from benchmarks.registry_scale_rows import COLUMNS, load
+from benchmarks.scale.blocks import Plan
+from benchmarks.scale.picture import growth
+from benchmarks.scale.rows import COLUMNS, load
 from sqlalchemy import text
 
 from metaloom_registry import Registry
@@ -65,8 +65,8 @@ def test_the_rows_of_the_bulk_loader_are_those_of_publishing(plan, new_registry)
 
 def test_a_load_that_was_broken_off_goes_on_where_it_was(plan, new_registry, monkeypatch):
     whole, broken = new_registry(), new_registry()
-    monkeypatch.setattr("benchmarks.registry_scale_blocks.CHUNK", 50)
-    monkeypatch.setattr("benchmarks.registry_scale_rows.CHUNK", 50)
+    monkeypatch.setattr("benchmarks.scale.blocks.CHUNK", 50)
+    monkeypatch.setattr("benchmarks.scale.rows.CHUNK", 50)
     load(plan, whole.database.url, 1)
     make = plan.make
 

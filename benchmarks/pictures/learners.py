@@ -1,6 +1,6 @@
 """The comparisons of `benchmarks.learners` as pictures of the documents.
 
-python -m benchmarks.learners --save && python -m benchmarks.learners_picture
+python -m benchmarks.learners --save && python -m benchmarks.pictures.learners
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The curves of `benchmarks.strategies` as a picture of "How search works".
 
-python -m benchmarks.strategies --save && python -m benchmarks.strategies_picture
+python -m benchmarks.strategies --save && python -m benchmarks.pictures.strategies
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.contract import RESULTS
-from benchmarks.learners_picture import PICTURES, Panel, chart
+from benchmarks.pictures.learners import PICTURES, Panel, chart
 
 
 def drawn(metrics: Mapping[str, Any]) -> str:

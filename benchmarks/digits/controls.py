@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from benchmarks.digit_lists import Images, Lists
+from benchmarks.digits.lists import Images, Lists
 from metaloom_metalearn import RecurrentControl, RecurrentRegressor, rmse
 from metaloom_metalearn.engines.batched.features import applied
 from metaloom_metalearn.randomness import seeded

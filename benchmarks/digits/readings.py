@@ -16,7 +16,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from benchmarks.digit_lists import Images, Lists
+from benchmarks.digits.lists import Images, Lists
 from metaloom_metalearn import (
     RecurrentRegressor,
     Soft,

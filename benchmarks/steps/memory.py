@@ -1,4 +1,4 @@
-"""`python -m benchmarks.meta_step_memory PEER PROBLEM STEPS SEED TASKS`: peak memory, MB.
+"""`python -m benchmarks.steps.memory PEER PROBLEM STEPS SEED TASKS`: peak memory, MB.
 
 That of some meta-steps; TASKS may be "" for the usual ones.  A process of its own for each, because
 a peak never goes down.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.meta_step_peers import PEERS
-from benchmarks.meta_step_problems import problem
+from benchmarks.steps.peers import PEERS
+from benchmarks.steps.problems import problem
 
 
 def peak() -> float:

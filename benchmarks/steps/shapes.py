@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from benchmarks.meta_step_problems import Problem
+from benchmarks.steps.problems import Problem
 from metaloom_metalearn import Episodes
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from benchmarks.kinds import Kind
+from benchmarks.blocks.kinds import Kind
 from metaloom_registry.graph import ExportedGraph
 from metaloom_registry.graph.examples import example_inputs, input_trees
 from metaloom_registry.graph.precision import moved_to_dtypes

@@ -16,7 +16,7 @@ import torch
 from sqlalchemy import make_url
 from torch import nn
 
-from benchmarks.registry_scale_blocks import COMMON, VOCABULARY, Plan
+from benchmarks.scale.blocks import COMMON, VOCABULARY, Plan
 from metaloom.publishing import Details, graph_draft
 from metaloom_registry import (
     CatalogueLibrary,

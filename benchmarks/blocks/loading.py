@@ -25,7 +25,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from benchmarks.kinds import VisionTransformer, conv4
+from benchmarks.blocks.kinds import VisionTransformer, conv4
 from metaloom_metalearn import one_thread
 from metaloom_registry import GRAPH_FILE, WEIGHTS_FILE, Manifest, Registry, parse_type
 from metaloom_registry.catalogue import CatalogueLibrary

@@ -22,8 +22,8 @@ import torch
 from torch import nn
 
 from benchmarks.contract import progress
-from benchmarks.registry_scale_blocks import CHUNK, Made, Plan, syllables
-from benchmarks.registry_scale_queries import SIGNATURE, network
+from benchmarks.scale.blocks import CHUNK, Made, Plan, syllables
+from benchmarks.scale.queries import SIGNATURE, network
 from metaloom import Hub
 from metaloom.publishing import Details, graph_draft
 from metaloom_registry import parse_type

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import URL, create_engine, make_url, text
 
 from benchmarks.contract import progress
-from benchmarks.registry_scale_blocks import CHUNK, PRIMITIVES, Made, Plan, family_classes
+from benchmarks.scale.blocks import CHUNK, PRIMITIVES, Made, Plan, family_classes
 from metaloom_registry import parse_type
 from metaloom_registry.catalogue import shapes
 from metaloom_registry.catalogue.database import Database

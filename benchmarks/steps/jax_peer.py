@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import torch.utils.dlpack
 from torch import Tensor, nn
 
-from benchmarks.meta_step_problems import Problem
+from benchmarks.steps.problems import Problem
 
 CONFIG: Any = jax.config
 CONFIG.update("jax_enable_x64", True)  # float32 stays what it is; float64 becomes possible

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from benchmarks.meta_step_problems import Problem
+from benchmarks.steps.problems import Problem
 from metaloom_learn2learn import learn2learn
 from metaloom_metalearn import maml, natural_loss
 
@@ -99,7 +99,7 @@ def _gradients(given: Problem) -> list[Tensor]:
 
 def with_jax(given: Problem) -> Step:
     """`jit(vmap(grad))` over tasks, convolutions as matrix products of their windows."""
-    program: Any = import_module("benchmarks.meta_step_jax")
+    program: Any = import_module("benchmarks.steps.jax_peer")
     step: Step = program.meta_step(given)
     return step
 

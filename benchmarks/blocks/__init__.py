@@ -1,0 +1,1 @@
+"""What the benchmarks of the block format measure: kinds of modules, and attacks on their files."""

@@ -1,0 +1,1 @@
+"""Families of curves: their tasks, and the controls that fit them without a search."""

@@ -1,0 +1,1 @@
+"""Lists of handwritten digits: how they are made and read, and the controls."""

@@ -1,0 +1,1 @@
+"""Pictures drawn of stored results: python -m benchmarks.pictures.<name>."""

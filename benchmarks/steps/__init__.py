@@ -1,0 +1,1 @@
+"""What meta_step times: its problems and shapes, the peers, and their memory."""
