@@ -8,26 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as core
-from sqlalchemy import BindParameter, bindparam, exists
-from sqlalchemy.sql.elements import ColumnElement
-from sqlmodel import Session, col
+from sqlalchemy import bindparam, exists, func
+from sqlmodel import Session
 
 from metaloom_registry.canonical import Json, dump_canonical
 from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.among import Among
 from metaloom_registry.catalogue.cursors import Place, read_cursor, write_cursor
 from metaloom_registry.catalogue.fitting import TypeIndex, Wanted
 from metaloom_registry.catalogue.likeness import Nearest, Target, successes
-from metaloom_registry.catalogue.using import most_used
+from metaloom_registry.catalogue.using import STATEMENTS_KEPT, Conditions, Filters, most_used
 from metaloom_registry.catalogue.versions import Page, Version, current
-from metaloom_registry.catalogue.words import Match, matches
+from metaloom_registry.catalogue.words import Match, holding, match, words_of
 from metaloom_registry.digest import Digest
 
 MAX_LIMIT = 1_000
 MANY_BLOCKS = 2_000
 """Up to how many blocks a tag is rare."""
+
+Given: TypeAlias = Literal["words", "blocks"]
+"""By what hits were found: names by their words, or blocks."""
 
 
 @dataclass(frozen=True)
@@ -139,14 +143,14 @@ class _Finder:
 
     def _words(self, text: str, enough: int, after: Place | None) -> dict[int, _Row]:
         """The hits that hold the words, by their names: enough of them after a place."""
+        words = words_of(text)
         found: dict[int, _Row] = {}
         beyond = 0
-        for lot in matches(self.session, text, enough):
-            scores = {match.name: match for match in lot}
-            for name, block, signature, uses in self._among(_NAME, list(scores)):
-                match = scores[name]
-                place = (float(match.score), uses, name)
-                found[name] = _Row(name, block, signature, place, match)
+        for lot in holding(self.session, words, enough):
+            for name, block, signature, uses, title, tags in self._among("words", lot):
+                matched = match(words, title, tags)
+                place = (float(matched.score), uses, name)
+                found[name] = _Row(name, block, signature, place, matched)
                 beyond += after is None or place < after
             if beyond >= enough:
                 break
@@ -166,7 +170,7 @@ class _Finder:
         def keep(near: Sequence[tuple[int, float]]) -> set[int]:
             new = [block for block, _ in near if block not in passed]
             passed.update((block, []) for block in new)
-            for name, block, signature, _ in self._among(_BLOCK, new):
+            for name, block, signature, _ in self._among("blocks", new):
                 if words is None or name in words:
                     match = None if words is None else words[name].match
                     passed[block].append(_Row(name, block, signature, (0.0, 0, 0), match))
@@ -184,7 +188,7 @@ class _Finder:
         """The hits that did well on tasks like this one."""
         known = successes(self.session, self.nearest, task)
         found = []
-        for name, block, signature, uses in self._among(_BLOCK, list(known)):
+        for name, block, signature, uses in self._among("blocks", list(known)):
             if words is None or name in words:
                 success = known[block]
                 match = None if words is None else words[name].match
@@ -192,69 +196,87 @@ class _Finder:
                 found.append(_Row(name, block, signature, place, match, (success.why,)))
         return found
 
-    def _among(
-        self, column: ColumnElement[Any], ids: Sequence[int]
-    ) -> Iterator[tuple[int, int, int, int]]:
-        """The name, block, type and uses of the current versions among these that pass."""
-        connection = self.session.connection()
-        query = _CURRENT.where(*self.filters, column.in_(_IDS))
-        for start in range(0, len(ids), 500):
-            rows = connection.execute(query, {"ids": ids[start : start + 500]}).all()
-            if self.fitting is not None:
-                fits = self.fitting.among(self.session, (row[2] for row in rows))
-                rows = [row for row in rows if row[2] in fits]
-            yield from rows
+    def _among(self, of: Given, ids: Sequence[int]) -> Iterator[Any]:
+        """The name, block, type and uses of the current versions among these that pass.
+
+        Of names that were found by their words also the title and the tags.
+        """
+        query = _among(self.filters.conditions, of)
+        values = {**self.filters.values, "ids": ids}
+        rows = self.session.connection().execute(query, values).all()
+        if self.fitting is not None:
+            fits = self.fitting.among(self.session, (row[2] for row in rows))
+            rows = [row for row in rows if row[2] in fits]
+        yield from rows
 
     def _used(self, limit: int, after: Place | None) -> list[_Row]:
         """The most used hits."""
         place = None if after is None else (int(after[0]), after[1])
-        used = most_used(
-            self.session,
-            self.filters,
-            self.fitting,
-            limit + 1,
-            after=place,
-            only=_rare(self.session, self.query.tags),
-        )
-        blocks = [row.block for row in used]
+        filters = _rare(self.session, self.query) or self.filters
+        used = most_used(self.session, filters, self.fitting, limit + 1, after=place)
         rows = [
             _Row(name, block, signature, (uses, block, name))
-            for name, block, signature, uses in self._among(_BLOCK, blocks)
+            for name, block, signature, uses in self._among("blocks", [row.block for row in used])
         ]
         rows.sort(key=lambda row: row.place, reverse=True)
         return [row for row in rows if after is None or row.place < after][:limit]
 
 
-_NAME = tables.METADATA.tables["name"].c.id
-_BLOCKS, _TAG = (tables.METADATA.tables[name] for name in ("block", "tag"))
-_BLOCK = _BLOCKS.c.id
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_NAMES, _BLOCKS, _TAGS, _VERSIONS, _DOCUMENTS = (
+    tables.METADATA.tables[name] for name in ("name", "block", "tag", "version", "document")
+)
 _CURRENT = core.select(
-    _NAME,
-    col(tables.Version.block_id),
-    col(tables.Block.signature_id),
-    col(tables.Block.uses),
+    _NAMES.c.id, _VERSIONS.c.block_id, _BLOCKS.c.signature_id, _BLOCKS.c.uses
 ).where(
-    col(tables.Version.name_id) == tables.Name.id,
-    col(tables.Version.number) == tables.Name.current,
-    col(tables.Block.id) == tables.Version.block_id,
+    _VERSIONS.c.name_id == _NAMES.c.id,
+    _VERSIONS.c.number == _NAMES.c.current,
+    _BLOCKS.c.id == _VERSIONS.c.block_id,
 )
 
 
-def _filters(query: Query) -> list[ColumnElement[bool]]:
-    """What a block has to be, apart from its type and from being current."""
-    kind = [] if query.kind is None else [_BLOCKS.c.kind == query.kind]
-    return [*kind, *(exists(_tagged(tag).where(_TAG.c.block_id == _BLOCK)) for tag in query.tags)]
+@lru_cache(STATEMENTS_KEPT)
+def _among(conditions: Conditions, of: Given) -> core.Select[Any]:
+    """The current versions of the names, or of the blocks, that are bound as `ids`."""
+    query = _CURRENT.where(*conditions)
+    if of == "blocks":
+        return query.where(Among(_BLOCKS.c.id))
+    query = query.add_columns(_DOCUMENTS.c.title, _DOCUMENTS.c.tags)
+    return query.where(_DOCUMENTS.c.id == _NAMES.c.id, Among(_NAMES.c.id))
 
 
-def _rare(session: Session, tags: Sequence[str]) -> list[int] | None:
-    """The blocks of one of the tags that few have, if there is one; others are met in passing."""
-    for tag in tags:
-        ids = [id_ for (id_,) in session.connection().execute(_tagged(tag).limit(MANY_BLOCKS + 1))]
-        if len(ids) <= MANY_BLOCKS:
-            return ids
+def _filters(query: Query, rare: int | None = None) -> Filters:
+    """What a block has to be, apart from its type; `rare` is the place of a tag that few have."""
+    values: dict[str, Any] = {f"tag_{i}": tag for i, tag in enumerate(query.tags)}
+    if query.kind is not None:
+        values["kind"] = query.kind
+    conditions = _conditions(query.kind is not None, len(query.tags), rare)
+    return Filters(conditions, values, few=rare is not None)
+
+
+@lru_cache(STATEMENTS_KEPT)
+def _conditions(kind: bool, tags: int, rare: int | None) -> Conditions:
+    """That a block is of a kind and has so many tags."""
+    found = [_BLOCKS.c.kind == bindparam("kind")] if kind else []
+    for i in range(tags):
+        tagged = _tagged(f"tag_{i}")
+        met = exists(tagged.where(_TAGS.c.block_id == _BLOCKS.c.id))
+        found.append(Among(_BLOCKS.c.id, tagged) if i == rare else met)
+    return tuple(found)
+
+
+def _rare(session: Session, query: Query) -> Filters | None:
+    """The filters by one of the tags that few blocks have; None where there is no such tag."""
+    for place, tag in enumerate(query.tags):
+        values = {"tag": tag, "limit": MANY_BLOCKS + 1}
+        if session.connection().execute(_HOW_MANY, values).scalar_one() <= MANY_BLOCKS:
+            return _filters(query, place)
     return None
 
 
-def _tagged(tag: str) -> core.Select[Any]:
-    return core.select(_TAG.c.block_id).where(_TAG.c.tag == tag)
+def _tagged(name: str) -> core.Select[Any]:
+    return core.select(_TAGS.c.block_id).where(_TAGS.c.tag == bindparam(name))
+
+
+_HOW_MANY = core.select(func.count()).select_from(
+    _tagged("tag").limit(bindparam("limit", type_=core.Integer)).subquery()
+)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import sqlalchemy as core
-from sqlalchemy import BindParameter, bindparam, or_
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.among import Among, many
 from metaloom_registry.catalogue.fitting import AnyFitting, Wanted
 from metaloom_registry.catalogue.kinds import module_of, term_of
 from metaloom_registry.catalogue.registry import Registry
-from metaloom_registry.catalogue.using import most_used
+from metaloom_registry.catalogue.using import Filters, most_used
 from metaloom_registry.catalogue.versions import first_names, listed_type
 from metaloom_registry.digest import Digest
 from metaloom_registry.inference import check
@@ -31,7 +32,6 @@ BEFORE_ANY_BLOCK = 0
 """The age of a primitive beside the ids of blocks."""
 
 LOADED_KEPT = 256
-MAX_EXCLUDED = 10_000
 
 
 class CatalogueLibrary:
@@ -66,14 +66,13 @@ class CatalogueLibrary:
         within = tuple(dict.fromkeys(chain.from_iterable(map(parts, given))))
         concrete = [part for part in within if not isinstance(part, Variable)]
         with self.registry.database.reading() as session:
-            filters = self._filters()
             types = self.registry.types
             making = types.fitting(session, Wanted(gives=want))
             taking = AnyFitting([types.fitting(session, Wanted(takes=part)) for part in concrete])
             found = {
                 used
                 for fitting in (making, taking, None)
-                for used in most_used(session, filters, fitting, limit)
+                for used in most_used(session, self._filters, fitting, limit)
             }
             known = types.read(session, {used.signature for used in found})
             promises = {id_: _promise(type_, want, within) for id_, type_ in known.items()}
@@ -122,18 +121,11 @@ class CatalogueLibrary:
         check(term, manifest.signature, self.type_of)
         return term
 
-    def _filters(self) -> list[ColumnElement[bool]]:
-        found: list[ColumnElement[bool]] = [
-            col(tables.Block.kind).in_(("graph", "program")),
-        ]
-        excluded = sorted(digest.hex for digest in self.excluded)
-        for start in range(0, len(excluded), MAX_EXCLUDED):
-            saw = select(tables.ClassSetMember.class_set_id).where(
-                col(tables.ClassSetMember.digest).in_(excluded[start : start + MAX_EXCLUDED])
-            )
-            of = col(tables.Block.class_set_id)
-            found.append(or_(of.is_(None), of.not_in(saw)))
-        return found
+    @cached_property
+    def _filters(self) -> Filters:
+        if not self.excluded:
+            return Filters((_MADE,))
+        return Filters((_MADE, _UNSEEN), {"excluded": sorted(d.hex for d in self.excluded)})
 
     def _counted(self, session: Session) -> Iterator[Entry]:
         """The primitives with how often they were used."""
@@ -184,9 +176,17 @@ def _promise(type_: Type, want: Type, within: Sequence[Type]) -> Promise:
     return fits(result, want), takes, not isinstance(result, Variable)
 
 
-_node, _block = (tables.METADATA.tables[name] for name in ("node", "block"))
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_node, _block, _seen = (
+    tables.METADATA.tables[name] for name in ("node", "block", "class_set_member")
+)
+_MADE = _block.c.kind.in_(("graph", "program"))
+_UNSEEN = or_(
+    _block.c.class_set_id.is_(None),
+    _block.c.class_set_id.not_in(
+        core.select(_seen.c.class_set_id).where(Among(_seen.c.digest, many("excluded", core.Text)))
+    ),
+)
 _ENTRIES = core.select(
     _node.c.key,
     *(_block.c[name] for name in ("id", "kind", "signature", "class_set_id", "facts", "uses")),
-).where(_node.c.id == _block.c.id, _block.c.id.in_(_IDS))
+).where(_node.c.id == _block.c.id, Among(_block.c.id))

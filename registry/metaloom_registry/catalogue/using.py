@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Integer, Select, and_, cast, func, literal_column, or_, select, true
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    Integer,
+    Result,
+    Select,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session
 
 from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.among import many
 from metaloom_registry.catalogue.fitting import AnyFitting, Fitting
 
 COMMON = 1_000
@@ -25,6 +38,14 @@ FEW = 4
 AT_ONCE = 100
 """Of so many of them at a time the types are looked at."""
 
+ALL = (1 << 31) - 1
+"""More blocks than there are."""
+
+STATEMENTS_KEPT = 64
+"""How many statements are remembered; those of searches differ in which filters they have."""
+
+Conditions: TypeAlias = tuple[ColumnElement[bool], ...]
+
 
 class Used(NamedTuple):
     """A block with its uses and the id of its type; the larger, the earlier it comes."""
@@ -34,46 +55,77 @@ class Used(NamedTuple):
     signature: int
 
 
+@dataclass(frozen=True)
+class Filters:
+    """What blocks have to be besides current, with the values that are bound in the conditions.
+
+    Statements are remembered by their conditions, so those of like questions are the same objects.
+    `few`: the conditions leave so few blocks that all of them can be looked at.
+    """
+
+    conditions: Conditions = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    few: bool = False
+
+
 def most_used(
     session: Session,
-    filters: Sequence[ColumnElement[bool]],
+    filters: Filters,
     fitting: Fitting | AnyFitting | None,
     limit: int,
     *,
     after: tuple[int, int] | None = None,
-    only: Sequence[int] | None = None,
 ) -> list[Used]:
     """The most used of the current blocks that pass the filters, of the types that fit.
 
-    Of equal use the newest comes first.  `after` are the uses and id of the block to begin with;
-    `only` are the blocks to choose from, where they are few.
+    Of equal use the newest comes first.  `after` are the uses and id of the block to begin with.
     """
-    conditions: list[ColumnElement[bool]] = [_block.c.current.is_(True), *filters]
+    values = dict(filters.values)
     if after is not None:
-        before = and_(_block.c.uses == after[0], _block.c.id <= after[1])
-        conditions.append(or_(_block.c.uses < after[0], before))
-    if only is not None:
-        conditions.append(_among(session, only))
-    order = (_block.c.uses.desc(), _block.c.id.desc())
-    ranked = select(_block.c.uses, _block.c.id, _block.c.signature_id).where(*conditions)
-    ranked = ranked.order_by(*order)
+        values |= {"after_uses": after[0], "after_block": after[1]}
+    asked = _Asked(session, filters.conditions, values, after is not None)
     if fitting is None:
-        return [Used(*row) for row in session.connection().execute(ranked.limit(limit))]
-    if only is not None or len(fitting.narrowed) > limit:
+        return [Used(*row) for row in asked.ranked(limit)]
+    if filters.few or len(fitting.narrowed) > limit:
         # Types that are many have blocks among the most used of all, mostly.
-        found, all_seen = _first(session, ranked, fitting, limit, only is None)
+        found, all_seen = _first(asked, fitting, limit, filters.few)
         if all_seen or len(found) == limit:
             return found
-    one = select(_block.c.uses, _block.c.id).where(*conditions).order_by(*order)
-    return _merged(session, one, fitting.all(session), limit)
+    return _merged(asked, fitting.all(session), limit)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question: its conditions and values, and whether it begins at a place."""
+
+    session: Session
+    conditions: Conditions
+    values: Mapping[str, Any]
+    paged: bool
+
+    def ranked(self, limit: int) -> Result[Any]:
+        """The uses, id and type of blocks of any type, in order."""
+        query = _ranked(self.conditions, self.paged)
+        return self.session.connection().execute(query, {**self.values, "limit": limit})
+
+    def of_each(self, signatures: Sequence[int], limit: int) -> dict[int, list[Used]]:
+        """The most used of each type, which the index has in order."""
+        dialect = self.session.get_bind().dialect.name
+        query = _of_each(self.conditions, self.paged, dialect)
+        found: dict[int, list[Used]] = {}
+        values = {**self.values, "signatures": signatures, "limit": limit}
+        rows = self.session.connection().execute(query, values)
+        if dialect == "sqlite":
+            for signature, listed in rows:
+                found[signature] = [Used(*pair, signature) for pair in json.loads(listed)]
+            return found
+        for row in rows:
+            found.setdefault(row[2], []).append(Used(*row))
+        return found
 
 
 def _first(
-    session: Session,
-    ranked: Select[Any],
-    fitting: Fitting | AnyFitting,
-    limit: int,
-    many: bool,
+    asked: _Asked, fitting: Fitting | AnyFitting, limit: int, few: bool
 ) -> tuple[list[Used], bool]:
     """The first of these blocks whose types fit, and whether there are no others.
 
@@ -81,66 +133,65 @@ def _first(
     """
     found: list[Used] = []
     seen = 0
-    with session.connection().execute(ranked.limit(COMMON) if many else ranked) as rows:
+    with asked.ranked(ALL if few else COMMON) as rows:
         for some in rows.partitions(AT_ONCE):
-            fits = fitting.among(session, (row[2] for row in some))
+            fits = fitting.among(asked.session, (row[2] for row in some))
             found += [Used(*row) for row in some if row[2] in fits]
             seen += len(some)
             if len(found) >= limit:
                 break
-    return found[:limit], not many or seen < COMMON
+    return found[:limit], few or seen < COMMON
 
 
-def _merged(
-    session: Session, one: Select[Any], signatures: Sequence[int], limit: int
-) -> list[Used]:
+def _merged(asked: _Asked, signatures: Sequence[int], limit: int) -> list[Used]:
     """The most used of these types; each is asked for more where its first few are all taken."""
     if not signatures:
         return []
     few = min(limit, max(FEW, 2 * limit // len(signatures)))
-    lots = _of_each(session, one.limit(few), signatures)
+    lots = asked.of_each(signatures, few)
     best = heapq.nlargest(limit, chain.from_iterable(lots.values()))
     last = best[-1] if len(best) == limit else None
     more = [id_ for id_, lot in lots.items() if len(lot) == few and (not last or lot[-1] >= last)]
     if more and few < limit:
-        lots |= _of_each(session, one.limit(limit), more)
+        lots |= asked.of_each(more, limit)
         best = heapq.nlargest(limit, chain.from_iterable(lots.values()))
     return best
 
 
-def _of_each(
-    session: Session, one: Select[Any], signatures: Sequence[int]
-) -> dict[int, list[Used]]:
-    """The most used of each type, which the index has in order; `one` are those of any type."""
-    connection = session.connection()
-    found: dict[int, list[Used]] = {}
-    if session.get_bind().dialect.name == "sqlite":
-        given = _rows(signatures)
-        top = one.where(_block.c.signature_id == literal_column(f"{given.name}.value")).subquery()
+@lru_cache(STATEMENTS_KEPT)
+def _ranked(conditions: Conditions, paged: bool) -> Select[Any]:
+    """The most used blocks in order."""
+    wanted = [_block.c.current.is_(True), *conditions]
+    if paged:
+        uses, block = (bindparam(f"after_{name}", type_=Integer) for name in ("uses", "block"))
+        wanted.append(or_(_block.c.uses < uses, and_(_block.c.uses == uses, _block.c.id <= block)))
+    return (
+        select(_block.c.uses, _block.c.id, _block.c.signature_id)
+        .where(*wanted)
+        .order_by(_block.c.uses.desc(), _block.c.id.desc())
+        .limit(bindparam("limit", type_=Integer))
+    )
+
+
+@lru_cache(STATEMENTS_KEPT)
+def _of_each(conditions: Conditions, paged: bool, dialect: str) -> Select[Any]:
+    """The most used blocks of each of the types bound as `signatures`.
+
+    In SQLite a type and its blocks as a list in JSON, in PostgreSQL a block a row, in order.
+    """
+    signatures = many("signatures")
+    ranked = _ranked(conditions, paged)
+    if dialect == "sqlite":
+        given = func.json_each(signatures).table_valued("value", name="given")
+        of = literal_column(f"{given.name}.value")
+        top = ranked.with_only_columns(_block.c.uses, _block.c.id)
+        top = top.where(_block.c.signature_id == of).subquery()
         pairs = select(func.json_group_array(func.json_array(*top.c))).scalar_subquery()
-        for signature, listed in connection.execute(select(given.c.value, pairs)):
-            found[signature] = [Used(uses, block, signature) for uses, block in json.loads(listed)]
-        return found
-    array = cast(list(signatures), ARRAY(Integer))
-    given = func.unnest(array).table_valued("value", name="given").render_derived()
-    best = one.where(_block.c.signature_id == given.c.value).lateral("best")
-    query = select(best.c.uses, best.c.id, given.c.value).select_from(given).join(best, true())
-    rows = connection.execute(query.order_by(best.c.uses.desc(), best.c.id.desc()))
-    for uses, block, signature in rows:
-        found.setdefault(signature, []).append(Used(uses, block, signature))
-    return found
-
-
-def _among(session: Session, ids: Sequence[int]) -> ColumnElement[bool]:
-    """That a block is one of these: one value of the statement, however many they are."""
-    if session.get_bind().dialect.name == "sqlite":
-        return _block.c.id.in_(select(_rows(ids).c.value))
-    return _block.c.id == func.any(cast(list(ids), ARRAY(Integer)))
-
-
-def _rows(ids: Sequence[int]) -> Any:
-    """Ids as rows of SQLite, in the column `value`."""
-    return func.json_each(json.dumps(list(ids))).table_valued("value", name="given")
+        return select(given.c.value, pairs)
+    given = func.unnest(signatures).table_valued("value", name="given").render_derived()
+    best = ranked.where(_block.c.signature_id == given.c.value).lateral("best")
+    query = select(*best.c).select_from(given).join(best, true())
+    return query.order_by(best.c.uses.desc(), best.c.id.desc())
 
 
 _block = tables.METADATA.tables["block"]

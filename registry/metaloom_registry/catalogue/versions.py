@@ -10,10 +10,11 @@ from functools import lru_cache
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import sqlalchemy as core
-from sqlalchemy import BindParameter, Row, bindparam, func
+from sqlalchemy import Row, func
 from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.among import Among
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import NotFound
 from metaloom_registry.names import BlockName, Reference
@@ -219,10 +220,19 @@ def numbered(session: Session, name: tables.Name, number: int) -> tables.Version
 
 
 def described(session: Session, found: Sequence[Found]) -> list[Version]:
-    """What was found, as values, in the same order; two queries for any number."""
-    return _described(
-        session, [(None if n is None else n.spelling, version, b) for n, version, b in found]
-    )
+    """What was found, as values, in the same order; at most two queries for any number."""
+    session.flush()
+    connection = session.connection()
+    versions: dict[int | None, Version] = {}
+    blocks: dict[int, Version] = {}
+    if numbered := [version.id for _, version, _ in found if version is not None]:
+        rows = connection.execute(_NUMBERED, {"ids": numbered})
+        versions = {row.version: _version(row) for row in rows}
+    if alone := [block for _, version, block in found if version is None]:
+        blocks = {row.block: _version(row) for row in connection.execute(_ALONE, {"ids": alone})}
+    return [
+        blocks[block] if version is None else versions[version.id] for _, version, block in found
+    ]
 
 
 def first_names(session: Session, blocks: Sequence[int]) -> dict[int, tuple[str, int]]:
@@ -238,52 +248,29 @@ def first_names(session: Session, blocks: Sequence[int]) -> dict[int, tuple[str,
 
 def current(session: Session, names: Sequence[int]) -> list[Version]:
     """The current versions of these names, in the same order."""
-    rows = {row.name: row for row in session.connection().execute(_CURRENT, {"ids": names})}
-    ordered = [rows[name] for name in names]
-    return _described(session, [(row.spelling, row, row.block_id) for row in ordered])
+    rows = session.connection().execute(_CURRENT, {"ids": names})
+    found = {row.name: _version(row) for row in rows}
+    return [found[name] for name in names]
 
 
-def _described(
-    session: Session, found: Sequence[tuple[str | None, tables.Version | Row[Any] | None, int]]
-) -> list[Version]:
-    connection = session.connection()
-    ids = [block for _, _, block in found]
-    blocks = {row.id: row for row in connection.execute(_BLOCKS, {"ids": ids})}
-    numbered = [version.id for _, version, _ in found if version is not None]
-    aliases: dict[int, list[str]] = {}
-    for version_id, alias in connection.execute(_ALIASES, {"ids": numbered}):
-        aliases.setdefault(version_id, []).append(alias)
-    return [
-        _version(spelling, version, blocks[block], aliases.get((version and version.id) or 0, ()))
-        for spelling, version, block in found
-    ]
-
-
-def _version(
-    spelling: str | None,
-    version: tables.Version | Row[Any] | None,
-    block: Row[Any],
-    aliases: Sequence[str],
-) -> Version:
+def _version(row: Row[Any]) -> Version:
+    """A row of `_LISTED` or `_ALONE` as a value."""
+    yanked = None if row.yanked is None else row.yank_reason or "no reason given"
     return Version(
-        name=None if spelling is None else BlockName.parse(spelling),
-        number=None if version is None else version.number,
-        digest=Digest(block.key),
-        kind=block.kind,
-        type=listed_type(block.signature),
-        licence=block.licence,
-        size=block.size,
-        uses=block.uses,
-        created=moment(block.created if version is None else version.created),
-        yanked=None
-        if version is None or version.yanked is None
-        else version.yank_reason or "no reason given",
-        aliases=tuple(aliases),
-        deprecated=None if version is None else version.deprecation,
-        successor=None
-        if version is None or version.successor is None
-        else Reference.parse(version.successor),
-        tombstone=block.tombstone,
+        name=None if row.spelling is None else BlockName.parse(row.spelling),
+        number=row.number,
+        digest=Digest(row.key),
+        kind=row.kind,
+        type=listed_type(row.signature),
+        licence=row.licence,
+        size=row.size,
+        uses=row.uses,
+        created=moment(row.created),
+        yanked=yanked,
+        aliases=tuple(sorted(row.aliases.split(","))) if row.aliases else (),
+        deprecated=row.deprecation,
+        successor=None if row.successor is None else Reference.parse(row.successor),
+        tombstone=row.tombstone,
     )
 
 
@@ -291,24 +278,40 @@ def _version(
 _block, _node, _name, _numbered, _alias = (
     tables.METADATA.tables[name] for name in ("block", "node", "name", "version", "alias")
 )
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_BLOCKS = core.select(
-    _node.c.key, *(column for column in _block.c if column.name != "facts")
-).where(_node.c.id == _block.c.id, _block.c.id.in_(_IDS))
-_CURRENT = core.select(_name.c.id.label("name"), _name.c.spelling, *_numbered.c).where(
+_SAID = (_node.c.key, *(_block.c[name] for name in ("kind", "signature", "licence", "size")))
+_SAID += (_block.c.uses, _block.c.tombstone)
+_OF_VERSION = ("number", "created", "yanked", "yank_reason", "deprecation", "successor")
+_LISTED = core.select(
+    _name.c.id.label("name"),
+    _name.c.spelling,
+    _numbered.c.id.label("version"),
+    *(_numbered.c[name] for name in _OF_VERSION),
+    core.select(func.aggregate_strings(_alias.c.alias, ","))
+    .where(_alias.c.version_id == _numbered.c.id)
+    .scalar_subquery()
+    .label("aliases"),
+    *_SAID,
+).where(
     _numbered.c.name_id == _name.c.id,
-    _numbered.c.number == _name.c.current,
-    _name.c.id.in_(_IDS),
+    _block.c.id == _numbered.c.block_id,
+    _node.c.id == _block.c.id,
 )
+_NUMBERED = _LISTED.where(Among(_numbered.c.id))
+_CURRENT = _LISTED.where(_numbered.c.number == _name.c.current, Among(_name.c.id))
+_ALONE = core.select(
+    _block.c.id.label("block"),
+    _block.c.created,
+    *(
+        core.null().label(name)
+        for name in ("spelling", "aliases", *_OF_VERSION)
+        if name != "created"
+    ),
+    *_SAID,
+).where(_node.c.id == _block.c.id, Among(_block.c.id))
 _FIRST = (
     core.select(_numbered.c.block_id, _name.c.spelling, _numbered.c.number)
-    .where(_numbered.c.name_id == _name.c.id, _numbered.c.block_id.in_(_IDS))
+    .where(_numbered.c.name_id == _name.c.id, Among(_numbered.c.block_id))
     .order_by(_numbered.c.yanked.is_not(None), _numbered.c.id)
-)
-_ALIASES = (
-    core.select(_alias.c.version_id, _alias.c.alias)
-    .where(_alias.c.version_id.in_(_IDS))
-    .order_by(_alias.c.alias)
 )
 
 

@@ -1,7 +1,7 @@
 """Text search: names whose name, tags or card hold all words of a query.
 
-How well a name matches is counted from where the words stand, for at most the `CANDIDATES` newest
-names that match, so that a word that is everywhere costs no more than a rare one.
+How well a name matches is counted from where the words stand, for the `CANDIDATES` newest names
+that hold them, so that a word that is everywhere costs no more than a rare one.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ _PLACES = (("name", 4, 3), ("tags", 2, 2))
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A name that matches, how well, and where each word stands."""
+    """How well a name matches, and where each word stands."""
 
-    name: int
     score: int
     places: tuple[tuple[str, str], ...]
 
@@ -73,13 +72,12 @@ def plain_words(*texts: str) -> str:
     return " ".join(word for word in found if len(word) <= MAX_WORD)
 
 
-def matches(session: Session, query: str, enough: int) -> Iterator[list[Match]]:
-    """Names that hold all words of a query, in lots, the best of a lot first.
+def holding(session: Session, words: Sequence[str], enough: int) -> Iterator[list[int]]:
+    """The ids of names that hold all words of a query, in lots.
 
     Whole words come first; where fewer than `enough` names hold them, beginnings of words count.
     A lot holds the newest that are not in one before; there are at most `MAX_LOTS`.
     """
-    words = words_of(query)
     look = _indexed if session.get_bind().dialect.name == "sqlite" else _lexemes
     known: dict[int, None] = {}
     named = _named(session, words)
@@ -87,11 +85,11 @@ def matches(session: Session, query: str, enough: int) -> Iterator[list[Match]]:
         below = _BEYOND
         for _ in range(MAX_LOTS):
             ids = look(session, words, below, beginnings=beginnings)
-            lot = [id_ for id_ in (*named, *ids) if id_ not in known]
+            lot = [id_ for id_ in dict.fromkeys((*named, *ids)) if id_ not in known]
             named = []
             known |= dict.fromkeys(lot)
             if lot:
-                yield sorted(_read(session, words, lot), key=lambda m: (-m.score, -m.name))
+                yield lot
             if len(ids) < CANDIDATES:
                 break
             below = ids[-1]
@@ -104,13 +102,6 @@ def _named(session: Session, words: Sequence[str]) -> list[int]:
     if len(words) > 1:
         return []
     return list(session.connection().execute(_NAMED, {"word": words[0]}).scalars())
-
-
-def _read(session: Session, words: Sequence[str], ids: Sequence[int]) -> Iterator[Match]:
-    """How well these names match."""
-    for start in range(0, len(ids), 500):
-        for row in session.connection().execute(_READ, {"ids": ids[start : start + 500]}):
-            yield _match(words, *row)
 
 
 def _indexed(session: Session, words: Sequence[str], below: int, *, beginnings: bool) -> list[int]:
@@ -131,7 +122,8 @@ def _lexemes(session: Session, words: Sequence[str], below: int, *, beginnings: 
     return [row[0] for row in rows]
 
 
-def _match(words: Sequence[str], name: int, title: str, tags: str) -> Match:
+def match(words: Sequence[str], title: str, tags: str) -> Match:
+    """How well a name matches that holds all of the words, by its title and its tags."""
     score = 0
     places = []
     texts = {"name": _plain(title), "tags": _plain(tags)}
@@ -146,7 +138,7 @@ def _match(words: Sequence[str], name: int, title: str, tags: str) -> Match:
                 break
         score += counted
         places.append((place, word))
-    return Match(name, score, tuple(places))
+    return Match(score, tuple(places))
 
 
 def _plain(text: str) -> list[str]:
@@ -159,15 +151,12 @@ def _plain(text: str) -> list[str]:
 
 
 # These are asked once or twice for every text, and so written once.
-_name, _document = (tables.METADATA.tables[table] for table in ("name", "document"))
+_name = tables.METADATA.tables["name"]
 _NAMED = (
     select(_name.c.id)
     .where(_name.c.part == bindparam("word"), _name.c.current.is_not(None))
     .order_by(_name.c.id.desc())
     .limit(CANDIDATES // 10)
-)
-_READ = select(_document.c.id, _document.c.title, _document.c.tags).where(
-    _document.c.id.in_(bindparam("ids", expanding=True))
 )
 _INDEXED = sql(
     "SELECT rowid FROM document_words WHERE document_words MATCH :query "
