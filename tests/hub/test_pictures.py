@@ -2,7 +2,6 @@
 
 import base64
 import io
-import itertools
 from typing import Any
 from xml.etree import ElementTree
 
@@ -49,6 +48,9 @@ def test_ink_is_drawn_dark_on_white() -> None:
     assert [picture.getpixel((x, y)) for y in (0, 1) for x in (0, 1)] == [255, 0, 128, 0]
 
 
+SPACE = "{http://www.w3.org/2000/svg}"
+
+
 def family(nodes: int, hostile: str = "") -> Family:
     """A block with a parent, and so many children that share a task."""
     root = Node("sha256:root", "block", f"me/root@1{hostile}", "int -> int")
@@ -64,28 +66,57 @@ def family(nodes: int, hostile: str = "") -> Family:
     )
 
 
-def test_a_lineage_has_a_box_for_each_node_and_a_curve_for_each_edge() -> None:
-    drawn: Any = ElementTree.fromstring(lineage_svg(family(3)))
-    space = "{http://www.w3.org/2000/svg}"
-    assert len(list(drawn.iter(f"{space}rect"))) == 6
-    assert len(list(drawn.iter(f"{space}path"))) == 7
-    lefts = {
-        str(group.find(f"{space}title").text).split()[1]: float(group.find(f"{space}rect").get("x"))
-        for group in drawn.iter(f"{space}g")
+def curves(svg: str) -> list[str]:
+    paths = ElementTree.fromstring(svg).iter(f"{SPACE}path")
+    return [path.get("d", "") for path in paths if path.get("fill") == "none"]
+
+
+def lefts(svg: str) -> dict[str, float]:
+    """The left of each box by what stands in it first."""
+    groups: Any = ElementTree.fromstring(svg).iter(f"{SPACE}g")
+    return {
+        str(group.find(f"{SPACE}text").text): float(group.find(f"{SPACE}rect").get("x"))
+        for group in groups
+        if group.find(f"{SPACE}rect") is not None
     }
-    assert lefts["lists/map@1"] < lefts["me/root@1"] < lefts["solve"] < lefts["sums"]
-    assert any("greater depth" in text for text in words(lineage_svg(family(3))))
 
 
-def test_boxes_of_a_column_do_not_overlap() -> None:
-    drawn = ElementTree.fromstring(lineage_svg(family(40)))
-    boxes = [r.attrib for r in drawn.iter("{http://www.w3.org/2000/svg}rect")]
-    columns: dict[str, list[float]] = {}
-    for box in boxes:
-        columns.setdefault(box["x"], []).append(float(box["y"]))
-    for tops in columns.values():
-        ordered = sorted(tops)
-        assert all(b - a >= 40 for a, b in itertools.pairwise(ordered))
+def test_a_lineage_has_a_box_for_each_node_and_a_curve_for_each_edge() -> None:
+    svg = lineage_svg(family(3))
+    assert len(lefts(svg)) == 6
+    assert len(curves(svg)) == 7
+    left = lefts(svg)
+    assert left["lists/map@1"] < left["me/root@1"] < left["solve 0"] < left["sums"]
+    assert any("greater depth" in text for text in words(svg))
+    assert {"block", "run", "task", "primitive"} <= set(words(svg)), "the colours are explained"
+
+
+def found() -> Family:
+    """A program that a run made of two primitives, of which the program says so as well."""
+    root, run = Node("b", "block", "me/evens@1"), Node("r", "run", "solve r")
+    primitives = [Node(name, "primitive", name) for name in ("lists/map@1", "lists/add@2")]
+    edges = [Edge("b", "r", "made-by")]
+    edges += [Edge(child, p.key, "requires") for child in ("b", "r") for p in primitives]
+    return Family(
+        root,
+        Lineage("b", "parents", (root, run, *primitives), tuple(edges)),
+        Lineage("b", "children", (root,), ()),
+    )
+
+
+def test_primitives_that_the_same_things_require_share_a_box() -> None:
+    svg = lineage_svg(found())
+    assert list(lefts(svg)) == ["me/evens@1", "solve r", "2 primitives"]
+    assert "lists: add@2, map" in words(svg)
+    titles = [title.text for title in ElementTree.fromstring(svg).iter(f"{SPACE}title")]
+    assert "lists/map@1\nlists/add@2" in titles
+
+
+def test_what_a_run_took_is_drawn_at_the_run_alone() -> None:
+    svg = lineage_svg(found())
+    assert len(curves(svg)) == 2
+    left = lefts(svg)
+    assert left["2 primitives"] < left["solve r"] < left["me/evens@1"]
 
 
 def test_text_of_a_lineage_cannot_become_markup() -> None:

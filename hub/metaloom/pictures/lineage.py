@@ -1,28 +1,53 @@
-"""A lineage as a picture: what a block came from on its left, what came of it on its right."""
+"""A lineage as a picture: what a block came from on its left, what came of it on its right.
+
+Primitives that the same things require share a box.  What a run took is drawn at the run, and not
+again at what the run made.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from metaloom.pictures.layered import Box, Layout, layered
+
 if TYPE_CHECKING:
     from metaloom.family import Family
-    from metaloom_registry.catalogue import Lineage, Node
+    from metaloom_registry.catalogue import Edge, Node
 
-_CHARACTER = 7.2  # width of a character of the 12 px monospace face, in pixels
-_LONGEST = 30
-_HEIGHT = 40.0
-_GAP_X = 92.0
-_GAP_Y = 14.0
-_PAD = 16.0
+_CHARACTER = 7.3  # width of a character of the 12 px monospace face, in pixels
+_SMALL = 6.4  # of the 10.5 px one
+_LONGEST = 38
+_LINE = 14.0
+_GAPS = (104.0, 16.0)
+_PAD = 18.0
 
 _COLOURS = {
     "block": ("#fff0d9", "#c77700"),
-    "primitive": ("#eef2f7", "#5b6b7f"),
     "run": ("#e3f4ea", "#2b8a57"),
     "task": ("#e9e6fb", "#5b4bc4"),
+    "primitive": ("#eef2f7", "#5b6b7f"),
 }
+_OTHER = ("#ffffff", "#8a94a3")
+_INK, _PALE, _EDGE = "#1d2733", "#5b6b7f", "#8a94a3"
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """What a box shows: a name, lines below it, and on pointing at it all that is known."""
+
+    kind: str
+    name: str
+    lines: tuple[str, ...]
+    tip: str
+
+    @property
+    def size(self) -> tuple[float, float]:
+        wide = max([len(self.name) * _CHARACTER, *(len(line) * _SMALL for line in self.lines), 60])
+        return wide + 22, 26 + _LINE * len(self.lines)
 
 
 def lineage_svg(family: Family) -> str:
@@ -30,112 +55,149 @@ def lineage_svg(family: Family) -> str:
 
     Labels are shown as text whatever they hold.
     """
-    columns = _columns(family)
-    places = _places(columns)
-    nodes = {node.key: node for column in columns.values() for node in column}
-    edges = dict.fromkeys((*family.parents.edges, *family.children.edges))
-    lines = [_curve(places[e.parent], places[e.child], e.role) for e in edges]
-    boxes = [_box(nodes[key], place, key == family.root.key) for key, place in places.items()]
-    width = max(x + w for x, _, w in places.values()) + _PAD
-    height = max(y for _, y, _ in places.values()) + _HEIGHT + _PAD
-    more = not (family.parents.complete and family.children.complete)
-    note = (
-        f'<text x="{_PAD}" y="{height + 8:.0f}" fill="#5b6b7f">... there is more; '
-        "a greater depth shows it</text>"
-        if more
-        else ""
+    nodes = {node.key: node for node in (*family.parents.nodes, *family.children.nodes)}
+    edges = _told_once(dict.fromkeys((*family.parents.edges, *family.children.edges)))
+    cards, owner = _cards(nodes, edges, family.root.key)
+    roles: dict[tuple[str, str], str] = {}
+    for edge in edges:
+        roles.setdefault((owner[edge.parent], owner[edge.child]), edge.role)
+    sizes = {key: card.size for key, card in cards.items()}
+    layout = layered(sizes, roles, family.root.key, _GAPS)
+    curves = "".join(_curve(route) for route in layout.routes.values())
+    labels = "".join(_roles(parent, roles, layout) for parent in {p: None for p, _ in roles})
+    boxes = "".join(
+        _box(card, layout.boxes[key], key == family.root.key) for key, card in cards.items()
     )
-    height += 20 if more else 0
+    complete = family.parents.complete and family.children.complete
+    legend, wide = _legend({card.kind for card in cards.values()}, complete, layout.height + 34)
+    width, height = max(layout.width, wide) + 2 * _PAD, layout.height + 44 + 2 * _PAD
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" '
         f'aria-label="the lineage of {_text(family.root.label)}" '
         f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'font-family="ui-monospace, Menlo, Consolas, monospace" font-size="12">'
-        f"{''.join(lines)}{''.join(boxes)}{note}</svg>\n"
+        f'<path d="M0 0h{width:.0f}v{height:.0f}h-{width:.0f}z" fill="#ffffff"/>'
+        f'<g transform="translate({_PAD},{_PAD})">{curves}{labels}{boxes}{legend}</g></svg>\n'
     )
 
 
-def _columns(family: Family) -> dict[int, list[Node]]:
-    """The nodes by generation: parents below 0, the root at 0, children above."""
-    columns: dict[int, list[Node]] = {0: [family.root]}
-    known = {family.root.key}
-    for lineage, sign in ((family.parents, -1), (family.children, 1)):
-        for depth, level in enumerate(_levels(lineage)):
-            new = [node for node in level if node.key not in known]
-            known.update(node.key for node in new)
-            if new:
-                columns.setdefault(sign * (depth + 1), []).extend(new)
-    return dict(sorted(columns.items()))
+def _told_once(edges: Iterable[Edge]) -> list[Edge]:
+    """The edges without those that lead around a run: what it took to what it made."""
+    edges = list(edges)
+    made_by = {edge.child: edge.parent for edge in edges if edge.role == "made-by"}
+    ends = {(edge.parent, edge.child) for edge in edges}
+    return [e for e in edges if (e.parent, made_by.get(e.child, "")) not in ends]
 
 
-def _levels(lineage: Lineage) -> Sequence[Sequence[Node]]:
-    """The nodes of a lineage by their distance from its root, without the root."""
-    nodes = {node.key: node for node in lineage.nodes}
-    steps: dict[str, list[str]] = {}
-    for edge in lineage.edges:
-        near, far = edge.child, edge.parent
-        if lineage.direction == "children":
-            near, far = far, near
-        steps.setdefault(near, []).append(far)
-    levels: list[list[Node]] = []
-    reached, frontier = {lineage.root}, [lineage.root]
-    while frontier:
-        frontier = list(
-            dict.fromkeys(f for key in frontier for f in steps.get(key, ()) if f not in reached)
+def _cards(
+    nodes: Mapping[str, Node], edges: Sequence[Edge], root: str
+) -> tuple[dict[str, _Card], dict[str, str]]:
+    """The boxes by their keys, and for each node the key of the box that it is in."""
+    users: dict[str, list[str]] = {}
+    for edge in edges:
+        users.setdefault(edge.parent, []).append(edge.child)
+    groups: dict[str | frozenset[str], list[Node]] = {}
+    for key, node in nodes.items():
+        shared = node.kind == "primitive" and key != root
+        groups.setdefault(frozenset(users.get(key, ())) if shared else key, []).append(node)
+    cards: dict[str, _Card] = {}
+    owner: dict[str, str] = {}
+    for members in groups.values():
+        first = members[0]
+        owner.update((node.key, first.key) for node in members)
+        cards[first.key] = _alone(first) if len(members) == 1 else _together(members)
+    return cards, owner
+
+
+def _alone(node: Node) -> _Card:
+    lines = (_short(node.detail),) if node.detail else ()
+    tip = "\n".join(filter(None, (f"{node.kind} {node.label}", node.detail, node.key)))
+    return _Card(node.kind, _short(node.label), lines, tip)
+
+
+def _together(members: Sequence[Node]) -> _Card:
+    """Primitives in one box, a line or more for each namespace; a first version goes unsaid."""
+    spaces: dict[str, list[str]] = {}
+    for label in sorted(node.label for node in members):
+        space, _, name = label.rpartition("/")
+        spaces.setdefault(space, []).append(name.removesuffix("@1"))
+    lines = [
+        line
+        for space, names in spaces.items()
+        for line in textwrap.wrap(f"{space}: {', '.join(names)}", _LONGEST, subsequent_indent="  ")
+    ]
+    tip = "\n".join(node.label for node in members)
+    return _Card("primitive", f"{len(members)} primitives", tuple(lines), tip)
+
+
+def _box(card: _Card, box: Box, root: bool) -> str:
+    fill, stroke = _COLOURS.get(card.kind, _OTHER)
+    middle = box.x + box.width / 2
+    lines = "".join(
+        f'<text x="{middle:.1f}" y="{box.y + 17 + _LINE * i:.1f}" text-anchor="middle" '
+        f'fill="{_PALE}" font-size="10.5" xml:space="preserve">{_text(line)}</text>'
+        for i, line in enumerate(card.lines, 1)
+    )
+    return (
+        f"<g><title>{_text(card.tip)}</title>"
+        f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" '
+        f'rx="7" fill="{fill}" stroke="{stroke}" stroke-width="{2.6 if root else 1.2}"/>'
+        f'<text x="{middle:.1f}" y="{box.y + 17:.1f}" text-anchor="middle" fill="{_INK}" '
+        f'font-weight="{"bold" if root else "normal"}">{_text(card.name)}</text>{lines}</g>'
+    )
+
+
+def _curve(route: Sequence[Box]) -> str:
+    """From the right of the first box, through lanes, to the left of the last, with a tip there."""
+    x, y = route[0].x + route[0].width, route[0].middle
+    steps = [f"M{x:.1f} {y:.1f}"]
+    for box in route[1:]:
+        bend = (box.x - x) / 2
+        steps.append(
+            f"C{x + bend:.1f} {y:.1f} {box.x - bend:.1f} {box.middle:.1f} "
+            f"{box.x:.1f} {box.middle:.1f}"
         )
-        reached.update(frontier)
-        if frontier:
-            levels.append([nodes[key] for key in frontier])
-    return levels
-
-
-def _places(columns: Mapping[int, Sequence[Node]]) -> dict[str, tuple[float, float, float]]:
-    """The left, top and width of each node, in pixels; columns are centred on each other."""
-    tallest = max(len(column) for column in columns.values()) * (_HEIGHT + _GAP_Y) - _GAP_Y
-    places = {}
-    x = _PAD
-    for column in columns.values():
-        width = max(_width(node) for node in column)
-        y = _PAD + (tallest - len(column) * (_HEIGHT + _GAP_Y) + _GAP_Y) / 2
-        for node in column:
-            places[node.key] = (x, y, width)
-            y += _HEIGHT + _GAP_Y
-        x += width + _GAP_X
-    return places
-
-
-def _width(node: Node) -> float:
-    longest = max(len(_short(node.label)), len(_short(node.detail)), 8)
-    return longest * _CHARACTER + 20
-
-
-def _box(node: Node, place: tuple[float, float, float], root: bool) -> str:
-    x, y, width = place
-    fill, stroke = _COLOURS.get(node.kind, ("#ffffff", "#8a94a3"))
-    middle = x + width / 2
+        x, y = box.x, box.middle
+        if box is not route[-1]:
+            x += box.width
+            steps.append(f"H{x:.1f}")
+    tip = f"M{x - 7:.1f} {y - 3.5:.1f}L{x:.1f} {y:.1f}L{x - 7:.1f} {y + 3.5:.1f}"
     return (
-        f"<g><title>{_text(node.kind)} {_text(node.label)}\n{_text(node.detail)}\n"
-        f"{_text(node.key)}</title>"
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_HEIGHT}" rx="6" '
-        f'fill="{fill}" stroke="{stroke}" stroke-width="{2.6 if root else 1.2}"/>'
-        f'<text x="{middle:.1f}" y="{y + 17:.1f}" text-anchor="middle" fill="#1d2733" '
-        f'font-weight="{"bold" if root else "normal"}">{_text(_short(node.label))}</text>'
-        f'<text x="{middle:.1f}" y="{y + 32:.1f}" text-anchor="middle" fill="#5b6b7f" '
-        f'font-size="10.5">{_text(_short(node.detail))}</text></g>'
+        f'<path d="{"".join(steps)}{tip}" fill="none" stroke="{_EDGE}" stroke-width="1.3" '
+        f'stroke-linejoin="round"/>'
     )
 
 
-def _curve(parent: tuple[float, float, float], child: tuple[float, float, float], role: str) -> str:
-    """From the right of the parent to the left of the child, wherever they stand."""
-    x1, y1 = parent[0] + parent[2], parent[1] + _HEIGHT / 2
-    x2, y2 = child[0], child[1] + _HEIGHT / 2
-    bend = max(abs(x2 - x1) / 2, 30.0)
+def _roles(parent: str, roles: Mapping[tuple[str, str], str], layout: Layout) -> str:
+    """What the edges that leave a box mean, where they leave, on the side they turn away from."""
+    box = layout.boxes[parent]
+    mine = {ends: role for ends, role in roles.items() if ends[0] == parent}
+    rise = sum(box.middle - layout.routes[ends][1].middle for ends in mine)
+    y = box.middle + (13 if rise > 0 else -5)
     return (
-        f'<path d="M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} '
-        f'{x2:.1f} {y2:.1f}" fill="none" stroke="#8a94a3" stroke-width="1.3"/>'
-        f'<text x="{(x1 + x2) / 2:.1f}" y="{(y1 + y2) / 2 - 4:.1f}" text-anchor="middle" '
-        f'fill="#5b6b7f" font-size="10">{_text(role)}</text>'
+        f'<text x="{box.x + box.width + 8:.1f}" y="{y:.1f}" fill="{_PALE}" font-size="10" '
+        f'paint-order="stroke" stroke="#ffffff" stroke-width="3">'
+        f"{_text(', '.join(dict.fromkeys(mine.values())))}</text>"
     )
+
+
+def _legend(kinds: set[str], complete: bool, y: float) -> tuple[str, float]:
+    """What the colours mean, and where there is more than is drawn, how to see it; its width."""
+    marks, x = [], 0.0
+    for kind, (fill, stroke) in _COLOURS.items():
+        if kind in kinds:
+            marks.append(
+                f'<circle cx="{x + 6:.1f}" cy="{y - 4:.1f}" r="5" fill="{fill}" stroke="{stroke}"/>'
+                f'<text x="{x + 16:.1f}" y="{y:.1f}" fill="{_PALE}" font-size="10.5">{kind}</text>'
+            )
+            x += 34 + len(kind) * _SMALL
+    if not complete:
+        more = "... there is more; a greater depth shows it"
+        marks.append(
+            f'<text x="{x + 6:.1f}" y="{y:.1f}" fill="{_PALE}" font-size="10.5">{more}</text>'
+        )
+        x += 6 + len(more) * _SMALL
+    return "".join(marks), x
 
 
 def _short(text: str) -> str:
