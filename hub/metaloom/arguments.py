@@ -1,11 +1,19 @@
-"""What people give to a hub, read or refused: references, types, kinds, tasks."""
+"""What people give to a hub, read or refused: references, types, kinds, tags, limits, tasks."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from metaloom_registry import Digest, InvalidTask, ParseError, Reference, Type, parse_type
+from metaloom_registry import (
+    Digest,
+    InvalidName,
+    InvalidTask,
+    ParseError,
+    Reference,
+    Type,
+    parse_type,
+)
 from metaloom_registry.manifest import KINDS
 
 _DIGEST = re.compile(r"(?:@?sha256:|@)?([0-9a-f]{8,64})", re.ASCII)
@@ -20,6 +28,25 @@ def as_reference(text: str, expand: Callable[[str], Digest]) -> Reference:
     if digits is None:
         return Reference.parse(text)
     return Reference(None, Digest(digits[1]) if len(digits[1]) == 64 else expand(digits[1]))
+
+
+def require_reference(given: object) -> None:
+    """Raise InvalidName unless it is a reference."""
+    if not isinstance(given, Reference):
+        raise InvalidName(
+            f"{given!r:.80} names no block; give its name, such as 'vision/conv4@3', or a digest"
+        )
+
+
+def as_tags(given: str | Iterable[str] | None) -> tuple[str, ...]:
+    """One tag, or several."""
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
+def require_limit(limit: int) -> None:
+    """Raise ParseError where so many hits are none."""
+    if limit < 1:
+        raise ParseError(f"a limit of {limit} leaves nothing to show; give 1 or more")
 
 
 def as_type(given: str | Type | None) -> Type | None:

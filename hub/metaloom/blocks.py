@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from metaloom_registry.catalogue import Version
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Block:
     """A published block of a hub, or a primitive of a plugin; two are equal if their digests are.
 
@@ -40,10 +40,10 @@ class Block:
     reference: Reference = field(compare=False)
     kind: str = field(compare=False)
     signature: Type = field(compare=False)
-    hub: Hub = field(compare=False, repr=False)
-    version: Version | None = field(default=None, compare=False, repr=False)
-    primitive: Primitive | None = field(default=None, compare=False, repr=False)
-    why: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    hub: Hub = field(compare=False)
+    version: Version | None = field(default=None, compare=False)
+    primitive: Primitive | None = field(default=None, compare=False)
+    why: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def name(self) -> str:
@@ -137,14 +137,17 @@ class Block:
     def __str__(self) -> str:
         return f"{self.reference} : {self.signature}"
 
+    def __repr__(self) -> str:
+        return f"Block({self})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Composition:
     """Blocks put together and type-checked, not published: what `>>` gives."""
 
     term: Term
     signature: Type
-    hub: Hub = field(compare=False, repr=False)
+    hub: Hub = field(compare=False)
 
     @property
     def source(self) -> str:
@@ -160,6 +163,9 @@ class Composition:
 
     def __str__(self) -> str:
         return f"{self.hub.show(self.term)} : {self.signature}"
+
+    def __repr__(self) -> str:
+        return f"Composition({self})"
 
 
 def is_term_text(text: str) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from metaloom_registry.catalogue import Lineage, Node, Registry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Family:
     """Two lineages from one root: `parents` against the edges, `children` along them."""
 
@@ -42,6 +42,14 @@ class Family:
     def svg(self) -> str:
         """The family as a picture."""
         return lineage_svg(self)
+
+    def _repr_svg_(self) -> str:
+        """What a notebook shows."""
+        return self.svg
+
+    def __repr__(self) -> str:
+        came, led = (len(lineage.nodes) - 1 for lineage in (self.parents, self.children))
+        return f"Family({self.root.label}: came from {came}, led to {led})"
 
     def as_json(self) -> dict[str, Json]:
         """The nodes and edges of both lineages, each once."""

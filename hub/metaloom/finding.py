@@ -6,15 +6,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from metaloom.arguments import as_type, require_kind
+from metaloom.arguments import as_tags, as_type, require_kind, require_limit
 from metaloom.blocks import Block
 from metaloom.solving.task_points import task_point
 from metaloom.vocabulary import matching, takes_anything
 from metaloom_metalearn import Task
-from metaloom_registry import Reference, Type, parse_type
+from metaloom_registry import (
+    Digest,
+    ParseError,
+    Reference,
+    Type,
+    catalogue,
+    dump_canonical,
+    parse_type,
+)
 
 if TYPE_CHECKING:
     from metaloom.hub import Hub
+
+
+PRIMITIVES = "p."
+"""How the cursor of a page among the primitives begins, which come after all blocks."""
 
 
 class Filters(TypedDict, total=False):
@@ -48,17 +60,22 @@ class Found(list[Block]):
 
 def search(hub: Hub, text: str = "", **filters: Unpack[Filters]) -> Found:
     """The blocks of a hub, then the primitives, that match all that is given."""
-    kind, limit = filters.get("kind"), filters.get("limit", 20)
+    _require_filters(filters)
+    kind, limit, cursor = filters.get("kind"), filters.get("limit", 20), filters.get("cursor")
     require_kind(kind)
+    require_limit(limit)
     words = text.strip() or None
-    tag = filters.get("tag")
-    tags = () if tag is None else (tag,) if isinstance(tag, str) else tuple(tag)
+    tags = as_tags(filters.get("tag"))
     whole, takes = as_type(filters.get("type")), as_type(filters.get("takes"))
     gives = as_type(filters.get("gives"))
     after, before = _end(hub, filters.get("after")), _end(hub, filters.get("before"))
     like, task = filters.get("like"), filters.get("task")
+    wanted = (takes, gives, whole, after, before)
+    mark = _mark(words, tags, kind, wanted)
+    with_primitives = kind in (None, "primitive") and like is None and task is None
+    among_primitives = kind == "primitive" or (cursor or "").startswith(PRIMITIVES)
     found = Found()
-    if kind != "primitive":
+    if not among_primitives:
         page = hub.registry.finder.search(
             words,
             takes=takes,
@@ -71,19 +88,44 @@ def search(hub: Hub, text: str = "", **filters: Unpack[Filters]) -> Found:
             kind=kind,
             tags=tags,
             limit=limit,
-            cursor=filters.get("cursor"),
+            cursor=cursor,
         )
         found += [replace(hub.block(hit.version), why=hit.why) for hit in page.items]
         found.cursor = page.cursor
-    if kind in (None, "primitive") and found.cursor is None and like is None and task is None:
-        wanted = (takes, gives, whole, after, before)
+    if found.cursor is None and (with_primitives or among_primitives):
+        start = _start(cursor, mark, with_primitives) if among_primitives else 0
         fitting = sorted(
             matching(hub.primitives, words, tags, *wanted), key=lambda hit: takes_anything(hit[0])
         )
-        found += [replace(hub[p.reference], why=why) for p, why in fitting]
-    if found.cursor is None:
-        del found[limit:]
+        end = start + limit - len(found)
+        found += [replace(hub[p.reference], why=why) for p, why in fitting[start:end]]
+        if end < len(fitting):
+            found.cursor = PRIMITIVES + catalogue.write_cursor(mark, (0.0, end, 0))
     return found
+
+
+def _require_filters(filters: Filters) -> None:
+    """Raise ParseError for a filter there is not."""
+    known = sorted(Filters.__annotations__)
+    for name in filters:
+        if name not in known:
+            raise ParseError(f"blocks are not found by {name!r}, but by {', '.join(known)}")
+
+
+def _mark(
+    words: str | None, tags: Sequence[str], kind: str | None, types: Sequence[Type | None]
+) -> str:
+    """A text that tells a query among the primitives from others."""
+    said = [None if type_ is None else str(type_) for type_ in types]
+    return Digest.of(dump_canonical([words, sorted(tags), kind, said])).short
+
+
+def _start(cursor: str | None, mark: str, fits: bool) -> int:
+    """Where a page among the primitives begins. Raises ParseError for another query's cursor."""
+    if cursor is None:
+        return 0
+    own = cursor.removeprefix(PRIMITIVES)
+    return int(catalogue.read_cursor(own, mark if fits and own != cursor else "")[1])
 
 
 def _end(hub: Hub, given: str | Block | Type | None) -> Type | None:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import metaloom_metalearn
 from metaloom import exchange, finding, solving
-from metaloom.arguments import as_reference, as_type, require_kind, require_task
+from metaloom.arguments import (
+    as_reference,
+    as_tags,
+    as_type,
+    require_kind,
+    require_reference,
+    require_task,
+)
 from metaloom.blocks import Block, Composition, is_term_text
 from metaloom.drafting import drafts_of
 from metaloom.family import Family
@@ -34,6 +41,7 @@ from metaloom_registry import (
     AlreadyExists,
     BlockName,
     Digest,
+    InvalidName,
     Json,
     Loaded,
     NotFound,
@@ -131,12 +139,15 @@ class Hub:
         """What searches see: the blocks and the primitives."""
         return catalogue.CatalogueLibrary(self.registry, self.primitives)
 
-    def __getitem__(self, reference: str | Reference) -> Block:
+    def __getitem__(self, reference: str | Reference | Block) -> Block:
         """A handle on a block or a primitive. Raises InvalidName or NotFound."""
+        if isinstance(reference, Block):
+            return reference
         if isinstance(reference, str):
             reference = self.vocabulary.short(reference) or as_reference(
                 reference, self.registry.expand
             )
+        require_reference(reference)
         primitive = self.vocabulary.primitive(reference)
         if primitive is not None:
             return Block(
@@ -147,15 +158,12 @@ class Hub:
                 self,
                 primitive=primitive,
             )
-        try:
-            return self.block(self.registry.resolve(reference))
-        except NotFound as error:
-            raise self.vocabulary.unknown(reference, error) from None
+        return self.block(self.vocabulary.resolve(reference))
 
-    def __contains__(self, reference: str | Reference) -> bool:
+    def __contains__(self, reference: str | Reference | Block) -> bool:
         try:
             self[reference]
-        except NotFound:
+        except (NotFound, InvalidName):
             return False
         return True
 
@@ -181,14 +189,17 @@ class Hub:
 
     def versions(self, name: str) -> Sequence[Block]:
         """Every version of a name, the newest first. Raises NotFound."""
-        return [self.block(version) for version in self.registry.versions(name)]
+        parsed = BlockName.parse(name)
+        if primitives := self.vocabulary.versions(parsed):
+            return [self[primitive.reference] for primitive in primitives]
+        return [self.block(version) for version in self.vocabulary.published(parsed)]
 
     def search(self, text: str = "", **filters: Unpack[Filters]) -> Found:
         """Blocks, then primitives, that match all that is given; `why` of each says the reasons.
 
         `text` are words of the name, tags or card; `metaloom.finding.Filters` says what else may be
         asked.  The nearest come first, or what did best on similar tasks, or whose words match
-        best; else the most used.
+        best; else the most used.  Raises ParseError for a filter there is not.
         """
         return finding.search(self, text, **filters)
 
@@ -214,7 +225,7 @@ class Hub:
         *,
         license: str | None = None,  # noqa: A002 - the word people look for
         card: str | None = None,
-        tags: Iterable[str] = (),
+        tags: str | Iterable[str] = (),
         seen: Iterable[Digest] = (),
         parents: Iterable[str | Block | tuple[str | Block, str]] = (),
         facts: Mapping[str, Json] | None = None,
@@ -239,7 +250,7 @@ class Hub:
         details = Details(
             license=license,
             card=card or "",
-            tags=tuple(tags),
+            tags=as_tags(tags),
             seen=frozenset((*seen, *classes)),
             parents=tuple(map(self._parent, parents)),
             facts=facts or {},
@@ -327,25 +338,24 @@ class Hub:
 
         Raises NotFound, or Refused where it is no program.
         """
-        block = reference if isinstance(reference, Block) else self[reference]
-        solution, origin = solving.stored_solution(block)
+        solution, origin = solving.stored_solution(self[reference])
         return self.remember(solution, origin)
 
     def run(
         self,
-        reference: str | Block,
+        program: str | Block | Composition | Term,
         *inputs: Any,
         memory: str | os.PathLike[str] | None = None,
     ) -> Any:
-        """What a program or primitive gives for inputs as JSON has them, one an argument.
+        """What a program, published or not, gives for inputs as JSON has them, one an argument.
 
         Lists of numbers stand for tensors.  A program with a memory keeps it in the file `memory`,
-        or in one of its own in the library's folder.  Raises InvalidTask where an input is not of
-        its type, EvaluationError where there is no value, and Corrupt or StorageError where the
-        memory cannot be read or written.
+        or, if it is published, in one of its own in the library's folder.  Raises InvalidTask where
+        an input is not of its type, EvaluationError where there is no value, and Corrupt or
+        StorageError where the memory cannot be read or written.
         """
-        block = reference if isinstance(reference, Block) else self[reference]
-        return solving.applied(self, block, inputs, memory)
+        named = isinstance(program, str) and not is_term_text(program)
+        return solving.applied(self, self[program] if named else program, inputs, memory)
 
     def from_pretrained(
         self, source: str | os.PathLike[str], name: str | None = None, **options: Any
@@ -358,15 +368,11 @@ class Hub:
 
     def alias(self, reference: str | Block, alias: str) -> Block:
         """Let `namespace/name@alias` mean this version from now on."""
-        block = reference if isinstance(reference, Block) else self[reference]
-        if block.primitive is not None:
-            raise AlreadyExists(f"{block.reference} is a primitive; its plugin versions it")
-        return self.block(self.registry.set_alias(block.reference, alias))
+        return self.block(self.registry.set_alias(self._stored(reference).reference, alias))
 
     def lineage(self, reference: str | Block, depth: int = 10) -> Family:
         """Where a block came from, and what came of it, so many generations far."""
-        block = reference if isinstance(reference, Block) else self[reference]
-        return Family.of(self.registry, block, depth)
+        return Family.of(self.registry, self[reference], depth)
 
     def verify(
         self,
@@ -398,8 +404,7 @@ class Hub:
 
     def signers(self, reference: str | Block) -> tuple[Standing, ...]:
         """Who signed a block, and what each signature is worth by the keys that are trusted."""
-        block = reference if isinstance(reference, Block) else self[reference]
-        return signers_of(self.registry, self.keys.trust, block)
+        return signers_of(self.registry, self.keys.trust, self[reference])
 
     def sync(self) -> Sent:
         """Send to MLflow what waits in the outbox; what fails stays there and raises nothing."""
@@ -448,7 +453,7 @@ class Hub:
 
     def _parent(self, given: str | Block | tuple[str | Block, str]) -> Parent:
         block, role = given if isinstance(given, tuple) else (given, "trained-on")
-        found = self[block] if isinstance(block, str) else block
+        found = self[block]
         if found.primitive is not None:
             raise NotFound(f"{found.reference} is a primitive, which is no parent; leave it out")
         return Parent(found.digest, role)
@@ -465,7 +470,7 @@ class Hub:
 
     def _stored(self, reference: str | Block) -> Block:
         """A block that the library holds. Raises NotFound."""
-        block = reference if isinstance(reference, Block) else self[reference]
+        block = self[reference]
         if block.primitive is not None:
             raise NotFound(
                 f"{block.reference} is a primitive; its plugin holds it, not the library"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import islice, product
 from typing import TYPE_CHECKING
@@ -44,7 +45,7 @@ from metaloom_registry import (
 )
 
 if TYPE_CHECKING:
-    from metaloom_registry.catalogue import Registry
+    from metaloom_registry.catalogue import Registry, Version
 
 
 READINGS = 64
@@ -88,28 +89,56 @@ class Vocabulary:
         known = reference in self.primitives
         return self.primitives[reference] if known else None
 
+    def versions(self, name: BlockName) -> list[Primitive]:
+        """Every version of a primitive, the newest first; none where it is no primitive's name."""
+        found = [primitive for primitive in self.primitives if primitive.reference.name == name]
+        return sorted(found, key=lambda primitive: primitive.version, reverse=True)
+
     def pinned(self, reference: Reference) -> Reference:
         """A primitive's `namespace/name@version`, any other block's `@sha256:...`.
 
         Raises NotFound where neither a plugin nor the library has it.
         """
         primitive = self.primitive(reference)
-        if primitive is not None:
-            return primitive.reference
+        return self.resolve(reference).exactly if primitive is None else primitive.reference
+
+    def resolve(self, reference: Reference) -> Version:
+        """The version that a reference means. Raises NotFound, naming what it may have meant."""
         try:
-            return self.registry.resolve(reference).exactly
+            return self.registry.resolve(reference)
         except NotFound as error:
             raise self.unknown(reference, error) from None
 
+    def published(self, name: BlockName) -> Sequence[Version]:
+        """Every version of a block, the newest first. Raises NotFound as `resolve` does."""
+        try:
+            return self.registry.versions(name)
+        except NotFound as error:
+            raise self.unknown(Reference(name), error) from None
+
     def unknown(self, reference: Reference, error: NotFound) -> NotFound:
-        """The error, with the versions there are where the name is a primitive's."""
-        versions = sorted(p.version for p in self.primitives if p.reference.name == reference.name)
-        if not versions:
+        """The error, with the versions of a primitive, or with primitives of similar names."""
+        name = reference.name
+        if name is None:
             return error
-        there = ", ".join(map(str, versions))
-        return NotFound(
-            f"the primitive {reference.name} has no version {reference.selector}; it has {there}"
-        )
+        if versions := self.versions(name):
+            there = ", ".join(str(primitive.version) for primitive in reversed(versions))
+            return NotFound(
+                f"the primitive {name} has no version {reference.selector}; it has {there}"
+            )
+        if self._is_listed(name):
+            return error
+        near = get_close_matches(str(name).lower(), map(str, self._newest), n=2, cutoff=0.7)
+        said = str(error).removesuffix("?")
+        joined = " or " if said != str(error) else "; did you mean "
+        return NotFound(f"{said}{joined}{' or '.join(near)}?") if near else error
+
+    def _is_listed(self, name: BlockName) -> bool:
+        """Whether the library has a block of this name."""
+        try:
+            return bool(self.registry.versions(name))
+        except NotFound:
+            return False
 
     def type_of(self, reference: Reference) -> Type:
         """The type of what a reference means. Raises NotFound."""

@@ -154,6 +154,7 @@ if TYPE_CHECKING:
     from metaloom_metalearn.search.enumeration.kernel.memory import place_of as place_of
     from metaloom_metalearn.search.enumeration.remembering import Remembering as Remembering
     from metaloom_metalearn.search.examples import hard_value as hard_value
+    from metaloom_metalearn.search.examples import holds_tensors as holds_tensors
     from metaloom_metalearn.search.grammar.constants import Constants as Constants
     from metaloom_metalearn.search.guidance.recognition import Guidance as Guidance
     from metaloom_metalearn.search.guidance.recognition import Lesson as Lesson
@@ -344,7 +345,7 @@ else:
                 "place_of",
             ),
             "search.enumeration.remembering": ("Remembering",),
-            "search.examples": ("hard_value",),
+            "search.examples": ("hard_value", "holds_tensors"),
             "search.grammar.constants": ("Constants",),
             "search.guidance.recognition": ("Guidance", "Lesson", "dreams", "train_recognition"),
             "search.neural.compositions": ("Compositions",),

@@ -186,7 +186,7 @@ def test_a_memory_may_lie_where_one_says(hub: Hub, path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda hub: hub.run("me/counter"), "takes 1 inputs beside its memory, not 0"),
+        (lambda hub: hub.run("me/counter"), "takes 1 input beside its memory, not 0"),
         (lambda hub: hub.run("me/counter", 3), "holds '3', which is no text"),
         (lambda hub: hub.run("lists/add", 1, 2, memory="m.json"), "has no memory; leave the file"),
         (lambda hub: hub.run("me/open", 1), "leaves open what it remembers; publish it"),

@@ -1,4 +1,4 @@
-"""A block applied to inputs as JSON has them: lists, numbers, truth values, texts."""
+"""A program applied to inputs as JSON has them: lists, numbers, truth values, texts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metaloom.blocks import Block
 from metaloom.remembered import memory_path, remembered
-from metaloom.solving.storing import stored_solution
-from metaloom_metalearn import Effect, Solution, hard_value
+from metaloom.solving.storing import stored_solution, unscored
+from metaloom_metalearn import Effect, Solution, hard_value, holds_tensors
 from metaloom_registry import (
+    Arrow,
     InvalidTask,
     Substitution,
-    Tensor,
+    Term,
     Type,
     Variable,
+    infer,
     parts,
     taught,
     uncurried,
@@ -25,54 +28,55 @@ from metaloom_registry import (
 from metaloom_registry.types import BOOL, FLOAT, INT, TEXT, dict_of, is_closed, list_of
 
 if TYPE_CHECKING:
-    from metaloom.blocks import Block
+    from metaloom.blocks import Composition
     from metaloom.hub import Hub
 
 
 def applied(
-    hub: Hub, block: Block, inputs: Sequence[Any], memory: str | os.PathLike[str] | None = None
+    hub: Hub,
+    program: Block | Composition | Term | str,
+    inputs: Sequence[Any],
+    memory: str | os.PathLike[str] | None = None,
 ) -> Any:
-    """What a block gives for one value an argument.
+    """What a program gives for one value an argument.
 
-    A program that was found for a task takes the task's inputs, its support being stored with it.
-    A program with a memory has it in a file, by default one in the library's folder.  Raises
-    InvalidTask where an input is not of its type, EvaluationError where there is no value, and what
-    `remembered` raises.
+    A block that was found for a task takes the task's inputs, its support being stored with it.
+    A program with a memory has it in a file, that of a block by default in the library's folder.
+    Raises InvalidTask where an input is not of its type, EvaluationError where there is no value,
+    and what `remembered` raises.
     """
-    if block.kind == "program":
-        solution = stored_solution(block)[0]
+    block = program if isinstance(program, Block) else None
+    if block is not None and block.kind == "program":
+        name, solution = str(block.reference), stored_solution(block)[0]
     else:
-        solution = Solution(
-            name=str(block.reference),
-            type=block.signature,
-            term=block.term,
-            term_type=block.signature,
-            library=hub.library,
-            entries=hub.vocabulary.entries(block.term, hub.load),
-        )
+        term = hub.term(program)
+        name = hub.show(term) if block is None else str(block.reference)
+        solution = unscored(hub, name, term, infer(term, hub.vocabulary.type_of))
     if taught(solution.type) is not None:
         raise InvalidTask(
-            f"{block.reference} learns from examples first; give it some: "
-            f"`metaloom adapt {block.reference} TASK --publish NAME`, and run that"
+            f"{name} learns from examples first; give it some: "
+            f"`metaloom adapt {name if block else repr(name)} TASK --publish NAME`, and run that"
         )
     effect = Effect.of(solution.term_type)
     if effect is not None:
-        path = memory_path(hub.home, block.digest) if memory is None else Path(memory).absolute()
-        return _with_memory(solution, effect, str(block.reference), inputs, path)
+        path = _memory_file(hub, block, name, memory)
+        return _with_memory(solution, effect, name, inputs, path)
     if memory is not None:
-        raise InvalidTask(f"{block.reference} : {solution.type} has no memory; leave the file out")
+        raise InvalidTask(f"{name} : {solution.type} has no memory; leave the file out")
     given, _ = uncurried(solution.type)
-    if len(inputs) != len(given):
+    if any(isinstance(type_, Arrow) for type_ in given):
         raise InvalidTask(
-            f"{block.reference} : {solution.type} takes {len(given)} inputs, not {len(inputs)}"
+            f"{name} : {solution.type} takes a function, which is no input; give one in a program, "
+            "such as (lam (map (lam (add 1 $0)) $0))"
         )
+    _require_count(f"{name} : {solution.type}", given, inputs)
     type_ = _for_inputs(solution.type, inputs)
     pairs = zip(inputs, uncurried(type_)[0], strict=True)
     values = [_value(v, t, i) for i, (v, t) in enumerate(pairs)]
     same = solution.type == solution.term_type
     called = replace(
         solution,
-        name=str(block.reference),
+        name=name,
         type=type_,
         term_type=type_ if same else solution.term_type,
     )
@@ -87,16 +91,32 @@ def _with_memory(
         raise InvalidTask(
             f"{name} : {effect.type} leaves open what it remembers; publish it with its type"
         )
-    if len(inputs) != len(effect.given):
-        raise InvalidTask(
-            f"{name} : {effect.type} takes {len(effect.given)} inputs beside its memory, not "
-            f"{len(inputs)}"
-        )
+    _require_count(f"{name} : {effect.type}", effect.given, inputs, " beside its memory")
     pairs = zip(inputs, uncurried(_for_inputs(effect.call, inputs))[0], strict=True)
     values = [hard_value(value, t, f"input {i + 1}") for i, (value, t) in enumerate(pairs)]
     with remembered(path, effect.held) as memory:
         output, memory.value = solution.predictor.function()(memory.value, *values)
     return output
+
+
+def _memory_file(
+    hub: Hub, block: Block | None, name: str, given: str | os.PathLike[str] | None
+) -> Path:
+    if given is not None:
+        return Path(given).absolute()
+    if block is None:
+        raise InvalidTask(
+            f"{name} remembers, and is not published: give the file of its memory, or publish it"
+        )
+    return memory_path(hub.home, block.digest)
+
+
+def _require_count(
+    what: str, wanted: Sequence[Type], inputs: Sequence[Any], beside: str = ""
+) -> None:
+    if len(inputs) != len(wanted):
+        takes = f"{len(wanted)} input{'' if len(wanted) == 1 else 's'}"
+        raise InvalidTask(f"{what} takes {takes}{beside}, not {len(inputs)}")
 
 
 def _for_inputs(type_: Type, inputs: Sequence[Any]) -> Type:
@@ -124,7 +144,7 @@ def _type_of(value: Any) -> Type:
 
 def _value(value: Any, type_: Type, place: int) -> Any:
     """The value as a solution takes it: nested lists become tensors where the type has them."""
-    if not any(isinstance(part, Tensor) for part in parts(type_)):
+    if not holds_tensors(type_):
         return value
     from metaloom_metalearn.sources.plain import read_values  # noqa: PLC0415 - loads torch
 

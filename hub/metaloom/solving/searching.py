@@ -12,7 +12,7 @@ from metaloom import solving
 from metaloom.solving.records import Work
 from metaloom.solving.storing import Origin
 from metaloom_metalearn import Clock, Solution, Task
-from metaloom_registry import Library, NoSolution, Tensor, parts
+from metaloom_registry import Library, NoSolution
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +61,7 @@ def searched(
     """
     arms = settings.get("searches") or ()
     draws = any(isinstance(arm, metaloom_metalearn.Strategy) for arm in arms)
-    if device is None and not draws and not holds_tensors(task):
+    if device is None and not draws and not metaloom_metalearn.holds_tensors(task.type):
         return replace(metaloom_metalearn.solve(task, library, **settings), seed=seed)
     import torch  # noqa: PLC0415 - tasks of plain values do without
 
@@ -73,8 +73,3 @@ def searched(
     there = solving.OnDevice(library, chosen)
     found = metaloom_metalearn.solve(task, there, generator=generator, **settings)
     return replace(solving.at_home(found, library), seed=seed)
-
-
-def holds_tensors(task: Task) -> bool:
-    """Whether a task has anything to do with tensors, and so with trained blocks."""
-    return any(isinstance(part, Tensor) for part in parts(task.type))

@@ -21,6 +21,8 @@ from metaloom_registry import (
     Parent,
     Reference,
     Refused,
+    Term,
+    Type,
     parse_type,
     references,
     taught,
@@ -28,6 +30,7 @@ from metaloom_registry import (
 
 if TYPE_CHECKING:
     from metaloom.blocks import Block
+    from metaloom.hub import Hub
     from metaloom_registry.catalogue import Draft, Leak
 
 FACT = "solution"
@@ -114,14 +117,7 @@ def stored_solution(block: Block) -> tuple[Solution, Origin]:
             f'Load it with hub["{block.reference}"].load()'
         )
     hub = block.hub
-    plain = Solution(
-        name=str(block.reference),
-        type=block.signature,
-        term=block.body,
-        term_type=block.signature,
-        library=hub.library,
-        entries=hub.vocabulary.entries(block.body, hub.load),
-    )
+    plain = unscored(hub, str(block.reference), block.body, block.signature)
     files = block.manifest.files
     facts = block.facts.get(FACT)
     if facts is None:
@@ -130,6 +126,18 @@ def stored_solution(block: Block) -> tuple[Solution, Origin]:
         return told(plain, facts, hub.registry.files(block.digest) if len(files) > 1 else {})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(f"the facts of {block.reference} tell of no solution: {error!r}") from None
+
+
+def unscored(hub: Hub, name: str, term: Term, type_: Type) -> Solution:
+    """A program of a hub as a solution that no search found."""
+    return Solution(
+        name=name,
+        type=type_,
+        term=term,
+        term_type=type_,
+        library=hub.library,
+        entries=hub.vocabulary.entries(term, hub.load),
+    )
 
 
 def told(plain: Solution, facts: Any, files: dict[str, bytes]) -> tuple[Solution, Origin]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from metaloom_registry.catalogue.ancestry import Node as Node
     from metaloom_registry.catalogue.collecting import Collected as Collected
     from metaloom_registry.catalogue.collecting import collect as collect
+    from metaloom_registry.catalogue.cursors import read_cursor as read_cursor
+    from metaloom_registry.catalogue.cursors import write_cursor as write_cursor
     from metaloom_registry.catalogue.custody import Custody as Custody
     from metaloom_registry.catalogue.database import Database as Database
     from metaloom_registry.catalogue.drafts import Draft as Draft
@@ -47,60 +49,24 @@ else:
         __name__,
         {
             "aliases": ("AliasMove",),
-            "ancestry": (
-                "Edge",
-                "Lineage",
-                "Node",
-            ),
-            "collecting": (
-                "Collected",
-                "collect",
-            ),
+            "ancestry": ("Edge", "Lineage", "Node"),
+            "collecting": ("Collected", "collect"),
+            "cursors": ("read_cursor", "write_cursor"),
             "custody": ("Custody",),
             "database": ("Database",),
             "drafts": ("Draft",),
             "finder": ("Finder",),
             "finding": ("Hit",),
-            "fitting": (
-                "Wanted",
-                "explained",
-                "given_by",
-                "taken_by",
-            ),
-            "integrity": (
-                "Problem",
-                "Report",
-            ),
+            "fitting": ("Wanted", "explained", "given_by", "taken_by"),
+            "integrity": ("Problem", "Report"),
             "kinds": ("validate_block",),
-            "leakage": (
-                "Leak",
-                "leaks",
-            ),
+            "leakage": ("Leak", "leaks"),
             "library": ("CatalogueLibrary",),
-            "outbox": (
-                "Message",
-                "Outbox",
-            ),
-            "registry": (
-                "BLOBS_FOLDER",
-                "Registry",
-            ),
-            "repairing": (
-                "Repaired",
-                "repair",
-            ),
-            "runs": (
-                "RunRecord",
-                "TaskRecord",
-            ),
-            "transfer": (
-                "Moved",
-                "export_namespace",
-                "import_namespace",
-            ),
-            "versions": (
-                "Page",
-                "Version",
-            ),
+            "outbox": ("Message", "Outbox"),
+            "registry": ("BLOBS_FOLDER", "Registry"),
+            "repairing": ("Repaired", "repair"),
+            "runs": ("RunRecord", "TaskRecord"),
+            "transfer": ("Moved", "export_namespace", "import_namespace"),
+            "versions": ("Page", "Version"),
         },
     )
