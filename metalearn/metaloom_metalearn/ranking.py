@@ -53,8 +53,9 @@ def ranked(
 ) -> tuple[Ranked, ...]:
     """The solution and the next best candidates, `count` in all, by description length.
 
-    `inputs` are the new inputs, one column an argument; without them some are invented from those
-    of the support (`new_inputs`).  Raises InvalidTask where no candidate is wanted.
+    Programs that differ on new inputs are shown before those that only look unlike.  `inputs` are
+    the new inputs, one column an argument; without them some are invented from those of the support
+    (`new_inputs`).  Raises InvalidTask where no candidate is wanted.
     """
     if count < 1:
         raise InvalidTask(f"{count} candidates leave nothing to show; ask for 1 or more")
@@ -62,40 +63,61 @@ def ranked(
     columns = new_inputs(support, solution.type) if inputs is None else tuple(inputs)
     several = bool(columns) and len(columns[0]) > 0
     mine = solution.predict_many(*columns) if several else ()
-    found = [
-        Ranked(
-            solution.source,
-            solution.text,
-            solution.score,
-            solution.right,
-            len(support),
-            1.0 if several else None,
-        )
-    ]
-    for scored in solution.alternatives[: count - 1]:
+    first = Ranked(
+        solution.source,
+        solution.text,
+        solution.score,
+        solution.right,
+        len(support),
+        1.0 if several else None,
+    )
+    found: list[tuple[Values, Ranked]] = [(mine, first)]
+    for scored in solution.alternatives if count > 1 else ():
         rival = solution.rival(scored)
         theirs = rival.predict_many(*columns) if several else ()
-        agreeing = [
-            a is b if a is None or b is None else same(a, b, want)
-            for a, b in zip(mine, theirs, strict=True)
-        ]
+        agreeing = _agreeing(mine, theirs, want)
         found.append(
-            Ranked(
-                rival.source,
-                rival.text,
-                scored.score,
-                sum(scored.right),
-                len(scored.right),
-                sum(agreeing) / len(agreeing) if agreeing else None,
+            (
+                theirs,
+                Ranked(
+                    rival.source,
+                    rival.text,
+                    scored.score,
+                    sum(scored.right),
+                    len(scored.right),
+                    sum(agreeing) / len(agreeing) if agreeing else None,
+                ),
             )
         )
-    return tuple(found)
+    return tuple(found[place][1] for place in _unlike([each for each, _ in found], count, want))
+
+
+def _unlike(outputs: Sequence[Values], count: int, want: Type) -> list[int]:
+    """The places of `count` programs in order, as many as can be of unlike outputs.
+
+    Those that give what one before them gives on every new input come in where room is left.
+    """
+    kinds: list[int] = []
+    others: list[int] = []
+    for place, values in enumerate(outputs):
+        known = len(values) > 0 and any(all(_agreeing(values, outputs[i], want)) for i in kinds)
+        (others if known else kinds).append(place)
+    return sorted([*kinds, *others][:count])
+
+
+def _agreeing(one: Values, other: Values, want: Type) -> list[bool]:
+    """On which of some inputs two programs give the same."""
+    return [
+        a is b if a is None or b is None else same(a, b, want)
+        for a, b in zip(one, other, strict=True)
+    ]
 
 
 def new_inputs(examples: Examples, type_: Type) -> tuple[Values, ...]:
     """Inputs that are like those of the examples and none of them; none where there are tensors.
 
-    Each is made of two examples: numbers moved, lists and texts cut, turned round and put together.
+    Each is made of two examples: numbers moved; lists, texts and dictionaries cut, turned round and
+    put together.
     """
     given = uncurried(type_)[0]
     if any(map(holds_tensors, given)) or len(examples) == 0:
@@ -132,6 +154,9 @@ def _variation(value: Any, other: Any, type_: Type, turn: int) -> Any:
     if type_ == TEXT or (isinstance(type_, Constructed) and type_.name == "list"):
         half, rest = len(value) // 2, len(other) // 2
         return (value[:half] + other[rest:], other + value, value[1:], value[::-1])[turn]
+    if isinstance(value, dict) and isinstance(type_, Constructed) and type_.name == "dict":
+        mine, its = list(value.items()), list(other.items())
+        return dict((mine + its, mine[1:], its[:-1], mine[::-1] + its[1:])[turn])
     return value if turn % 2 else other
 
 

@@ -12,6 +12,7 @@ from metaloom_metalearn.clock import Clock
 from metaloom_metalearn.engines.hard.evaluator import Evaluator
 from metaloom_metalearn.engines.hard.limits import Limits
 from metaloom_metalearn.journal import Event, Journal, Silence
+from metaloom_metalearn.keyed import is_keyed
 from metaloom_metalearn.predictor import Predictor
 from metaloom_metalearn.scores import Score, measure_of, rmse_of_integers, scored, share
 from metaloom_metalearn.search.arm import Arm, Problem
@@ -24,6 +25,7 @@ from metaloom_metalearn.search.evidence import Evidence
 from metaloom_metalearn.search.examples import check_task, holds_tensors, plain_examples
 from metaloom_metalearn.search.grammar.constants import Constants
 from metaloom_metalearn.search.misfits import nearest_misfits
+from metaloom_metalearn.search.noise import worth
 from metaloom_metalearn.search.prior import Prior, Uniform
 from metaloom_metalearn.search.resolver import Resolver
 from metaloom_metalearn.search.trace import Improvement, Trace
@@ -49,7 +51,8 @@ ENUMERATED = 0.7
 """The share of the time after which division follows, where enumeration has found nothing."""
 
 HALF = 0.5
-"""A program is a solution where it is right on at least this share of the support."""
+"""A program is a solution where it is right on at least this share of the support, or where it is
+shorter, with what it gets wrong, than the outputs written out."""
 
 
 def solve(
@@ -70,9 +73,11 @@ def solve(
     used by none.  The query is looked at once, for the score of the solution.  An interrupt
     (Ctrl-C) ends the search and keeps what was found.
 
-    Raises InvalidTask on examples that make no task, and NoSolution where nothing fits or what was
-    found is right on less than half of the support; the message says which type was missing, what
-    came nearest, and what the best candidate was.
+    A solution that is not right on every example says so in a warning of its trace.  Raises
+    InvalidTask on examples that make no task, and NoSolution where nothing fits, or what was found
+    is right on less than half of the support and no shorter, with what it gets wrong, than the
+    outputs written out; the message says which type was missing, what came nearest, and what the
+    best candidate was.
     """
     check_task(task)
     run = _Run(task, library, clock, journal, generator)
@@ -99,9 +104,11 @@ def solve(
 def default_searches(task: Task, candidates: int = 5) -> Sequence[Arm]:
     """Enumeration, and for tasks with text division before it, else after it.
 
-    For tasks with tensors few-shot heads and compositions of trained blocks come before
-    enumeration, and training after it.  Plain tasks are searched for about as many `candidates`,
-    and may use the small integers of the language even where they are a whole input or output.
+    Division is quick where outputs are texts made of pieces; of dictionaries, sets and graphs,
+    whose keys are often texts, it makes programs that are longer than need be.  For tasks with
+    tensors few-shot heads and compositions of trained blocks come before enumeration, and training
+    after it.  Plain tasks are searched for about as many `candidates`, and may use the small
+    integers of the language even where they are a whole input or output.
     Tasks with a memory have an arm of their own.
     """
     if task.memory is not None:
@@ -110,7 +117,8 @@ def default_searches(task: Task, candidates: int = 5) -> Sequence[Arm]:
         constants = Constants(strict=False)
         divide = Divide(constants, alternatives=candidates - 1)
         enumerate_ = Enumerate(constants, patience=Patience(alternatives=candidates - 1))
-        if TEXT in parts(task.type):
+        held = tuple(parts(task.type))
+        if TEXT in held and not any(map(is_keyed, held)):
             return divide, enumerate_
         return replace(enumerate_, share=ENUMERATED), replace(divide, share=1.0)
     few_shot, compositions = metaloom_metalearn.FewShot(), metaloom_metalearn.Compositions()
@@ -226,8 +234,14 @@ class _Run:
             return None
         exact_match = measure_of(self.task.want) == "exact match"
         if exact_match and sum(best[0].right) < HALF * len(best[0].right):
-            return None
+            return best[0] if best[0].score < self.worth else None
         return best[0]
+
+    @cached_property
+    def worth(self) -> float:
+        """The nats of the support's outputs with no program."""
+        outputs = self.task.support.outputs
+        return worth([outputs[i] for i in range(len(outputs))], self.task.want)
 
     def solution(self, best: Scored) -> Solution:
         task, candidate = self.task, best.candidate
@@ -235,6 +249,17 @@ class _Run:
         ranked = sorted(self.found, key=lambda pair: pair[0].rank)
         others = [s for s, _ in ranked if s.candidate.term != candidate.term]
         arm = next(name for one, name in self.found if one is best)
+        if not best.exact and not holds_tensors(task.type):
+            self.trace.arm(arm).warn(
+                f"the program is right on {sum(best.right)} of {len(best.right)} examples alone; "
+                f"with what it gets wrong it takes {best.score:.1f} nats, and the outputs without "
+                f"any program {self.worth:.1f}"
+            )
+        elif best.score > HALF * self.worth and not holds_tensors(task.type):
+            self.trace.arm(arm).warn(
+                f"the program takes {best.score:.1f} nats and the outputs alone {self.worth:.1f}: "
+                "one that long may be right by chance; more examples would tell"
+            )
         resolver = Resolver(self.library, self.entries, candidate.parts)
         predictor = Predictor(candidate.term, candidate.type, task.type, resolver, support)
         query, error = self.judged(predictor)
@@ -249,7 +274,7 @@ class _Run:
             support=support,
             cost=candidate.cost,
             score=best.score,
-            support_score=share(best.right, "exact match" if best.exact else "held out"),
+            support_score=share(best.right, self.measured(best)),
             query_score=query,
             query_rmse=error,
             search=arm,
@@ -260,6 +285,11 @@ class _Run:
             excluded=self.excluded,
             trace=self.trace,
         )
+
+    def measured(self, best: Scored) -> str:
+        """How the score on the support was taken; what reads tensors is fitted to a part of it."""
+        exact = best.exact or not holds_tensors(self.task.type)
+        return "exact match" if exact else "held out"
 
     def judged(self, predictor: Predictor) -> tuple[Score | None, Score | None]:
         """The scores on the query, which nothing has looked at before."""
@@ -282,8 +312,10 @@ class _Run:
             right, term = best[0].right, print_term(best[0].candidate.term)
             term = term if len(term) <= SHOWN else term[: SHOWN - 3] + "..."
             said.append(
-                f"the best candidate, {term}, is right on {sum(right)} of {len(right)} examples; "
-                "give more time, more examples, or blocks that come nearer"
+                f"the best candidate, {term}, is right on {sum(right)} of {len(right)} examples, "
+                f"and with the others written out ({best[0].score:.1f} nats) no shorter than all "
+                f"outputs are ({self.worth:.1f}); give more time, more examples, or blocks that "
+                "come nearer"
             )
         elif self.trace.tried == 0 and self.clock.expired():
             said.append(

@@ -21,6 +21,7 @@ PACKAGES = {
     "metaloom": "hub",
     "metaloom_demo": "demo",
     "metaloom_dictionaries": "plugins",
+    "metaloom_floats": "plugins",
     "metaloom_graphs": "plugins",
     "metaloom_heads": "plugins",
     "metaloom_learn2learn": "plugins",

@@ -7,13 +7,35 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
+import torch
 
-from metaloom_metalearn import Clock, Enumerate, Examples, Problem, Solution, Task, solve
-from metaloom_metalearn.search.enumeration.engines import PlainTerms
-from metaloom_metalearn.search.examples import plain_examples
-from metaloom_metalearn.search.noise import EXAMPLES, Noise, code_length, depends, noise_of
+from metaloom_floats import PRIMITIVES as FLOATS
+from metaloom_metalearn import (
+    Clock,
+    Enumerate,
+    Examples,
+    Problem,
+    Solution,
+    Task,
+    anneal,
+    beam,
+    evolve,
+    solve,
+)
+from metaloom_metalearn.search.enumeration.engines import Engine, PlainTerms, fastest
+from metaloom_metalearn.search.noise import (
+    EXAMPLES,
+    Noise,
+    code_length,
+    depends,
+    float_nats,
+    noise_of,
+    worth,
+)
+from metaloom_metalearn.search.strategies.strategy import Strategy
 from metaloom_metalearn.testing.search import ARITHMETIC, Ticks
 from metaloom_registry import MemoryLibrary, NoSolution, parse_type
+from metaloom_registry.types import FLOAT, INT
 
 LIBRARY = MemoryLibrary.of(ARITHMETIC)
 
@@ -48,14 +70,14 @@ def test_the_question_is_asked_of_the_program_that_is_shortest_with_its_residual
     problem = _problem(lambda x: 3 * x + 2 + x % 3)
     enumeration = Enumerate(engine=PlainTerms).search(problem)
     assert enumeration is not None
-    examples = plain_examples(problem.task)
     asked: list[float] = []
+    residuals = enumeration.residuals
     for node in enumeration.nodes():
-        before = enumeration.shortest
-        enumeration.doubt(node, enumeration.scored(node), examples)
-        if enumeration.shortest < before:
-            asked.append(enumeration.shortest)
-            assert enumeration.noise is None or enumeration.noise.length == asked[-1]
+        before = residuals.shortest
+        enumeration.doubt(node)
+        if residuals.shortest < before:
+            asked.append(residuals.shortest)
+            assert residuals.noise is None or residuals.noise.length == asked[-1]
         if len(asked) == 3 or enumeration.level > 30:
             break
     assert asked == sorted(asked, reverse=True)
@@ -155,3 +177,54 @@ def test_a_task_without_any_approximate_program_is_told_apart() -> None:
     random = Random(6)
     with pytest.raises(NoSolution):
         solved(lambda x: random.randint(-(10**6), 10**6), budget=2_000.0)
+
+
+@pytest.mark.parametrize("engine", [PlainTerms, fastest])
+def test_a_program_that_is_right_nowhere_is_found_by_what_it_leaves(engine: Engine) -> None:
+    random = Random(8)
+    xs = tuple(numbers())
+    ys = tuple(3 * x + 2 + random.choice((-3, -2, -1, 1, 2, 3)) for x in xs)
+    task = Task(parse_type("int -> int"), Examples((xs,), ys), name="noisy")
+    arm = Enumerate(engine=engine)
+    solution = solve(task, LIBRARY, clock=Clock(10_000, Ticks()), searches=[arm])
+    assert abs(solution.predict(1000) - 3002) <= 2
+    assert solution.right < len(xs) / 2
+    (warning,) = solution.trace.warnings
+    assert f"right on {solution.right} of 24 examples alone" in warning
+
+
+@pytest.mark.parametrize("arm", [anneal(), beam(), evolve()], ids=lambda arm: str(arm.name))
+def test_strategies_end_at_noise_too(arm: Strategy) -> None:
+    wanted = errors(0, 0, 1, -1)
+    xs = tuple(numbers())
+    task = Task(parse_type("int -> int"), Examples((xs,), tuple(map(wanted, xs))), name="noisy")
+    clock, generator = Clock(12_000, Ticks()), torch.Generator().manual_seed(0)
+    solution = solve(task, LIBRARY, clock=clock, searches=[arm], generator=generator)
+    assert clock.elapsed() < 0.9 * clock.budget
+    assert abs(solution.predict(1000) - 3002) <= 2
+    assert "looks like noise" in str(solution.report)
+
+
+def test_noisy_measurements_are_explained_by_a_line() -> None:
+    random = Random(10)
+    xs = tuple(float(x) for x in range(16))
+    ys = tuple(2.5 * x + 1 + random.gauss(0, 0.1) for x in xs)
+    task = Task(parse_type("float -> float"), Examples((xs,), ys), name="measured")
+    library = MemoryLibrary.of(FLOATS)
+    solution = solve(task, library, clock=Clock(12_000, Ticks()), searches=[Enumerate()])
+    assert solution.predict(100.0) == pytest.approx(251, abs=2)
+    assert solution.right == 0
+
+
+def test_floats_about_the_values_are_written_to_within_a_millionth() -> None:
+    wanted = [1.0, 2.0, 3.0, 4.0]
+    away = [w + 0.01 * (-1) ** i for i, w in enumerate(wanted)]
+    nats = sum(math.log(2 * 0.01 / (2e-6 * w)) + 1 for w in wanted) + 0.5 * math.log(4)
+    assert float_nats(wanted, away) == pytest.approx(nats)
+    assert float_nats(wanted, [*away[:3], 1e6]) < nats + 64
+    assert float_nats(wanted, [*away[:3], math.inf]) == float_nats(wanted, [*away[:3], None])
+
+
+def test_what_outputs_are_worth_is_what_they_take_with_no_program() -> None:
+    assert worth([5, 9], INT) == pytest.approx((6 + 8) * math.log(2))
+    assert worth([1000.0, 1000.1, 1000.2, 1000.1], FLOAT) < 4 * 64 * math.log(2)

@@ -172,6 +172,24 @@ def test_a_poor_candidate_is_no_solution_but_is_named():
     with pytest.raises(NoSolution) as error:
         solve(SUMS, library(), clock=ticks(), searches=[arm])
     assert "(lam (lists/length@1 $0)), is right on 2 of 6 examples" in str(error.value)
+    assert "(45.0 nats) no shorter than all outputs are" in str(error.value)
+
+
+def test_what_is_shorter_than_the_outputs_is_a_solution_that_warns():
+    arm = Fake([scored("(lam (length $0))", 2, loss=20.0)])
+    solution = solve(SUMS, library(), clock=ticks(), searches=[arm])
+    assert solution.right == 2
+    (warning,) = solution.trace.warnings
+    assert "right on 2 of 6 examples alone; with what it gets wrong it takes 25.0 nats" in warning
+
+
+def test_a_program_nearly_as_long_as_the_outputs_may_be_right_by_chance():
+    arm = Fake([scored("(lam (sum $0))", 6, loss=0.0)])
+    assert not solve(SUMS, library(), clock=ticks(), searches=[arm]).trace.warnings
+    long = replace(arm.found[0], candidate=replace(arm.found[0].candidate, cost=30.0))
+    (warning,) = solve(SUMS, library(), clock=ticks(), searches=[Fake([long])]).trace.warnings
+    assert "takes 30.0 nats" in warning
+    assert "may be right by chance" in warning
 
 
 def test_a_missing_type_is_named_with_the_nearest_misfits():

@@ -12,7 +12,8 @@
 An output that a candidate gets wrong is an exception to it: the mark that makes it one
 (`EXCEPTION`), which of the n examples it is (ln n), and the output itself.  What all n outputs cost
 as exceptions (`table_cost`) is the ceiling: a program longer than the table of its examples
-explains nothing.
+explains nothing.  An output that a program comes near to may cost less: see `corrections` and
+`noise`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from metaloom_metalearn.search.coding import exception_cost
+from metaloom_metalearn.search.corrections import correction_cost
+from metaloom_metalearn.search.noise import ABSOLUTE, RELATIVE, float_nats
 from metaloom_registry import Constructed, FrozenDict, Type
 from metaloom_registry.types import FLOAT, parts
 
@@ -36,7 +38,27 @@ class Scorer:
         return sum(self.costs)
 
     def loss(self, values: Sequence[Any]) -> float:
-        """The description length of the outputs that the values get wrong."""
+        """The description length of the outputs, told the values: 0 where all are right.
+
+        An output that is wrong is an exception, or a correction of the value; floats may be written
+        as what the values leave of them.
+        """
+        count, nats = len(self.outputs), 0.0
+        wrong = zip(self.right(values), values, self.outputs, self.costs, strict=True)
+        for right, value, output, cost in wrong:
+            if not right:
+                nats += min(cost, correction_cost(value, output, self.type, count))
+        if self.type == FLOAT and nats > 0:
+            nats = min(nats, float_nats(self.outputs, values))
+        return nats
+
+    def exceptions(self, values: Sequence[Any]) -> float:
+        """The description length of the outputs that the values get wrong, each written in full.
+
+        Never less than the loss, and the sooner told.  Floats are seldom right: theirs is the loss.
+        """
+        if self.type == FLOAT:
+            return self.loss(values)
         if not self.close:
             return sum(
                 [
@@ -60,7 +82,7 @@ def same(value: Any, wanted: Any, type_: Type) -> bool:
     """Whether two values of a type are equal: floats within a millionth, all else exactly."""
     if type_ == FLOAT:
         return isinstance(value, int | float) and math.isclose(
-            value, wanted, rel_tol=1e-6, abs_tol=1e-9
+            value, wanted, rel_tol=RELATIVE, abs_tol=ABSOLUTE
         )
     if isinstance(type_, Constructed) and type_.name in ("list", "tuple"):
         if not isinstance(value, tuple) or len(value) != len(wanted):

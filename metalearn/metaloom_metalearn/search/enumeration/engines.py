@@ -7,18 +7,21 @@ brings.  `overtaking` begins in Python and goes on compiled, and never waits for
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
+from operator import sub
 from typing import Any, Protocol
 
 import metaloom_metalearn
 from metaloom_metalearn.search.enumeration.bank import Bank, Workshop
-from metaloom_metalearn.search.enumeration.frontier import frontier
+from metaloom_metalearn.search.enumeration.frontier import NearFrontier, frontier
 from metaloom_metalearn.search.enumeration.node import Environment, Node
 from metaloom_metalearn.search.grammar.grammar import UNIT
+from metaloom_metalearn.search.noise import code_length
 from metaloom_registry import Constructed, Deferred, Type
-from metaloom_registry.types import BOOL, INT
+from metaloom_registry.types import BOOL, FLOAT, INT, parts
 
 LONGEST_INPUT = 1000
 HIGHEST = (1 << 63) - 1
@@ -54,6 +57,15 @@ class Terms(Protocol):
         """
         ...
 
+    def shortest(self, target: Sequence[int], bound: float) -> Node | None:
+        """Of the integers made since it was last asked, the shortest with what it leaves of these.
+
+        That is its cost and the nats of its residuals (`noise.code_length`), which are below
+        `bound`.  Of integers that were made for another term alone: these have been evaluated on
+        all rows, so that nothing is missed because it is right nowhere.
+        """
+        ...
+
     def clear(self) -> None:
         """Forget every term."""
         ...
@@ -84,6 +96,9 @@ class PlainTerms:
     ) -> None:
         self.bank = Bank(workshop, scope, environments, outputs)
         self.ran = f"in Python: {why}" if why else "in Python"
+        self.near: NearFrontier | None = None
+        self.asked = 0
+        self.least = math.inf
 
     def frontier(
         self,
@@ -94,9 +109,30 @@ class PlainTerms:
         lowest: Callable[[], float],
         losses: Sequence[float],
     ) -> Iterator[Node]:
-        """All that agree somewhere; see `Terms`."""
+        """All that agree somewhere, to within a millionth where they hold floats; see `Terms`."""
         del lowest, losses
+        if FLOAT in parts(type_):
+            if self.near is None:
+                self.near = NearFrontier(target, type_)
+            return self.near.at(self.bank, level)
         return frontier(self.bank, type_, level, target, telling)
+
+    def shortest(self, target: Sequence[int], bound: float) -> Node | None:
+        """Of the integers of the levels that were made since it was last asked; see `Terms`."""
+        levels, best = self.bank.levels.get(INT, ()), None
+        for _, made in levels[self.asked :]:
+            for node in made:
+                if node.failed or node.cost >= bound:
+                    continue
+                total = sum(map(abs, map(sub, target, node.values)))
+                if total >= self.least:
+                    continue  # neither shorter, for they come by cost, nor nearer
+                self.least = total
+                nats = code_length([total], len(target))
+                if node.cost + nats < bound:
+                    best, bound = node, node.cost + nats
+        self.asked = len(levels)
+        return best
 
     def clear(self) -> None:
         """Forget every term."""
@@ -134,6 +170,10 @@ class Overtaken:
         if self.waiting and self.workshop.clock.elapsed() - self.start > SOON:
             self._overtake(level)
         return self.terms.frontier(type_, level, target, telling, lowest, losses)
+
+    def shortest(self, target: Sequence[int], bound: float) -> Node | None:
+        """See `Terms`."""
+        return self.terms.shortest(target, bound)
 
     def _overtake(self, level: int) -> None:
         grammar = self.workshop.grammar

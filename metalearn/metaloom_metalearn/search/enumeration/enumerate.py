@@ -21,11 +21,11 @@ from metaloom_metalearn.search.examples import contradictions, holds_tensors, pl
 from metaloom_metalearn.search.grammar.blocks import Blocks, unreachable
 from metaloom_metalearn.search.grammar.constants import Constants
 from metaloom_metalearn.search.grammar.grammar import UNIT, Grammar
-from metaloom_metalearn.search.noise import BEYOND, LEAST, Noise, noise_of, residual_nats
+from metaloom_metalearn.search.noise import BEYOND, EXAMPLES, LEAST, Residuals
 from metaloom_metalearn.search.scoring import Scorer
 from metaloom_metalearn.search.trace import Account
 from metaloom_registry import Arrow, Tensor, Type, is_closed, uncurried
-from metaloom_registry.types import BOOL, INT, without_domains
+from metaloom_registry.types import BOOL, FLOAT, INT, without_domains
 
 CHAIN = 20.0
 """The most nats of a term that makes a tensor: a chain of trained blocks."""
@@ -108,8 +108,9 @@ class Enumeration:
             self.telling = len(order)
         self.level = 0
         self.found: float | None = None
-        self.shortest = math.inf
-        self.noise: Noise | None = None
+        self.residuals = Residuals(
+            [inputs for inputs, _ in examples], [output for _, output in examples], want
+        )
         self.noisy: Scored | None = None
         self.settled = False
         self._asked = self.nodes()
@@ -147,32 +148,38 @@ class Enumeration:
                     self.scorer.costs,
                 )
                 self.account.levels[self.level * UNIT] = counts - before
+                if self.found is None:
+                    self._look_for_noise()
         except Exhausted as reason:
             if self.found is None or self.clock.expired():
                 self.account.note(f"stopped at {self.level * UNIT:.1f} nats: {reason}")
         finally:
             self.account.engine = self.terms.ran
 
-    def doubt(
-        self, node: Node, scored: Scored, examples: Sequence[tuple[tuple[Any, ...], Any]]
-    ) -> None:
-        """Ask of the program of integers that is shortest with its residuals if these are noise.
+    def doubt(self, node: Node) -> None:
+        """Ask of the program of numbers that is shortest with its residuals if these are noise.
 
         `noisy` is the program, scored by its residuals.
         """
-        if self.want != INT:
+        if self.want not in (INT, FLOAT):
             return
-        inputs, outputs = zip(*examples, strict=True)
         values = [node.values[row] for row in self.rows]
-        nats = residual_nats(outputs, values)
-        if node.cost + nats < self.shortest:
-            self.shortest = node.cost + nats
-            self.noise = noise_of(inputs, outputs, values, node.cost)
-            self.noisy = None if self.noise is None else replace(scored, loss=nats)
+        if self.residuals.shorter(values, node.cost):
+            noise = self.residuals.noise
+            self.noisy = None
+            if noise is not None:
+                self.noisy = replace(self.scored(node), loss=noise.length - noise.cost)
+
+    def _look_for_noise(self) -> None:
+        """Doubt the integers made for other terms: the frontier has none that is right nowhere."""
+        if self.want == INT and len(self.rows) >= EXAMPLES:
+            node = self.terms.shortest(self.scorer.outputs, self.residuals.shortest)
+            if node is not None:
+                self.doubt(node)
 
     def _settled(self, lowest: float) -> bool:
         """Whether no term from `lowest` nats on is to be expected to beat the best; notes why."""
-        account, noise = self.account, self.noise
+        account, noise = self.account, self.residuals.noise
         if lowest > self.lowest + EXACT:
             account.note(
                 f"stopped at {lowest:.1f} nats: the best program, with what it gets wrong written "
@@ -286,7 +293,7 @@ class Enumerate:
 
     def _best(self, enumeration: Enumeration, problem: Problem, blocks: Blocks) -> Iterator[Scored]:
         scorer, account, clock = enumeration.scorer, enumeration.account, problem.clock
-        target, loss_of = scorer.outputs, scorer.loss
+        target, loss_of = scorer.outputs, scorer.exceptions
         lowest, alternatives = scorer.ceiling, self.patience.alternatives
         if enumeration.want == BOOL:
             alternatives = max(alternatives, self.patience.truths)
@@ -303,7 +310,7 @@ class Enumerate:
                     continue
             elif alternatives == 0:
                 return
-            elif node.values != target:
+            elif node.values != target and (not scorer.close or loss_of(node.values) > 0):
                 continue
             scored = enumeration.scored(node)
             if not blocks.confirms(scored, examples):
@@ -316,9 +323,9 @@ class Enumerate:
                     alternatives -= 1
                 enumeration.tell([scored])
             else:
-                enumeration.doubt(node, scored, examples)
-            lowest = min(lowest, scored.score)
+                enumeration.doubt(node)
+            lowest = min(lowest, node.cost + loss_of(node.values))
             enumeration.lowest = lowest if enumeration.found is None else -math.inf
             yield scored
-        if enumeration.settled and enumeration.noisy is not None:
+        if enumeration.found is None and enumeration.noisy is not None:
             yield enumeration.noisy

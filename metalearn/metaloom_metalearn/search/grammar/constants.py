@@ -11,9 +11,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from metaloom_metalearn.search.grammar.fitting import fitted_numbers
 from metaloom_metalearn.search.grammar.mining import common_pieces
 from metaloom_registry import Constructed, Literal, Type
-from metaloom_registry.types import BOOL, FLOAT, INT, TEXT, dict_of, list_of, tuple_of
+from metaloom_registry.types import (
+    BOOL,
+    FLOAT,
+    INT,
+    TEXT,
+    dict_of,
+    function,
+    list_of,
+    parts,
+    tuple_of,
+)
 
 
 @dataclass(frozen=True)
@@ -25,11 +36,15 @@ class Constants:
     (what a modulus would be), and then the most frequent; the i-th weighs 1 / (2 + i).  Without
     `strict`, small integers may equal a whole input or output, and so may a text that is the output
     of several examples, such as the name of a class.  Texts are mined as pieces, `pieces`
-    of them (`mining`), after the `texts` that the caller offers.
+    of them (`mining`), after the `texts` that the caller offers.  Where the task speaks of floats
+    there are `floats` of the language, and the numbers of lines through the examples (`fitting`).
     """
 
     small: tuple[tuple[int, float], ...] = (
         (0, 1.0), (1, 1.0), (2, 1.0), (3, 1.0), (4, 0.5), (5, 0.5),
+    )  # fmt: skip
+    floats: tuple[tuple[float, float], ...] = (
+        (0.5, 0.5), (1.0, 1.0), (2.0, 1.0), (10.0, 0.5), (100.0, 0.5),
     )  # fmt: skip
     mined: int = 5
     pieces: int = 8
@@ -51,6 +66,13 @@ class Constants:
             literal = Literal(number)
             if not self.strict or literal not in whole or literal == shared:
                 found[INT][literal] = weight
+        if FLOAT in parts(function(*given, want)):
+            fitted = fitted_numbers(examples, given, want)
+            found[FLOAT] = {
+                Literal(number): weight
+                for number, weight in (*fitted.items(), *self.floats)
+                if not self.strict or Literal(number) not in whole
+            }
         for value in (False, True):
             if Literal(value) not in whole or Literal(value) == shared:
                 found[BOOL][Literal(value)] = 1.0

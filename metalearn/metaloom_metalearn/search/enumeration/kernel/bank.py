@@ -35,6 +35,7 @@ from metaloom_metalearn.search.enumeration.probes import Probes, Samples
 from metaloom_metalearn.search.grammar.application import FAILED as NO_VALUE
 from metaloom_metalearn.search.grammar.grammar import UNIT, Production, Slot, level_of
 from metaloom_registry import Type
+from metaloom_registry.types import INT
 
 Pool: TypeAlias = tuple[Words, Words]
 """Terms of one type and level, by their places in the store; functions by their nodes."""
@@ -82,6 +83,7 @@ class KernelBank:
         self.probes = Probes(environments, scope, outputs, samples)
         self.combinations: Combinations[Words] = Combinations(self.pool, _joined, len, self.depth)
         self.identity: Words = np.arange(len(environments), dtype=np.int64)
+        self.asked = 0
         self.places = self._written_environments()
         for place in range(self.known, len(scope)):
             self._add_variable(place)
@@ -169,6 +171,25 @@ class KernelBank:
                 for row in emitted[: int(state[EMITTED])].tolist():
                     yield self._emitted(productions, row, type_, choices, heads)
                 state[POSITION] = position
+
+    def shortest(self, target: Sequence[int], bound: float) -> Node | None:
+        """Of the integers in the store since it was last asked; see `engines.Terms`."""
+        store = self.stores.get(INT)
+        if store is None or store.count == self.asked:
+            return None
+        numbers = store.nodes[self.asked : store.count]
+        words = store.words[self.asked : store.count]
+        self.asked = store.count
+        away = words[:, store.masks :].astype(np.float64) - np.array(target, np.float64)
+        totals = np.abs(away).sum(axis=1)
+        totals[words[:, : store.masks].any(axis=1)] = np.inf
+        whole = self.tables.costs[numbers] + code_lengths(totals, len(target))
+        best = int(whole.argmin())
+        if whole[best] >= bound:
+            return None
+        node = self.tables.node(int(numbers[best]))
+        values = self._read(words[best], INT)
+        return Node(node.head, node.arguments, values, node.cost, node.uses, failed=False)
 
     def _emitted(
         self,
@@ -416,6 +437,18 @@ class KernelBank:
                     word = tables.keep(production.call())
                     number = tables.constant(production, word, production.cost)
                     self._leaf(type_, production.level, number, [word] * rows)
+
+
+def code_lengths(totals: Any, count: int) -> Any:
+    """`noise.code_length` of many times `count` residuals, of which each has a sum of magnitudes.
+
+    Infinite where the sum is.
+    """
+    mean = np.minimum(totals, 1e100) / count
+    with np.errstate(divide="ignore", invalid="ignore"):
+        q = mean / (np.sqrt(1 + mean * mean) + 1)
+        nats = -count * (np.log1p(-q) - np.log1p(q)) - mean * count * np.log(q) + 0.5 * log(count)
+    return np.where(np.isinf(totals), np.inf, np.where(totals == 0, 0.0, nats))
 
 
 def _joined(one: Words, other: Words) -> Words:
