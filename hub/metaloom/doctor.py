@@ -28,11 +28,14 @@ SAMPLE = 200
 """Blocks whose bytes are read: the newest; `metaloom verify` reads all."""
 
 EXTRAS = {
+    "datasets": "datasets",
+    "demo": "jinja2",
     "fast": "numba",
     "huggingface": "huggingface_hub",
     "images": "PIL",
     "mlflow": "mlflow",
     "onnx": "onnx",
+    "postgres": "psycopg",
     "s3": "s3fs",
     "signatures": "cryptography",
     "tuning": "optuna",
@@ -145,7 +148,8 @@ def _blobs(hub: Hub) -> Iterator[Finding]:
             yield Finding("blobs", "bad", f"{block}: {problem.message}", fix)
             return
         read += report.files
-    yield Finding("blobs", "ok", f"{read} files of the newest blocks are as published")
+    said = f"{read} files of the newest blocks are as published" if read else "no block yet"
+    yield Finding("blobs", "ok", said)
 
 
 def _mirror(hub: Hub) -> Finding:

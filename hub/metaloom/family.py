@@ -23,12 +23,17 @@ class Family:
     children: Lineage
 
     @classmethod
-    def of(cls, registry: Registry, block: Block, depth: int) -> Family:
-        """The family of a block to a number of generations; a primitive never used has none."""
+    def of(cls, registry: Registry, block: Block, depth: int, cursor: str | None = None) -> Family:
+        """The family of a block to a number of generations; a primitive never used has none.
+
+        `cursor` is that of one of its lineages, which goes on there.
+        """
         start = block.reference if block.primitive else block.exactly
         try:
-            up = registry.lineage(start, "parents", depth=depth)
-            down = registry.lineage(start, "children", depth=depth)
+            onward = None if cursor is None or cursor.startswith("children.") else cursor
+            up = registry.lineage(start, "parents", depth=depth, cursor=onward)
+            onward = None if onward is not None else cursor
+            down = registry.lineage(start, "children", depth=depth, cursor=onward)
         except NotFound:
             if block.primitive is None:
                 raise
@@ -63,4 +68,6 @@ class Family:
             ],
             "edges": [{"child": e.child, "parent": e.parent, "role": e.role} for e in edges],
             "complete": self.parents.complete and self.children.complete,
+            "more": {"parents": self.parents.more, "children": self.children.more},
+            "cursors": {"parents": self.parents.cursor, "children": self.children.cursor},
         }

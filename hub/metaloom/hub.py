@@ -370,9 +370,9 @@ class Hub:
         """Let `namespace/name@alias` mean this version from now on."""
         return self.block(self.registry.set_alias(self._stored(reference).reference, alias))
 
-    def lineage(self, reference: str | Block, depth: int = 10) -> Family:
-        """Where a block came from, and what came of it, so many generations far."""
-        return Family.of(self.registry, self[reference], depth)
+    def lineage(self, reference: str | Block, depth: int = 10, cursor: str | None = None) -> Family:
+        """Where a block came from, and what came of it; `cursor` is that of one of both before."""
+        return Family.of(self.registry, self[reference], depth, cursor)
 
     def verify(
         self,

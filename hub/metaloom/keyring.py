@@ -92,7 +92,7 @@ class Keyring:
                 return PublicKey.from_file(_read(path, MAX_FILE_BYTES))
         raise NotFound(
             f"{given[:80]!r} is no public key: neither ed25519:..., nor a file, nor the name of a "
-            "key that is trusted here; `metaloom key list` shows those"
+            "key that is trusted here; `metaloom key list` shows them, `metaloom key new` makes one"
         )
 
     @property

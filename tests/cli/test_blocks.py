@@ -55,10 +55,15 @@ def test_a_primitive_has_a_page_too(metaloom: Command) -> None:
 
 
 def test_the_primitives_are_listed_when_asked_for(metaloom: Command) -> None:
-    names = [b["reference"] for b in metaloom("list", "--kind", "primitive", "--json").json]
+    everything = metaloom("list", "--kind", "primitive", "--limit", "10000", "--json")
+    assert everything.err == ""
+    names = [b["reference"] for b in everything.json]
     assert "lists/map@1" in names
     assert names == sorted(names)
     assert "--kind primitive lists them" in metaloom("list", "lists").out
+    few = metaloom("list", "--kind", "primitive", "--limit", "2", "--json")
+    assert [b["reference"] for b in few.json] == names[:2]
+    assert few.err == "there are more than these 2; --limit shows more\n"
 
 
 def test_every_version_of_a_name_is_listed(metaloom: Command, add3: str) -> None:

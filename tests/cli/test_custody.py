@@ -17,13 +17,14 @@ def test_an_owned_namespace_takes_what_its_owner_signs(metaloom, add3):
     assert metaloom("yank", "me/other@1", "--why", "a test").code == 0
     assert metaloom("owner", "list", "me").out.startswith("me: ed25519:")
     assert metaloom("owner", "remove", "me", "default").code == 0
-    assert "everybody publishes there" in metaloom("owner", "list", "me").out
+    assert "everybody may publish there" in metaloom("owner", "list", "me").out
 
 
 def test_a_yanked_version_is_offered_again(metaloom, add3):
     assert metaloom("yank", "me/add3@1", "--why", "wrong").out == "me/add3@1 is yanked\n"
     assert "every version of me/add3 is yanked" in metaloom("show", add3).err
     assert "yanked: wrong" in metaloom("show", "me/add3@1").out
+    assert "yanked: wrong" in metaloom("list").out
     assert metaloom("yank", "me/add3@1", "--undo").code == 0
     assert metaloom("show", add3).code == 0
 
@@ -32,9 +33,15 @@ def test_a_deprecated_version_points_to_its_successor(metaloom, add3):
     metaloom("publish", "me/new", "(lam $0)")
     done = metaloom("deprecate", "me/add3@1", "--use", "me/new@1", "--why", "slow", "--json")
     assert (done.json["deprecated"], done.json["successor"]) == ("slow", "me/new@1")
-    assert "DEPRECATED: slow; use me/new@1" in metaloom("show", add3).out
+    said = "deprecated: slow; use me/new@1"
+    assert f"\n{said}\n" in metaloom("show", add3).out
+    assert said in metaloom("list").out
+    assert said in metaloom("search", "add3").out
+    run = metaloom("run", add3, "[1]")
+    assert (run.out, run.err) == ("[4]\n", f"warning: me/add3@1 is {said}\n")
     metaloom("deprecate", "me/add3@1", "--undo")
-    assert "DEPRECATED" not in metaloom("show", add3).out
+    assert "deprecated" not in metaloom("show", add3).out + metaloom("list").out
+    assert metaloom("run", add3, "[1]").err == ""
 
 
 def test_a_tombstone_says_what_breaks(metaloom, add3):

@@ -48,6 +48,16 @@ BAD = {
     ),
     "an alias of a digest": (["alias", "map", "best"], "is a primitive"),
     "a wrong alias": (["alias", "me/add3@1", "3"], "'3' is not an alias"),
+    "a primitive that is nearly named": (["show", "lists/mapp"], "did you mean lists/map"),
+    "fits beside nothing": (["fits"], "name a block, as in `metaloom fits vision/conv4`"),
+    "an archive of no block": (
+        ["export", "me", "--to", "me.zip"],
+        "of all its blocks ends in .tar",
+    ),
+    "no input of a function": (["run", "map", "1", "[1]"], "takes a function, which is no input"),
+    "a file of no form": (["import", "me/x", "Makefile"], "no importer takes Makefile; there are"),
+    "behaviour of a program": (["search", "--like", "me/add3"], "measured of me/add3@1, a program"),
+    "an owner without a key": (["owner", "add", "me", "me"], "`metaloom key new` makes one"),
     "lineage of nothing": (["lineage"], "name a block"),
     "verifying a primitive": (["verify", "map"], "lists/map@1 is a primitive; its plugin holds it"),
     "no program at all": (["publish", "me/x", ""], "'' is not a block's name"),
@@ -156,12 +166,27 @@ def test_help_answers_fast() -> None:
 
 
 def test_the_help_of_every_command_has_an_example(metaloom: Command) -> None:
-    names = [info.name for info in app.registered_commands]
+    names = [str(info.name) for info in app.registered_commands]
+    groups = [group.typer_instance for group in app.registered_groups if group.typer_instance]
     assert "solve" in names
-    for name in names:
-        text = metaloom(name, "--help").out
-        assert "Examples" in text, name
-        assert f"metaloom {name}" in text, name
+    grouped = [(g.info.name, info.name) for g in groups for info in g.registered_commands]
+    assert ("owner", "remove") in grouped
+    for command in [*((name,) for name in names), *grouped]:
+        called = " ".join(map(str, command))
+        text = metaloom(*map(str, command), "--help").out
+        assert "Examples" in text, called
+        assert f"metaloom {called}" in text, called
+        assert "[[" not in text, called
+
+
+def test_an_installation_that_does_not_load_is_an_error_of_one_line(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise ImportError('typer is broken')\n")
+    done = _real("list", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Metaloom cannot be loaded: typer is broken; install it")
+    assert len(done.stderr.splitlines()) == 1
+    shown = _real("list", PYTHONPATH=str(tmp_path), METALOOM_TRACEBACK="1")
+    assert "Traceback" in shown.stderr
 
 
 WITHOUT = """

@@ -25,7 +25,13 @@ def library(home, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", ["me/net", "me/head", "me/sum", "me/same", "lists/sum", "lists/reverse", "text/upper"]
+    "name",
+    [
+        *("me/net", "me/head", "me/sum", "me/same", "lists/sum", "lists/reverse", "lists/empty"),
+        *("lists/map", "lists/fold", "lists/filter", "lists/zip_with", "lists/first", "text/upper"),
+        *("sets/union", "dictionaries/get", "dictionaries/map_values", "graphs/reachable"),
+        *("recursion/while", "graphs/add_edge", "dictionaries/from_pairs"),
+    ],
 )
 def test_it_runs(library, name):
     if name not in library:
@@ -44,5 +50,10 @@ def test_a_library_elsewhere_is_named(tmp_path, monkeypatch, home):
         assert f"Hub.open({str(tmp_path / 'other')!r})" in example_of_use(hub["me/sum"], False)
 
 
-def test_a_function_is_left_for_people_to_write(library):
-    assert "..." in example_of_use(library["lists/map"], solution=False)
+def test_a_function_is_given_in_a_program(library):
+    shown = example_of_use(library["lists/map"], solution=False)
+    assert 'hub.run("(lam (lists/map@1 (lam $0) $0))", [3, 1, 2])' in shown
+
+
+def test_what_no_value_can_be_made_up_for_is_left_for_people_to_write(library):
+    assert "..." in example_of_use(library["memory/recall"], solution=False)

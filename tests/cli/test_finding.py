@@ -29,7 +29,7 @@ def test_a_search_says_what_was_measured_and_where_it_goes_on(metaloom, add3: st
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("fits",), "nothing is given that blocks should fit"),
+        (("fits",), "name a block, as in `metaloom fits vision/conv4`"),
         (("fits", "me/none"), "there is no block me/none"),
         (("search", "--like", "me/add3"), "no fingerprint was measured of"),
         (("search", "x", "--cursor", "x"), "is not a cursor"),

@@ -25,7 +25,7 @@ def test_gc_removes_what_no_block_has(metaloom, add3, home):
     assert metaloom("gc", "--json").json == {"removed": [], "spared": 1, "unfinished": 0}
     age(home)
     said = metaloom("gc", "--dry-run", "--grace", "30m").out
-    assert "would remove 1 blobs" in said
+    assert "would remove 1 blob and 0 half-written files" in said
     assert metaloom("gc", "--grace", "7d", "--json").json["removed"] == [str(garbage)]
     assert metaloom("run", add3, "[1]").code == 0
     assert metaloom("gc", "--grace", "soon").err.startswith("error: 'soon' is no time")
@@ -137,5 +137,5 @@ def test_missing_extras_are_named_with_what_brings_them(home, monkeypatch):
     monkeypatch.setattr("metaloom.doctor.find_spec", lambda name: None)
     _, missing = findings(home)["extras"]
     assert missing.state == "note"
-    assert "metaloom[fast,huggingface,images" in missing.remedy
+    assert "metaloom[datasets,demo,fast,huggingface,images" in missing.remedy
     assert Digest.of(b"").hex

@@ -36,6 +36,25 @@ def test_what_cannot_be_run_is_told_why(hub: Hub, program: str, inputs: tuple, s
         hub.run(program, *inputs)
 
 
+@pytest.mark.parametrize(
+    ("name", "inputs", "output"),
+    [
+        ("sets/union", ([1, 2], [2, 3]), {1, 2, 3}),
+        ("lists/first", ([1, "a"],), 1),
+        ("dictionaries/get", (0, 3, {"3": 7}), 7),
+        ("dictionaries/get", (0, "x", {"y": 7}), 0),
+        ("dictionaries/keys", ([["a", 1], ["b", 2]],), ("a", "b")),
+        ("graphs/order", ([[1, 2], [2, 3]],), 3),
+        ("graphs/order", ({"1": {"2": 1}, "2": {}},), 2),
+        ("lists/length", ([],), 0),
+    ],
+)
+def test_values_are_read_as_the_types_that_are_wanted(
+    hub: Hub, name: str, inputs: tuple, output: object
+) -> None:
+    assert hub.run(name, *inputs) == output
+
+
 def test_primitives_of_a_similar_name_are_named(hub: Hub) -> None:
     with pytest.raises(NotFound, match=r"no block lists/mapp; did you mean lists/map"):
         hub["lists/mapp"]

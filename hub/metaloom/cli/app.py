@@ -90,7 +90,12 @@ def metaloom(
     ] = False,
     show_version: Annotated[
         bool,
-        typer.Option("--version", help="Print it.", callback=_print_version, is_eager=True),
+        typer.Option(
+            "--version",
+            help="Print which Metaloom this is.",
+            callback=_print_version,
+            is_eager=True,
+        ),
     ] = False,
 ) -> None:
     """Publish trained modules and programs; weave them into models for new few-shot tasks."""

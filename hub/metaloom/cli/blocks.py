@@ -9,13 +9,15 @@ import typer
 
 import metaloom
 from metaloom.cli.options import AsJson, Home
-from metaloom.cli.output import show, show_json
+from metaloom.cli.output import counted, show, show_json
 from metaloom.cli.progress import waiting
 from metaloom_registry import Reference, Standing
 
 
 def alias(
-    reference: Annotated[str, typer.Argument(help="The version, as namespace/name@3.")],
+    reference: Annotated[
+        str, typer.Argument(help="The version, as namespace/name@3.", metavar="BLOCK")
+    ],
     name: Annotated[str, typer.Argument(help="The alias, such as champion.", metavar="ALIAS")],
     home: Home = None,
     as_json: AsJson = False,
@@ -38,7 +40,7 @@ def alias(
 
 def verify(
     reference: Annotated[
-        str | None, typer.Argument(help="One block; all of them without.", metavar="[REFERENCE]")
+        str | None, typer.Argument(help="One block; all of them without.", metavar="BLOCK")
     ] = None,
     key: Annotated[
         str | None,
@@ -84,7 +86,10 @@ def verify(
             }
         )
     else:
-        show(f"read {found.size:,} bytes: blocks {found.blocks}, files {found.files}")
+        show(
+            f"read {counted(found.size, 'byte')} in {counted(found.files, 'file')} of "
+            f"{counted(found.blocks, 'block')}"
+        )
         if reference is not None:
             for line in signed_lines(found.signers):
                 show(line)

@@ -17,8 +17,16 @@ if TYPE_CHECKING:
     from metaloom_registry import PublicKey
     from metaloom_registry.catalogue import Version
 
-Versioned = Annotated[str, typer.Argument(help="The version, as namespace/name@3.")]
-Why = Annotated[str, typer.Option("--why", help="The reason, for whoever meets it.")]
+Versioned = Annotated[
+    str, typer.Argument(help="The version, as namespace/name@3.", metavar="BLOCK")
+]
+Why = Annotated[
+    str, typer.Option("--why", help="The reason, for whoever meets it.", metavar="TEXT")
+]
+Namespace = Annotated[
+    str, typer.Argument(help="The part of names before the slash.", metavar="NAMESPACE")
+]
+Owner = Annotated[str, typer.Argument(help="A key's name, file or ed25519:...", metavar="KEY")]
 Key = Annotated[
     str | None,
     typer.Option("--key", help="The key you do it by, if the namespace is owned.", metavar="NAME"),
@@ -34,8 +42,8 @@ app = typer.Typer(
 
 @app.command("add")
 def add(
-    namespace: Annotated[str, typer.Argument(help="The part of names before the slash.")],
-    owner: Annotated[str, typer.Argument(help="A key's name, file or ed25519:...")],
+    namespace: Namespace,
+    owner: Owner,
     key: Key = None,
     home: Home = None,
     as_json: AsJson = False,
@@ -54,13 +62,18 @@ def add(
 
 @app.command("remove")
 def remove(
-    namespace: Annotated[str, typer.Argument(help="The part of names before the slash.")],
-    owner: Annotated[str, typer.Argument(help="A key's name, file or ed25519:...")],
+    namespace: Namespace,
+    owner: Owner,
     key: Key = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a key own a namespace no longer."""
+    """Let a key own a namespace no longer.
+
+    [bold]Examples[/bold]
+
+      metaloom owner remove vision bob --key alice
+    """
     with metaloom.Hub.open(home) as hub:
         hub.registry.custody.remove_owner(namespace, hub.keys.public(owner), by=acting(hub, key))
         _owners(hub, namespace, as_json)
@@ -68,11 +81,16 @@ def remove(
 
 @app.command("list")
 def list_owners(
-    namespace: Annotated[str, typer.Argument(help="The part of names before the slash.")],
+    namespace: Namespace,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the keys that own a namespace."""
+    """List the keys that own a namespace.
+
+    [bold]Examples[/bold]
+
+      metaloom owner list vision
+    """
     with metaloom.Hub.open(home) as hub:
         _owners(hub, namespace, as_json)
 
@@ -103,7 +121,7 @@ def yank(
 def deprecate(
     reference: Versioned,
     successor: Annotated[
-        str | None, typer.Option("--use", help="What to use instead.", metavar="REFERENCE")
+        str | None, typer.Option("--use", help="What to use instead.", metavar="BLOCK")
     ] = None,
     why: Why = "",
     undo: Annotated[bool, typer.Option("--undo", help="Recommend it again.")] = False,
@@ -131,7 +149,7 @@ def deprecate(
 
 def tombstone(
     reference: Versioned,
-    why: Annotated[str, typer.Option("--why", help="The reason, for whoever meets it.")],
+    why: Why,
     key: Key = None,
     home: Home = None,
     as_json: AsJson = False,
@@ -172,4 +190,6 @@ def _owners(hub: Hub, namespace: str, as_json: bool) -> None:
     if as_json:
         show_json({"namespace": namespace, "owners": owners})
     else:
-        show(f"{namespace}: {', '.join(owners) or 'everybody publishes there'}")
+        show(
+            f"{namespace}: {', '.join(owners) or 'nobody owns it, so everybody may publish there'}"
+        )

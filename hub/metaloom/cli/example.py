@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 from metaloom.cli.output import visible
 from metaloom.home import library_folder
-from metaloom_registry import BOOL, FLOAT, GRID, INT, TEXT, Constructed, Tensor, Variable, uncurried
+from metaloom_registry import (
+    BOOL,
+    FLOAT,
+    GRID,
+    INT,
+    TEXT,
+    Arrow,
+    Constructed,
+    Tensor,
+    Variable,
+    uncurried,
+)
 from metaloom_registry import taught as takes_examples
 
 if TYPE_CHECKING:
@@ -18,7 +29,8 @@ if TYPE_CHECKING:
 OPEN_SIZE = 4
 """What stands for a size that a type leaves open."""
 
-_PLAIN = {INT: "3", FLOAT: "1.5", BOOL: "True", TEXT: '"some words"', GRID: "[[0, 1], [2, 3]]"}
+_LITERALS = {INT: "1", FLOAT: "1.5", BOOL: "false", TEXT: '"some words"'}
+_PLAIN = {INT: "1", FLOAT: "1.5", BOOL: "True", TEXT: '"some words"', GRID: "[[0, 1], [2, 3]]"}
 
 
 def example_of_use(block: Block, solution: bool) -> str:
@@ -37,9 +49,12 @@ def example_of_use(block: Block, solution: bool) -> str:
         lines = _taught_lines(name, takes)
     else:
         own = takes[1:] if taught is not None else takes
-        values = [_value(type_) for type_ in own]
-        given = "..." if None in values else ", ".join(map(str, values))
-        lines = [f'print(hub.run("{name}", {given}))']
+        functions = [_function(type_) for type_ in own if isinstance(type_, Arrow)]
+        values = [_value(type_) for type_ in own if not isinstance(type_, Arrow)]
+        given = "..." if None in (*values, *functions) else ", ".join(map(str, values))
+        what = _applied(name, own, functions) if functions else name
+        called = f"hub.run({_quoted(what)}, {given})" if own else f'hub["{name}"].source'
+        lines = [f"print({called})"]
     imports = ["import torch"] if any("torch." in line for line in lines[-2:]) else []
     if any("Examples(" in line for line in lines):
         imports.append("from metaloom_metalearn import Examples")
@@ -71,24 +86,63 @@ def _batch(type_: Type, count: int = 1) -> str | None:
     return f"torch.rand({', '.join(map(str, (count, *_sizes(type_))))})"
 
 
+def _applied(name: str, takes: Sequence[Type], functions: Sequence[str | None]) -> str:
+    """A block as a term that gives it functions, and takes its other arguments."""
+    waiting = iter(functions)
+    count = sum(not isinstance(type_, Arrow) for type_ in takes)
+    places = iter(range(count - 1, -1, -1))
+    given = (next(waiting) if isinstance(t, Arrow) else f"${next(places)}" for t in takes)
+    return "(lam " * count + f"({name} {' '.join(map(str, given))})" + ")" * count
+
+
+def _function(type_: Type) -> str | None:
+    """A function of a type, as a term: what it takes last of the type it gives, else a constant.
+
+    Type variables stand for integers.
+    """
+    takes, gives = uncurried(type_)
+    alike = [i for i, one in enumerate(takes) if _closed(one) == _closed(gives)]
+    body = f"${len(takes) - 1 - alike[-1]}" if alike else _LITERALS.get(_closed(gives))
+    return None if body is None else "(lam " * len(takes) + body + ")" * len(takes)
+
+
+def _closed(type_: Type) -> Type:
+    return INT if isinstance(type_, Variable) else type_
+
+
+def _quoted(text: str) -> str:
+    """A text as Python, in double quotes where it holds none."""
+    return repr(text) if '"' in text else f'"{text}"'
+
+
 def _value(type_: Type) -> str | None:
     """A made-up value of a type, as Python and as `hub.run` takes it; None where there is none."""
     if type_ in _PLAIN:
         return _PLAIN[type_]
     if isinstance(type_, Variable):
-        return "3"
+        return "1"
     if isinstance(type_, Tensor):
         if type_.kind == "label":
             return "0"
         return f"torch.rand({', '.join(map(str, _sizes(type_)))}).tolist()"
-    if isinstance(type_, Constructed) and type_.name == "list":
-        if type_.arguments[0] in (INT, Variable) or isinstance(type_.arguments[0], Variable):
-            return "[3, 1, 2]"
-        item = _value(type_.arguments[0])
-        return None if item is None else f"[{item}, {item}]"
-    if isinstance(type_, Constructed) and type_.name == "tuple":
-        items = [_value(one) for one in type_.arguments]
-        return None if None in items else f"[{', '.join(map(str, items))}]"
+    if isinstance(type_, Constructed):
+        return _container(type_)
+    return None
+
+
+def _container(type_: Constructed) -> str | None:
+    items = [_value(one) for one in type_.arguments]
+    if None in items:
+        return None
+    if type_.name in ("list", "set"):
+        return "[3, 1, 2]" if _closed(type_.arguments[0]) == INT else f"[{items[0]}]"
+    if type_.name == "tuple":
+        return f"({', '.join(map(str, items))})"
+    if type_.name == "dict":
+        return f"{{{items[0]}: {items[1]}}}"
+    if type_.name == "graph":
+        whole = _closed(type_.arguments[0]) == INT
+        return "[(1, 2), (2, 3)]" if whole else f"[({items[0]}, {items[0]})]"
     return None
 
 

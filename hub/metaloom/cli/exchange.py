@@ -15,9 +15,9 @@ import metaloom
 from metaloom import exchange
 from metaloom.cli.custody import acting
 from metaloom.cli.files import read_text
-from metaloom.cli.listing import describe
+from metaloom.cli.listing import advised, describe
 from metaloom.cli.options import AsJson, Home
-from metaloom.cli.output import show, show_json
+from metaloom.cli.output import counted, show, show_json
 from metaloom.cli.progress import waiting
 from metaloom_registry import Consent, NotFound, ParseError, catalogue
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 def import_(
-    name: Annotated[str, typer.Argument(help="namespace/name, its name here, or a namespace.")],
+    name: Annotated[
+        str, typer.Argument(help="namespace/name, its name here, or a namespace.", metavar="NAME")
+    ],
     source: Annotated[
         str,
         typer.Argument(
@@ -62,7 +64,8 @@ def import_(
         Path | None, typer.Option("--card", help="A Markdown file about it.", metavar="FILE")
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", help="A word to find it by; may be repeated.")
+        list[str] | None,
+        typer.Option("--tag", help="A word to find it by; may be repeated.", metavar="TAG"),
     ] = None,
     home: Home = None,
     as_json: AsJson = False,
@@ -104,13 +107,18 @@ def import_(
 
 
 def export(
-    name: Annotated[str, typer.Argument(help="A block of the library.", metavar="NAME")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A block of the library, or for a .tar file a namespace.", metavar="NAME"
+        ),
+    ],
     to: Annotated[
         Path,
         typer.Option(
             "--to",
             help="Where: FOLDER or FILE.zip (a portable block), FILE.pt2, FILE.onnx, FILE.py, "
-            "FOLDER.mlflow.",
+            "FOLDER.mlflow; FILE.tar for a namespace.",
             metavar="PATH",
         ),
     ],
@@ -142,8 +150,12 @@ def export(
         with metaloom.Hub.open(home) as hub, waiting(f"exporting {name}"):
             _tell_moved(catalogue.export_namespace(hub.registry, name, to), str(to), as_json)
         return
+    if "/" not in name and to.suffix == ".zip":
+        raise ParseError(
+            f"{name} is no block; if it is a namespace, an archive of all its blocks ends in .tar"
+        )
     with metaloom.Hub.open(home) as hub:
-        block = hub[name]
+        block = advised(hub[name])
         with waiting(f"exporting {block.reference}"):
             path = exchange.export_block(block, to, form)
         if as_json:
@@ -171,8 +183,8 @@ def _tell_moved(moved: Moved, where: str, as_json: bool) -> None:
         )
     else:
         show(
-            f"{moved.versions} versions of {moved.names} names, {moved.blocks} blocks with those "
-            f"they came from, are in {where}"
+            f"in {where}: {counted(moved.versions, 'version')} of {counted(moved.names, 'name')}, "
+            f"{counted(moved.blocks, 'block')} with those they came from"
         )
 
 

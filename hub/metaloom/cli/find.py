@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 import metaloom
-from metaloom.cli.listing import describe
+from metaloom.cli.listing import describe, state
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import note, show, show_json, table
+from metaloom_registry import ParseError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,7 +36,7 @@ SHOWN = 3
 
 def search(
     words: Annotated[
-        list[str] | None, typer.Argument(help="Words of the name, tags or card.", metavar="[WORDS]")
+        list[str] | None, typer.Argument(help="Words of the name, tags or card.", metavar="WORDS")
     ] = None,
     takes: Annotated[
         str | None,
@@ -80,12 +81,17 @@ def search(
             limit=limit,
             cursor=cursor,
         )
-        _show(found, "no block fits; fewer words or a wider type such as vec[n] find more", as_json)
+        alone = (
+            "no other trained block takes the same inputs; `metaloom search --takes` looks wider"
+        )
+        new = "nothing was solved yet that is like this task"
+        wider = "no block fits; fewer words or a wider type such as vec[n] find more"
+        _show(found, alone if like else new if task else wider, as_json)
 
 
 def fits(
     after: Annotated[
-        str | None, typer.Argument(help="What `>>` has on the left.", metavar="[BLOCK]")
+        str | None, typer.Argument(help="What `>>` has on the left.", metavar="BLOCK")
     ] = None,
     before: Annotated[
         str | None,
@@ -106,6 +112,8 @@ def fits(
       metaloom fits --before heads/prototypes
       metaloom fits lists/reverse --before lists/sum
     """
+    if after is None and before is None:
+        raise ParseError("name a block, as in `metaloom fits vision/conv4`, or one with --before")
     with metaloom.Hub.open(home) as hub:
         found = hub.fits(
             after=after, before=before, kind=kind, tag=tag or (), limit=limit, cursor=cursor
@@ -133,7 +141,7 @@ def _table(found: Found) -> Table:
                 block.signature,
                 measures(block),
                 block.version.uses or "" if block.version else "",
-                "; ".join(block.why),
+                "; ".join(filter(None, (*block.why, state(block)))),
             )
             for block in found
         ),

@@ -58,7 +58,12 @@ def new(
 
 @app.command("list")
 def list_keys(home: Home = None, as_json: AsJson = False) -> None:
-    """List the keys one can sign with, and those that are trusted."""
+    """List the keys one can sign with, and those that are trusted.
+
+    [bold]Examples[/bold]
+
+      metaloom key list
+    """
     with metaloom.Hub.open(home) as hub:
         mine = set(hub.keys.names)
         trusted = hub.keys.trust.keys
@@ -86,7 +91,12 @@ def show_key(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print a public key, to be given to others."""
+    """Print a public key, to be given to others.
+
+    [bold]Examples[/bold]
+
+      metaloom key show default
+    """
     with metaloom.Hub.open(home) as hub:
         key = hub.keys.public(name)
         known = hub.keys.trust.find(key)
@@ -102,10 +112,12 @@ def trust(
     key: Annotated[
         str, typer.Argument(help="ed25519:..., or a file that holds it.", metavar="KEY")
     ],
-    name: Annotated[str, typer.Option("--name", help="What to call its owner.")],
+    name: Annotated[str, typer.Option("--name", help="What to call its owner.", metavar="NAME")],
     namespace: Annotated[
         list[str] | None,
-        typer.Option("--namespace", help="Only for names in it; may be repeated."),
+        typer.Option(
+            "--namespace", help="Only for names in it; may be repeated.", metavar="NAMESPACE"
+        ),
     ] = None,
     home: Home = None,
     as_json: AsJson = False,
@@ -131,7 +143,12 @@ def untrust(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Trust a key no longer; what it signed is kept."""
+    """Trust a key no longer; what it signed is kept.
+
+    [bold]Examples[/bold]
+
+      metaloom key untrust alice
+    """
     with metaloom.Hub.open(home) as hub:
         one = hub.keys.remove_trusted(key)
         if as_json:
@@ -144,7 +161,8 @@ def untrust(
 def sign(
     reference: Annotated[str, typer.Argument(help="A published block.", metavar="BLOCK")],
     key: Annotated[
-        str | None, typer.Option("--key", help="The name of your key; the only one without.")
+        str | None,
+        typer.Option("--key", help="The name of your key; the only one without.", metavar="NAME"),
     ] = None,
     home: Home = None,
     as_json: AsJson = False,

@@ -13,7 +13,7 @@ from rich.tree import Tree
 import metaloom
 from metaloom.cli.files import write_text
 from metaloom.cli.options import AsJson, Home
-from metaloom.cli.output import note, show, show_json, visible
+from metaloom.cli.output import counted, note, show, show_json, visible
 from metaloom.cli.progress import waiting
 from metaloom.lineage.sender import CALM
 from metaloom_registry.errors import ParseError
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
 def lineage(
     reference: Annotated[
-        str | None, typer.Argument(help="The block.", metavar="[REFERENCE]")
+        str | None, typer.Argument(help="The block, as show takes it.", metavar="BLOCK")
     ] = None,
     depth: Annotated[int, typer.Option("--depth", min=1, help="Generations to show.")] = 5,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", help="Go on where the one before said.")
+    ] = None,
     svg: Annotated[
         Path | None, typer.Option("--svg", help="Draw it into a file.", metavar="FILE")
     ] = None,
@@ -55,12 +58,14 @@ def lineage(
             if as_json and reference is None:
                 show_json({"sent": report.sent, "left": report.left, "problem": report.problem})
             else:
-                note(f"sent {report.sent} messages to MLflow, {report.left} wait")
+                note(
+                    f"sent {counted(report.sent, 'message')} to MLflow; {report.left} still to send"
+                )
                 if report.problem:
                     note(report.problem)
         if reference is None:
             return
-        family = hub.lineage(reference, depth=depth)
+        family = hub.lineage(reference, depth, cursor)
         if svg is not None:
             write_text(svg, family.svg)
             note(f"drew {svg}")
@@ -69,7 +74,10 @@ def lineage(
         if svg is not None or as_json:
             return
         for lineage_, title in ((family.parents, "came from"), (family.children, "led to")):
-            show(lineage_tree(lineage_, title))
+            if cursor is None or cursor.startswith(f"{lineage_.direction}."):
+                show(lineage_tree(lineage_, title))
+                if lineage_.cursor is not None:
+                    note(f"{said_more(lineage_)}; go on with --cursor {lineage_.cursor}")
 
 
 def lineage_tree(lineage: Lineage, title: str) -> Tree:
@@ -79,9 +87,17 @@ def lineage_tree(lineage: Lineage, title: str) -> Tree:
     _grow(tree, lineage, root.key, {root.key})
     if not tree.children:
         tree.add(Text("nothing yet" if lineage.direction == "children" else "nothing"))
-    if not lineage.complete:
-        tree.add(Text("... more; --depth shows it", style="dim"))
+    if lineage.more:
+        tree.add(Text(f"... {said_more(lineage)}", style="dim"))
+    elif not lineage.complete:
+        tree.add(Text("... more; --depth shows it, or one of these by itself", style="dim"))
     return tree
+
+
+def said_more(lineage: Lineage) -> str:
+    """How many more relatives a block has than are here."""
+    at_least = "at least " if lineage.more == MOST_COUNTED else ""
+    return f"{at_least}{lineage.more:,} more"
 
 
 def _grow(tree: Tree, lineage: Lineage, key: str, drawn: set[str]) -> None:

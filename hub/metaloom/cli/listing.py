@@ -9,7 +9,7 @@ import typer
 
 import metaloom
 from metaloom.cli.options import AsJson, Home
-from metaloom.cli.output import show, show_json, table
+from metaloom.cli.output import note, show, show_json, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,17 +46,15 @@ def list_blocks(
         found = (
             hub.versions(versions)
             if versions is not None
-            else hub.list(namespace, kind=kind, limit=limit)
+            else hub.list(namespace, kind=kind, limit=limit + 1)
         )
+        shown = found[:limit]
         if as_json:
-            show_json([describe(block) for block in found])
-            return
-        if not found:
-            show(_nothing(hub, namespace, kind))
-            return
-        show(block_table(found))
-        if len(found) == limit:
-            show(f"the first {limit}; --limit shows more")
+            show_json([describe(block) for block in shown])
+        else:
+            show(block_table(shown) if shown else _nothing(hub, namespace, kind))
+        if len(found) > limit:
+            note(f"there are more than these {limit}; --limit shows more")
 
 
 def _nothing(hub: Hub, namespace: str | None, kind: str | None) -> str:
@@ -66,24 +64,49 @@ def _nothing(hub: Hub, namespace: str | None, kind: str | None) -> str:
         return f"no blocks{place}, but primitives; --kind primitive lists them"
     if kind is not None or (namespace is not None and hub.list(limit=1)):
         return f"no {kind or 'block'}{place}; `metaloom list` shows what there is"
-    return "nothing here; `metaloom demo` fills a library, `metaloom publish` adds a block"
+    return (
+        "nothing here yet; `metaloom publish` adds a block, `metaloom solve FILE --publish NAME` "
+        "finds one, `metaloom demo` shows the whole way in a library of its own"
+    )
 
 
 def block_table(blocks: Sequence[Block]) -> Table:
-    """Blocks by name with their kind, type and use."""
-    return table(
-        ("name", "kind", "type", ">used by", "aliases"),
+    """Blocks by name with their kind, type and use, and why some should not be used."""
+    states = [state(block) for block in blocks]
+    rows = [
         (
-            (
-                block.reference,
-                block.kind,
-                block.signature,
-                block.version.uses or "" if block.version else "",
-                ", ".join(block.version.aliases) if block.version else "",
-            )
-            for block in blocks
-        ),
-    )
+            block.reference,
+            block.kind,
+            block.signature,
+            block.version.uses or "" if block.version else "",
+            ", ".join(block.version.aliases) if block.version else "",
+        )
+        for block in blocks
+    ]
+    columns = ("name", "kind", "type", ">used by", "aliases")
+    if not any(states):
+        return table(columns, rows)
+    return table((*columns, "but"), ((*row, said) for row, said in zip(rows, states, strict=True)))
+
+
+def state(block: Block) -> str:
+    """Why a version should not be used, and what instead; empty where nothing is against it."""
+    version = block.version
+    if version is None:
+        return ""
+    if version.yanked is not None:
+        return f"yanked: {version.yanked}" if version.yanked else "yanked"
+    if version.deprecated is None:
+        return ""
+    why = f"deprecated: {version.deprecated}" if version.deprecated else "deprecated"
+    return why if version.successor is None else f"{why}; use {version.successor}"
+
+
+def advised(block: Block) -> Block:
+    """The block; where it should not be used, people are told on stderr."""
+    if said := state(block):
+        note(f"warning: {block.reference} is {said}")
+    return block
 
 
 def describe(block: Block) -> dict[str, object]:

@@ -9,12 +9,13 @@ import typer
 
 import metaloom
 import metaloom_metalearn
+from metaloom.blocks import is_term_text
 from metaloom.cli import ranking
 from metaloom.cli.files import write_text
 from metaloom.cli.learners import learner_named, search_named
-from metaloom.cli.listing import describe
+from metaloom.cli.listing import advised, describe
 from metaloom.cli.options import AsJson, Budget, Device, Home, Seed
-from metaloom.cli.output import note, show, show_json
+from metaloom.cli.output import counted, note, show, show_json
 from metaloom.cli.overdue import overdue
 from metaloom.cli.progress import search_bar, waiting
 from metaloom_registry import ParseError, load_strict
@@ -128,9 +129,12 @@ def solve(
 
 
 def run(
-    name: Annotated[str, typer.Argument(help="A program of the library.", metavar="NAME")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A program of the library, or (in quotes) a term.", metavar="PROGRAM"),
+    ],
     inputs: Annotated[
-        list[str], typer.Argument(help="One JSON value an argument.", metavar="INPUT...")
+        list[str], typer.Argument(help="One JSON value an argument.", metavar="INPUT")
     ],
     memory: Annotated[
         Path | None,
@@ -143,28 +147,34 @@ def run(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Apply a published program to an input, and print what it gives as JSON.
+    """Apply a program, published or written here, to an input; print what it gives as JSON.
 
     [bold]Examples[/bold]
 
       metaloom run me/evens "[1, 2, 3, 4]"
       metaloom run lists/add 2 3
+      metaloom run '(lam (map (lam (add 1 $0)) $0))' "[1, 2]"
       metaloom run me/visits '"Ada"' --memory visits.json
     """
     del as_json  # what comes out is JSON in any case
     values = [load_strict(text.encode(), f"input {i + 1}") for i, text in enumerate(inputs)]
     with metaloom.Hub.open(home) as hub:
-        show_json(hub.run(name, *values, memory=memory))
+        show_json(hub.run(_program(name, hub), *values, memory=memory))
 
 
 def adapt(
     block: Annotated[
-        str, typer.Argument(help="A program or a trained block, or (in quotes) a term.")
+        str,
+        typer.Argument(
+            help="A program or a trained block, or (in quotes) a term.", metavar="BLOCK"
+        ),
     ],
     file: Annotated[Path, typer.Argument(help="Its examples, as for solve.", metavar="TASK")],
     learner: Annotated[
         str | None,
-        typer.Option("--learner", help="maml, fine_tune ...; without, no parameter changes."),
+        typer.Option(
+            "--learner", help="maml, fine_tune ...; without, no parameter changes.", metavar="NAME"
+        ),
     ] = None,
     settings: Settings = None,
     type_: TypeOption = None,
@@ -191,17 +201,21 @@ def adapt(
         with waiting(f"reading {file}"):
             task = metaloom.read_task(file, type_)
         with waiting(f"adapting {block}"):
-            solution = hub.adapt(block, task, chosen, device, seed)
+            solution = hub.adapt(_program(block, hub), task, chosen, device, seed)
         kept = None if publish is None else _published(publish, solution, license, hub)
         if as_json:
             show_json(_about(solution, kept, hub))
             return
         show(solution.source.strip())
-        changed = len(solution.parts)
-        blocks = "block" if changed == 1 else "blocks"
-        show(f"\n{solution.type}   {changed} adapted {blocks}   in {solution.seconds:.1f} s")
+        changed = counted(len(solution.parts), "adapted block")
+        show(f"\n{solution.type}   {changed}   in {solution.seconds:.1f} s")
         if kept is not None:
             show(f"published {kept.reference}   {kept.digest}")
+
+
+def _program(given: str, hub: Hub) -> Block | str:
+    """A block by its name; or a term, as it was written."""
+    return given if is_term_text(given) else advised(hub[given])
 
 
 def _published(name: str, solution: Solution, license: str | None, hub: Hub) -> Block:  # noqa: A002

@@ -79,6 +79,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str =
     return drawn
 
 
+def counted(count: int, noun: str) -> str:
+    """So many of a thing, in words: `1 blob`, `2,000 blobs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def visible(value: object) -> str:
     """The text without control and format characters, which could steer a terminal; None is ''."""
     text = "" if value is None else str(value)

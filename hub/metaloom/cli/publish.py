@@ -26,7 +26,7 @@ SOLUTION_FILE = "program.json"
 
 
 def publish(
-    name: Annotated[str, typer.Argument(help="namespace/name.")],
+    name: Annotated[str, typer.Argument(help="namespace/name.", metavar="NAME")],
     what: Annotated[
         str,
         typer.Argument(
@@ -46,7 +46,8 @@ def publish(
         Path | None, typer.Option("--card", help="A Markdown file about it.", metavar="FILE")
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", help="A word to find it by; may be repeated.")
+        list[str] | None,
+        typer.Option("--tag", help="A word to find it by; may be repeated.", metavar="TAG"),
     ] = None,
     parent: Annotated[
         list[str] | None,

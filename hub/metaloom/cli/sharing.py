@@ -8,7 +8,7 @@ import typer
 
 import metaloom
 from metaloom import exchange
-from metaloom.cli.listing import describe
+from metaloom.cli.listing import advised, describe
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import show, show_json
 from metaloom.cli.progress import waiting
@@ -18,7 +18,7 @@ MLFLOW = "mlflow:"
 
 
 def push(
-    reference: Annotated[str, typer.Argument(help="A block of the library.")],
+    reference: Annotated[str, typer.Argument(help="A block of the library.", metavar="BLOCK")],
     to: Annotated[
         str,
         typer.Argument(
@@ -42,7 +42,7 @@ def push(
       metaloom push me/evens@champion mlflow:evens
     """
     with metaloom.Hub.open(home) as hub:
-        block = hub[reference]
+        block = advised(hub[reference])
         with waiting(f"sending {block.reference}"):
             address = (
                 exchange.register_model(block, to.removeprefix(MLFLOW))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from textwrap import indent
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ import metaloom
 from metaloom.cli.blocks import signer_json
 from metaloom.cli.example import example_of_use
 from metaloom.cli.facts import in_bytes, measured, others, said, training
-from metaloom.cli.listing import describe
+from metaloom.cli.listing import describe, state
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import console, show_json, table, visible
 from metaloom_metalearn import Score
@@ -30,15 +31,22 @@ if TYPE_CHECKING:
 FACT = "solution"
 """The fact of a program that was found for a task."""
 
+ADAPTATION = "adaptation"
+"""The search of a program that was adapted instead."""
+
 TOLD = ("name", "type", "search", "seed")
 """What of that fact is shown as it is; its scores follow."""
 
 SHOWN = 12
-"""Relatives listed on the page; `metaloom lineage` draws them all."""
+"""Relatives in one role listed on the page; `metaloom lineage` draws them all."""
+
+_DIGEST = re.compile(r"(?<=@)sha256:([0-9a-f]{12})[0-9a-f]{52}")
 
 
 def show(
-    reference: Annotated[str, typer.Argument(help="namespace/name, @3, @alias or a digest.")],
+    reference: Annotated[
+        str, typer.Argument(help="namespace/name, @3, @alias or a digest.", metavar="BLOCK")
+    ],
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
@@ -92,12 +100,16 @@ def _page(
         Text.assemble((visible(block.reference), "bold"), f"   {block.kind}"),
         Text(visible(block.signature), style="cyan"),
         Text(_facts_line(block), style="dim"),
+        *(Text(visible(said), style="bold yellow") for said in filter(None, (state(block),))),
         *(Text(visible(line), style=style) for line, style in _signed(signers, block)),
     ]
     if block.card:
         page += [Text(), Text(visible(block.card.strip()))]
     if FACT in block.facts:
-        page += _section("Found for a task", table(("", ""), _task_rows(block.facts[FACT])))
+        told = block.facts[FACT]
+        adapted = isinstance(told, Mapping) and told.get("search") == ADAPTATION
+        title = "Adapted to a task" if adapted else "Found for a task"
+        page += _section(title, table(("", ""), _task_rows(told)))
     for title, rows in (
         ("Measured", measured(block.facts)),
         ("Trained on", training(block.facts, len(block.seen))),
@@ -106,14 +118,12 @@ def _page(
         if rows:
             page += _section(title, table(("", ""), rows))
     if block.body is not None:
-        page += _section("Term", block.hub.show(block.body))
+        page += _section("Term", _DIGEST.sub(r"\1", block.hub.show(block.body)))
     if block.source:
         page += _section("Program", block.source)
-    for title, relatives in (("Came from", parents), ("Used by", users)):
+    for title, relatives in (("Came from", parents), ("Led to", users)):
         if relatives:
-            page += _section(title, table(("role", "block"), relatives[:SHOWN]))
-            if len(relatives) > SHOWN:
-                page.append(Text("  ... `metaloom lineage` shows the rest", style="dim"))
+            page += _section(title, table(("", ""), _by_role(relatives)))
     page += _section("Use it", example_of_use(block, FACT in block.facts))
     return page
 
@@ -146,20 +156,29 @@ def _facts_line(block: Block) -> str:
         parts.append(f"used by {version.uses}")
         if version.aliases:
             parts.append("alias " + ", ".join(version.aliases))
-        if version.yanked:
-            parts.append(f"yanked: {version.yanked}")
-        if version.deprecated is not None:
-            instead = "" if version.successor is None else f"; use {version.successor}"
-            parts.append(f"DEPRECATED: {version.deprecated}{instead}")
     if block.tags:
         parts.append(" ".join(f"#{tag}" for tag in block.tags))
     return visible("   ".join(parts))
 
 
+def _by_role(relatives: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """A line a role, the primitives last."""
+    roles: dict[str, list[str]] = {}
+    for role, label in relatives:
+        roles.setdefault(role, []).append(label)
+    rows = []
+    for role in sorted(roles, key=lambda role: role == "requires"):
+        labels = roles[role]
+        more = len(labels) - SHOWN
+        rest = f" and {more} more: see `metaloom lineage`" if more > 0 else ""
+        rows.append((role, ", ".join(labels[:SHOWN]) + rest))
+    return rows
+
+
 def _task_rows(told: Any) -> list[tuple[str, str]]:
     """What is told of the task a program was found for, as far as it is told."""
     told = told if isinstance(told, Mapping) else {}
-    rows = [(name, said(told[name])) for name in ("name", "type", "search", "seed") if name in told]
+    rows = [(name, said(told[name])) for name in TOLD if name in told]
     if isinstance(leaked := told.get("leakage"), Mapping):
         seen = f"{', '.join(map(said, leaked))} saw its classes in training: its scores are no test"
         rows.append(("LEAKAGE", seen))

@@ -11,7 +11,7 @@ from rich.text import Text
 
 import metaloom
 from metaloom.cli.options import AsJson, Home
-from metaloom.cli.output import show, show_json, table
+from metaloom.cli.output import counted, show, show_json, table
 from metaloom.cli.progress import waiting
 from metaloom.doctor import check_installation
 from metaloom.home import BLOBS, CATALOGUE, cache_folder, remembered_address, without_password
@@ -57,7 +57,8 @@ def init(
 
 def gc(
     grace: Annotated[
-        str, typer.Option("--grace", help="How old is old enough: 90s, 30m, 24h, 7d.")
+        str,
+        typer.Option("--grace", help="How old is old enough: 90s, 30m, 24h, 7d.", metavar="TIME"),
     ] = "24h",
     dry: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     home: Home = None,
@@ -79,9 +80,13 @@ def gc(
         show_json({"removed": removed, "spared": found.spared, "unfinished": found.unfinished})
         return
     verb = "would remove" if dry else "removed"
-    show(f"{verb} {len(found.removed)} blobs and {found.unfinished} half-written files")
+    blobs, files = (
+        counted(len(found.removed), "blob"),
+        counted(found.unfinished, "half-written file"),
+    )
+    show(f"{verb} {blobs} and {files}")
     if found.spared:
-        show(f"{found.spared} more are younger than {grace}")
+        show(f"{counted(found.spared, 'more blob')} that no block has: younger than {grace}")
 
 
 def repair(
@@ -112,7 +117,10 @@ def repair(
             }
         )
     else:
-        show(f"restored {len(found.restored)} blobs")
+        nothing = not found.restored and not found.problems
+        show(
+            "nothing is damaged" if nothing else f"restored {counted(len(found.restored), 'blob')}"
+        )
         for problem in found.problems:
             show(f"still damaged {problem.block}: {problem.message}")
     if found.problems:

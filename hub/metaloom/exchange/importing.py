@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metaloom.arguments import as_tags
 from metaloom.exchange.mlflow_registry import block_folder, downloaded, is_model_address
 from metaloom.publishing import Details, graph_draft
 from metaloom_registry import (
@@ -44,7 +45,7 @@ def import_block(
     consent: Consent | None = None,
     license: str | None = None,  # noqa: A002 - the word people look for
     card: str | None = None,
-    tags: Iterable[str] = (),
+    tags: str | Iterable[str] = (),
 ) -> Block:
     """Publish something trained elsewhere under a name of one's own.
 
@@ -79,7 +80,7 @@ def import_block(
     draft = graph_draft(
         imported.module,
         parse_type(chosen) if isinstance(chosen, str) else chosen,
-        _details(imported, license, card, tags),
+        _details(imported, license, card, as_tags(tags)),
         hub.registry.admission.conversions,
     )
     version = hub.registry.publish(
@@ -155,17 +156,23 @@ def _importer(source: Any, name: str | None) -> Importer:
             accepting[outcome.plugin.name] = candidate
     if len(accepting) > 1:
         raise ParseError(
-            f"{source!r:.120} is taken by the importers {', '.join(accepting)}; name the one to use"
+            f"{_named(source)} is taken by the importers {', '.join(accepting)}; "
+            "name the one to use"
         )
     if not accepting and hasattr(source, "state_dict"):
         return LIVE
     if not accepting:
         said = f"; one that does not load: {broken[0]}" if broken else ""
         raise NotFound(
-            f"no importer takes {source!r:.120}; there are {', '.join((PORTABLE, *plugins.names))}"
+            f"no importer takes {_named(source)}; there are {', '.join((PORTABLE, *plugins.names))}"
             f"{said}. A live nn.Module is taken as it is; `metaloom plugins` lists all"
         )
     return next(iter(accepting.values()))
+
+
+def _named(source: object) -> str:
+    """A source as people call it."""
+    return str(source) if isinstance(source, Path | str) else f"{source!r:.120}"
 
 
 class LiveModule:

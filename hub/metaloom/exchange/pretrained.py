@@ -45,15 +45,20 @@ CARD_FILE = "README.md"
 _ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
 
 
-def save_pretrained(block: Block, folder: str | os.PathLike[str]) -> Path:
-    """Write a block as a repository: a portable folder with a model card. Raises AlreadyExists."""
+def save_pretrained(
+    block: Block, folder: str | os.PathLike[str], repository: str = "ORGANISATION/NAME"
+) -> Path:
+    """Write a block as a repository: a portable folder with a model card. Raises AlreadyExists.
+
+    `repository` is where the card says that the block is to be had.
+    """
     target = write_portable(portable_of(block), Path(folder).expanduser())
-    (target / CARD_FILE).write_text(card_of(block), encoding="utf-8")
+    (target / CARD_FILE).write_text(card_of(block, repository), encoding="utf-8")
     (target / ".gitattributes").write_text(_ATTRIBUTES, encoding="utf-8")
     return target
 
 
-def card_of(block: Block) -> str:
+def card_of(block: Block, repository: str) -> str:
     """The model card of a block: a head in YAML, what its author wrote, and an example of use."""
     head: dict[str, Any] = {
         "library_name": "metaloom",
@@ -70,7 +75,8 @@ def card_of(block: Block) -> str:
     name = block.reference.name or block.digest.short
     use = (
         "## Use\n\n```python\nfrom metaloom import Hub\n\n"
-        'block = Hub.open().from_pretrained("ORGANISATION/NAME")\n```\n'
+        f'block = Hub.open().from_pretrained("{repository}")\n'
+        "what = block.load()  # a torch.nn.Module, or a program\n```\n"
     )
     body = block.card.strip() or f"# {name}\n\n`{block.signature}`"
     return write_card(head, f"{body}\n\n{use}")
@@ -97,7 +103,7 @@ def push_to_hub(
     api = hub.HfApi(endpoint=server.endpoint, token=server.token)
     work = Path(tempfile.mkdtemp(prefix="metaloom-push-"))
     try:
-        folder = save_pretrained(block, work / "repository")
+        folder = save_pretrained(block, work / "repository", to.name)
         api.create_repo(to.name, private=private, exist_ok=True)
         done = api.upload_folder(
             repo_id=to.name,

@@ -14,6 +14,7 @@ from metaloom.solving.storing import stored_solution, unscored
 from metaloom_metalearn import Effect, Solution, hard_value, holds_tensors
 from metaloom_registry import (
     Arrow,
+    Constructed,
     InvalidTask,
     Substitution,
     Term,
@@ -64,6 +65,8 @@ def applied(
     if memory is not None:
         raise InvalidTask(f"{name} : {solution.type} has no memory; leave the file out")
     given, _ = uncurried(solution.type)
+    if not given:
+        raise InvalidTask(f"{name} : {solution.type} is a value and takes no input; print its term")
     if any(isinstance(type_, Arrow) for type_ in given):
         raise InvalidTask(
             f"{name} : {solution.type} takes a function, which is no input; give one in a program, "
@@ -125,21 +128,55 @@ def _for_inputs(type_: Type, inputs: Sequence[Any]) -> Type:
     substitution = Substitution()
     for value, wanted in zip(inputs, given, strict=True):
         if any(isinstance(part, Variable) for part in parts(wanted)):
-            unify(_type_of(value), wanted, substitution)
+            unify(_type_of(value, wanted), wanted, substitution)
     return substitution.resolve(type_)
 
 
-def _type_of(value: Any) -> Type:
+def _type_of(value: Any, wanted: Type) -> Type:
+    """The type of a value as JSON has it, read as `wanted`, whose variables it fills.
+
+    What is wanted tells sets, tuples and graphs, which JSON has as lists, from lists.
+    """
+    if isinstance(wanted, Constructed) and wanted.arguments:
+        return _type_inside(value, wanted)
+    if not isinstance(wanted, Variable):
+        return wanted
     if isinstance(value, bool):
         return BOOL
     if isinstance(value, list | tuple):
-        return list_of(_type_of(value[0]) if value else INT)
+        return list_of(_type_of(value[0], wanted) if value else INT)
     if isinstance(value, dict):
-        return dict_of(TEXT, _type_of(next(iter(value.values()))) if value else INT)
+        return dict_of(*_types_of_pair(value, wanted, wanted))
     plain = {int: INT, float: FLOAT, str: TEXT}.get(type(value))
     if plain is None:
         raise InvalidTask(f"{value!r:.80} is no input; give numbers, texts, truth values or lists")
     return plain
+
+
+def _type_inside(value: Any, wanted: Constructed) -> Type:
+    arguments = wanted.arguments
+    if isinstance(value, dict) and wanted.name == "dict":
+        return Constructed("dict", _types_of_pair(value, *arguments))
+    if isinstance(value, dict) and wanted.name == "graph":
+        return Constructed("graph", _types_of_pair(value, *arguments, INT)[:1])
+    if not isinstance(value, list | tuple) or not value:
+        return wanted
+    if wanted.name == "tuple" and len(value) == len(arguments):
+        return Constructed("tuple", tuple(map(_type_of, value, arguments)))
+    if wanted.name in ("list", "set"):
+        return Constructed(wanted.name, (_type_of(value[0], *arguments),))
+    if wanted.name in ("dict", "graph") and isinstance(value[0], list | tuple):  # pairs, edges
+        return Constructed(wanted.name, tuple(map(_type_of, value[0], arguments)))
+    return wanted
+
+
+def _types_of_pair(value: dict[Any, Any], key: Type, held: Type) -> tuple[Type, Type]:
+    """The types of a dictionary's keys and values; JSON writes integers among keys as texts."""
+    if not value:
+        return key, held
+    whole = all(isinstance(one, int) or one.lstrip("-").isdecimal() for one in value)
+    keys = (INT if whole else TEXT) if isinstance(key, Variable) else key
+    return keys, _type_of(next(iter(value.values())), held)
 
 
 def _value(value: Any, type_: Type, place: int) -> Any:
