@@ -6,6 +6,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,12 +18,13 @@ from metaloom_metalearn import Constants, Enumerate, Evaluator, Examples, Task, 
 from metaloom_metalearn.search.enumeration.bank import Bounds
 from metaloom_metalearn.search.enumeration.engines import PlainTerms, fastest, misfit
 from metaloom_metalearn.search.enumeration.enumerate import Enumeration
-from metaloom_metalearn.search.enumeration.kernel.bank import KernelBank
+from metaloom_metalearn.search.enumeration.kernel.bank import KernelBank, code_lengths
 from metaloom_metalearn.search.enumeration.kernel.machine import invoke
 from metaloom_metalearn.search.enumeration.kernel.memory import FREE, STATUS, pointer_to
 from metaloom_metalearn.search.enumeration.kernel.shapes import read
 from metaloom_metalearn.search.enumeration.kernel.tables import Tables, compiled_form
 from metaloom_metalearn.search.grammar.application import FAILED
+from metaloom_metalearn.search.noise import code_length
 from metaloom_registry import INT, MemoryLibrary, Primitive, parse_type, print_term, uncurried
 
 from .conftest import LISTS, library, primitive, problem_of, task_of
@@ -239,3 +241,10 @@ def test_memory_grows_with_what_is_kept(tables: Tables) -> None:
     assert len(tables.memory) > before
     assert read(int(words[-1]), parse_type("list[int]"), tables.memory) == tuple(range(1000))
     assert tables.shapes.types[INT] >= 0
+
+
+def test_many_code_lengths_are_those_of_each():
+    residuals = [[0, 0, 0], [1, -2, 0], [10**6, 3, -7], [0, 0, 1]]
+    totals = np.array([sum(map(abs, each)) for each in residuals], float)
+    assert code_lengths(totals, 3) == pytest.approx([code_length(each) for each in residuals])
+    assert code_lengths(np.array([np.inf]), 3)[0] == np.inf

@@ -174,21 +174,22 @@ class KernelBank:
 
     def shortest(self, target: Sequence[int], bound: float) -> Node | None:
         """Of the integers in the store since it was last asked; see `engines.Terms`."""
-        store = self.stores.get(INT)
-        if store is None or store.count == self.asked:
+        store, best = self.stores.get(INT), None
+        wanted = np.array(target, np.float64)
+        while store is not None and self.asked < store.count:
+            some = slice(self.asked, min(store.count, self.asked + BATCH))
+            self.asked = some.stop
+            words, numbers = store.words[some], store.nodes[some]
+            totals = np.abs(words[:, store.masks :] - wanted).sum(axis=1)
+            totals[words[:, : store.masks].any(axis=1)] = np.inf
+            whole = self.tables.costs[numbers] + code_lengths(totals, len(target))
+            least = int(whole.argmin())
+            if whole[least] < bound:
+                best, bound = some.start + least, float(whole[least])
+        if store is None or best is None:
             return None
-        numbers = store.nodes[self.asked : store.count]
-        words = store.words[self.asked : store.count]
-        self.asked = store.count
-        away = words[:, store.masks :].astype(np.float64) - np.array(target, np.float64)
-        totals = np.abs(away).sum(axis=1)
-        totals[words[:, : store.masks].any(axis=1)] = np.inf
-        whole = self.tables.costs[numbers] + code_lengths(totals, len(target))
-        best = int(whole.argmin())
-        if whole[best] >= bound:
-            return None
-        node = self.tables.node(int(numbers[best]))
-        values = self._read(words[best], INT)
+        node = self.tables.node(int(store.nodes[best]))
+        values = self._read(store.words[best], INT)
         return Node(node.head, node.arguments, values, node.cost, node.uses, failed=False)
 
     def _emitted(
