@@ -23,7 +23,7 @@ from benchmarks.contract import ROOT, Metrics, Options, progress, run
 from benchmarks.steps.peers import PEERS, Step, installed
 from benchmarks.steps.problems import Problem, disagreement, flops, problem, reference
 from benchmarks.steps.shapes import QUICK_SHAPES, SHAPES, shaped
-from metaloom_metalearn import Engine, GradientSteps
+from metaloom_metalearn import maml
 
 EXACT = 1e-6
 """The largest difference from plain autograd, in float64, beside the size of the gradient."""
@@ -116,9 +116,8 @@ def _shapes(options: Options) -> Metrics:
         if error > EXACT:
             progress(f"{name}: off by {error:.1e} in float64; not timed")
             continue
-        steps = GradientSteps(given.steps, given.lr)
-        found = Engine().meta_gradient(given.model, given.episodes, steps)
-        ways[name] = "vmap" if found is None else found.way
+        learner = maml(given.steps, given.lr)
+        ways[name] = learner.meta_gradient(given.model, given.episodes, torch.Generator()).way
         ready = {peer: PEERS[peer](given) for peer in ("metaloom", "learn2learn")}
         medians = _medians(ready, 3 if options.quick else 7)
         ratio[name] = medians["learn2learn"] / medians["metaloom"]

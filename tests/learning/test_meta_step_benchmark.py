@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from benchmarks import meta_step, meta_step_peers
+from benchmarks import meta_step
 from benchmarks.contract import Options
+from benchmarks.steps import peers
 from benchmarks.steps.peers import Step, metaloom
 from benchmarks.steps.problems import Problem, disagreement, flops, problem, reference
 from benchmarks.steps.shapes import shaped
@@ -34,7 +35,7 @@ def test_an_engine_whose_gradient_is_wrong_is_not_timed(
     def wrong(given: Problem) -> Step:
         return lambda: [1.001 * one for one in metaloom(given)()]
 
-    monkeypatch.setitem(meta_step_peers.PEERS, "learn2learn", wrong)
+    monkeypatch.setitem(peers.PEERS, "learn2learn", wrong)
     monkeypatch.setattr(meta_step, "QUICK", (("sinusoid", 5),))
     monkeypatch.setattr(meta_step, "QUICK_SHAPES", ())
     monkeypatch.setattr(meta_step, "_memory", lambda peer, options: 1.0)

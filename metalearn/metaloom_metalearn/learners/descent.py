@@ -103,8 +103,8 @@ def finished(model: nn.Module, changed: tuple[str, ...], descent: Descent) -> Ad
     return Adapted(copy, changed, losses)
 
 
-Descending: TypeAlias = Callable[[State, State, tuple[Any, ...], Tensor], Descent]
-"""`(parameters, buffers, x, y) -> Descent`: a learner's way down on a support."""
+Descending: TypeAlias = Callable[[nn.Module, State, State, tuple[Any, ...], Tensor], Descent]
+"""`(model, parameters, buffers, x, y) -> Descent`: a learner's way down on a support."""
 
 
 def gradient_through(
@@ -117,14 +117,22 @@ def gradient_through(
     """The gradient of the mean query loss after a descent on each support, through the descent."""
 
     def query_loss(
-        parameters: State, buffers: State, sx: Tensor, sy: Tensor, qx: Tensor, qy: Tensor
+        parameters: State,
+        buffers: State,
+        model: nn.Module,
+        sx: Tensor,
+        sy: Tensor,
+        qx: Tensor,
+        qy: Tensor,
     ) -> tuple[Tensor, tuple[Tensor, State]]:
-        adapted, buffers, _ = descending(parameters, buffers, (sx,), sy)
+        adapted, buffers, _ = descending(model, parameters, buffers, (sx,), sy)
         output = functional_call(model, (dict(adapted), dict(buffers)), (qx,))
         return judged(loss, output, qy), (output, buffers)
 
-    def task(*of_task: Any) -> OfTask:
-        gradients, (value, (output, buffers)) = grad_and_value(query_loss, has_aux=True)(*of_task)
+    def task(model: nn.Module, parameters: State, buffers: State, *columns: Tensor) -> OfTask:
+        gradients, (value, (output, buffers)) = grad_and_value(query_loss, has_aux=True)(
+            parameters, buffers, model, *columns
+        )
         return OfTask(gradients, value, output, buffers)
 
     return mean_over_tasks(model, episodes, task, chunk)

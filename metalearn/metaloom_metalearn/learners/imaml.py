@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -80,7 +79,7 @@ class ImplicitMAML:
         parameters; its memory does not grow with `steps`.
         """
         del generator
-        return mean_over_tasks(model, episodes, partial(self._of_task, model), self.chunk)
+        return mean_over_tasks(model, episodes, self._of_task, self.chunk)
 
     def _of_task(
         self,

@@ -87,12 +87,16 @@ class MetaGradient:
 
     `gradients` are those of the mean loss on the queries after adaptation, by name.  `buffers` are
     what the model's buffers become.  `outputs` [tasks, q, ...] are the outputs for the queries.
+    `way` says how it was computed, where the learner has several ways: "loop", "layers" or "plain"
+    by the batched engine (see `BatchedGradient`), else "vmap", or "tasks" for one task after
+    another.
     """
 
     loss: float
     gradients: Mapping[str, Tensor]
     buffers: Mapping[str, Tensor]
     outputs: Tensor
+    way: str = ""
 
 
 class MetaLearner(Protocol):

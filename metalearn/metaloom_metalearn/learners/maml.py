@@ -7,7 +7,6 @@ that of the mean over tasks of L_query(theta') (eq. 1 and algorithm 1).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
@@ -76,9 +75,7 @@ class MAML:
         found = self.engine.meta_gradient(model, episodes, steps, self.chunk)
         if found is not None:
             return found.mean
-        return gradient_through(
-            model, episodes, partial(self._descent, model), self.loss, self.chunk
-        )
+        return gradient_through(model, episodes, self._descent, self.loss, self.chunk)
 
     def _descent(
         self, model: nn.Module, parameters: State, buffers: State, x: tuple[Any, ...], y: Tensor

@@ -136,7 +136,13 @@ class MAMLPP:
         """The gradient for any model."""
 
         def query_loss(
-            parameters: State, buffers: State, sx: Tensor, sy: Tensor, qx: Tensor, qy: Tensor
+            parameters: State,
+            buffers: State,
+            model: nn.Module,
+            sx: Tensor,
+            sy: Tensor,
+            qx: Tensor,
+            qy: Tensor,
         ) -> tuple[Tensor, tuple[Tensor, State]]:
             down = Descent(parameters, buffers, ())
             total = torch.zeros((), dtype=qx.dtype, device=qx.device)
@@ -148,9 +154,9 @@ class MAMLPP:
                     total = total + weight * judged(self.loss, output, qy)
             return total, (output, after)
 
-        def task(*of_task: Any) -> OfTask:
+        def task(model: nn.Module, parameters: State, buffers: State, *columns: Tensor) -> OfTask:
             gradients, (loss, (output, buffers)) = grad_and_value(query_loss, has_aux=True)(
-                *of_task
+                parameters, buffers, model, *columns
             )
             return OfTask(gradients, loss, output, buffers)
 

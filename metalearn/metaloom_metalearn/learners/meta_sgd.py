@@ -7,7 +7,6 @@ alpha both trained by the gradient of L_query(theta') (eq. 1-2, algorithm 1).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
@@ -94,9 +93,7 @@ class MetaSGD:
         )
         if found is not None:
             return found
-        return gradient_through(
-            model, episodes, partial(self._descent, model), self.loss, self.chunk
-        )
+        return gradient_through(model, episodes, self._descent, self.loss, self.chunk)
 
     def _descent(
         self, model: nn.Module, parameters: State, buffers: State, x: tuple[Any, ...], y: Tensor

@@ -6,8 +6,10 @@ silently wrong in the second order for affine batch, layer and instance norm.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,8 @@ from torch.func import vmap
 
 from metaloom_metalearn.episodes import Episodes
 from metaloom_metalearn.learners.learner import MetaGradient, buffers_of, parameters_of
+from metaloom_metalearn.learners.unrolled import maps_over_tasks, unrolled
+from metaloom_registry import InvalidTask
 
 State: TypeAlias = Mapping[str, Tensor]
 """Parameters, buffers or their gradients, by name."""
@@ -30,7 +34,7 @@ class OfTask(NamedTuple):
 
 
 TaskStep: TypeAlias = Callable[..., OfTask]
-"""`(parameters, buffers, support_x, support_y, query_x, query_y, *more) -> OfTask` of one task."""
+"""`(model, parameters, buffers, sx, sy, qx, qy, *more) -> OfTask` of one task."""
 
 
 def mean_over_tasks(
@@ -42,43 +46,72 @@ def mean_over_tasks(
 ) -> MetaGradient:
     """The mean over the tasks of what `step` gives for each, `chunk` of them at a time.
 
-    Every task begins with the model's parameters and buffers, which stay as they are.  `more` are
-    further tensors with an axis of tasks.
+    Every task begins with the model's parameters and buffers, which stay as they are.  `step` is
+    given the model, its recurrent modules `unrolled`.  `more` are further tensors with an axis of
+    tasks.
+
+    With a chunk of one, and for models that `vmap` does not take at all, the tasks come one after
+    the other: `way` says so.  Raises InvalidTask where `vmap` turns out not to take a model.
     """
+    together = chunk != 1 and len(episodes) > 1 and maps_over_tasks(model)
+    model = unrolled(model)
     parameters, start = parameters_of(model), buffers_of(model)
     tasks = len(episodes)
-    mapped = vmap(step, in_dims=(None, 0, 0, 0, 0, 0, *(0 for _ in more)), randomness="different")
+    size = chunk or tasks
+    compute = _mapped if together else _one_by_one
     total: dict[str, Tensor] = {}
     ends: list[State] = []
     outputs: list[Tensor] = []
-    loss = 0.0
-    size = chunk or tasks
+    losses: list[Tensor] = []
     for first in range(0, tasks, size):
         some = slice(first, first + size)
         part = episodes.take(some)
+        columns = (part.support_x, part.support_y, part.query_x, part.query_y)
         buffers = {
             name: value.expand(len(part), *value.shape).clone() for name, value in start.items()
         }
-        found = mapped(
-            parameters,
-            buffers,
-            part.support_x,
-            part.support_y,
-            part.query_x,
-            part.query_y,
-            *(column[some] for column in more),
-        )
+        given = (buffers, *columns, *(column[some] for column in more))
+        found = compute(partial(step, model, parameters), given)
         for name, gradient in found.gradients.items():
             total[name] = total.get(name, 0) + gradient.sum(0)
         ends.append(found.buffers)
         outputs.append(found.output.detach())
-        loss += float(found.loss.sum())
+        losses.append(found.loss.sum())
     return MetaGradient(
-        loss / tasks,
+        float(torch.stack(losses).sum()) / tasks,
         {name: value / tasks for name, value in total.items()},
         {name: _averaged([end[name] for end in ends]) for name in start},
         torch.cat(outputs),
+        "vmap" if together else "tasks",
     )
+
+
+def _mapped(step: Callable[..., OfTask], given: tuple[Any, ...]) -> OfTask:
+    try:
+        return vmap(step, randomness="different")(*given)
+    except RuntimeError as error:
+        told = str(error).strip().partition("\n")[0]
+        if not re.search("vmap|batching rule", told, re.IGNORECASE):
+            raise
+        raise InvalidTask(
+            f"tasks of this model are not computed together: {told:.200}  Give the learner "
+            "chunk=1, which takes one after the other, or write that part of the model without "
+            "branches on values"
+        ) from error
+
+
+def _one_by_one(step: Callable[..., OfTask], given: tuple[Any, ...]) -> OfTask:
+    buffers, *columns = given
+    found = [
+        step({name: value[index] for name, value in buffers.items()}, *(c[index] for c in columns))
+        for index in range(len(columns[0]))
+    ]
+    gradients, losses, outputs, ends = zip(*found, strict=True)
+    return OfTask(_stacked(gradients), torch.stack(losses), torch.stack(outputs), _stacked(ends))
+
+
+def _stacked(states: Sequence[State]) -> State:
+    return {name: torch.stack([state[name] for state in states]) for name in states[0]}
 
 
 def _averaged(parts: list[Tensor]) -> Tensor:

@@ -79,6 +79,7 @@ class Reptile:
         places = self._batches(len(episodes), count, generator).to(episodes.support_x.device)
 
         def task(
+            model: nn.Module,
             start: State,
             buffers: State,
             sx: Tensor,

@@ -35,8 +35,9 @@ def meta_train(
     """Train a copy of `model` so that `learner` adapts it well to the tasks of `source`.
 
     The copy trains in train mode, where batch norm takes the statistics of the batch.  Records an
-    event `meta_train` every `plan.report` steps, with loss, accuracy, the rate of episodes and the
-    seconds left, and `meta_train_validation` after each validation.  On Ctrl-C, or when `clock` has
+    event `meta_train` every `plan.report` steps, with loss, accuracy, the rate of episodes, the
+    seconds left and the way that gradients are computed (`MetaGradient.way`), and
+    `meta_train_validation` after each validation.  On Ctrl-C, or when `clock` has
     run out, the step is finished, the checkpoint written, and the result is what there is.  A
     `team` of processes shares out the tasks of each step: all give equal arguments, and the result
     is that of one process.  Raises Diverged where the loss is not finite, and InvalidTask.
@@ -59,6 +60,6 @@ def meta_train(
         with mixed_precision(loop.device, plan.autocast):
             found = learner.meta_gradient(model, episodes, generator)
         right = share_right(found.outputs, episodes.query_y)
-        return Found(found.loss, found.gradients, found.buffers, right)
+        return Found(found.loss, found.gradients, found.buffers, right, found.way)
 
     return loop.run(step)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -41,13 +41,15 @@ class Found:
     """What one step found.
 
     `gradients` are those of the loss by the name of the parameter; `buffers` are what buffers
-    become.  `accuracy` is from 0 to 1, NaN where there is none.
+    become.  `accuracy` is from 0 to 1, NaN where there is none.  `way` says how the gradients were
+    computed, where there are several ways.
     """
 
     loss: float
     gradients: Mapping[str, Tensor]
     buffers: Mapping[str, Tensor]
     accuracy: float
+    way: str = ""
 
 
 def share_right(outputs: Tensor, wanted: Tensor) -> float:
@@ -183,7 +185,7 @@ class Loop:
         known = self.accuracy if recent > 1 else 0.0
         self.accuracy = known + (found.accuracy - known) / recent
         if recent == self.plan.report or index + 1 == self.plan.steps:
-            self._report()
+            self._report(found.way)
         if self.setting.validation and (index + 1) % self.setting.validation.every == 0:
             self._validate()
         if self.setting.checkpoint and (index + 1) % self.setting.checkpoint.every == 0:
@@ -196,7 +198,7 @@ class Loop:
         scalars = torch.tensor([found.loss, found.accuracy], device=self.device)
         floating = [b for b in found.buffers.values() if b.is_floating_point()]
         self.team.average([scalars, *found.gradients.values(), *floating])
-        return Found(float(scalars[0]), found.gradients, found.buffers, float(scalars[1]))
+        return replace(found, loss=float(scalars[0]), accuracy=float(scalars[1]))
 
     @torch.no_grad()
     def _apply(self, index: int, found: Found) -> None:
@@ -243,7 +245,7 @@ class Loop:
         """The seconds of training, those before the checkpoint included."""
         return self.before + self.now() - self.began
 
-    def _report(self) -> None:
+    def _report(self, way: str) -> None:
         recent = self.losses[-self.plan.report :]
         done = self.plan.done(len(self.losses), self.seconds)
         facts = {
@@ -254,6 +256,7 @@ class Loop:
             "per_second": len(self.losses) * self.plan.batch / max(self.seconds, 1e-9),
             "done": done,
             "left": self.seconds * (1 - done) / max(done, 1e-9),
+            **({"way": way} if way else {}),
         }
         self.journal.record(Event(self.kind, self._seconds(), facts))
 

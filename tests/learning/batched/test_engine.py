@@ -127,6 +127,34 @@ def classifier() -> nn.Module:
     return built(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, WAYS))
 
 
+def layer_normed() -> nn.Module:
+    """Layer norm of the inputs, between layers, and without numbers of its own."""
+    return built(
+        nn.LayerNorm(4), nn.Linear(4, 5), nn.LayerNorm(5), nn.GELU(), nn.Linear(5, 6),
+        nn.LayerNorm(6, elementwise_affine=False), nn.BatchNorm1d(6), nn.Tanh(),
+        nn.Linear(6, WAYS),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        lambda name: True,
+        lambda name: name == "0.weight",
+        lambda name: name in ("0.bias", "2.weight"),
+        lambda name: name in ("1.weight", "2.bias"),
+        lambda name: name.startswith("8."),
+    ],
+    ids=["all", "scale of inputs", "shift and scale", "weight and shift", "head"],
+)
+def test_layer_norm_is_a_layer(engine: Engine, inner) -> None:
+    asked = GradientSteps(2, 0.05, inner=inner)
+    assert engine_error(engine, layer_normed(), rows(), asked) < 1e-12
+    found = engine.meta_gradient(layer_normed(), rows(), asked)
+    assert found is not None
+    assert found.way == "layers"
+
+
 @pytest.mark.parametrize("steps", [0, 1, 3])
 def test_perceptrons_are_one_loop_where_that_is_compiled(engine: Engine, steps: int) -> None:
     asked = GradientSteps(steps, 0.2)
@@ -142,7 +170,7 @@ def test_labels_that_are_none_of_the_classes_are_refused(engine: Engine) -> None
         engine.meta_gradient(classifier(), wrong, GradientSteps(1, 0.2))
 
 
-@pytest.mark.parametrize("function", [nn.ReLU, nn.Tanh, nn.Sigmoid, nn.SiLU])
+@pytest.mark.parametrize("function", [nn.ReLU, nn.Tanh, nn.Sigmoid, nn.SiLU, nn.GELU])
 def test_the_gradient_of_a_regression_is_that_of_plain_autograd(
     engine: Engine, function: type[nn.Module]
 ) -> None:
@@ -228,9 +256,7 @@ def test_all_else_is_as_the_general_way_gives_it(engine: Engine, model, episodes
     network, tasks = model(), episodes()
     learner = maml(2, 0.2)
     found = engine.meta_gradient(network, tasks, GradientSteps(2, 0.2))
-    wanted = gradient_through(
-        network, tasks, lambda *of_task: learner._descent(network, *of_task), learner.loss
-    )
+    wanted = gradient_through(network, tasks, learner._descent, learner.loss)
     assert found is not None
     assert found.mean.loss == pytest.approx(wanted.loss)
     torch.testing.assert_close(found.mean.outputs, wanted.outputs)
@@ -289,6 +315,19 @@ def test_a_loaded_block_is_computed_as_the_module_it_came_from(engine: Engine) -
         torch.testing.assert_close(ours.mean.gradients[name], value)
 
 
+def test_a_loaded_block_with_layer_norms_is_layers_too() -> None:
+    model = nn.Sequential(nn.Linear(4, 5), nn.LayerNorm(5), nn.GELU(), nn.Linear(5, WAYS))
+    exported = export_module(model, f"vec[4] -> vec[{WAYS}]")
+    block = load_graph(exported.graph, exported.weights).train()
+    found = Engine().meta_gradient(block.double(), rows(), GradientSteps(2, 0.2))
+    wanted = Engine().meta_gradient(model.double(), rows(), GradientSteps(2, 0.2))
+    assert found is not None
+    assert wanted is not None
+    assert (found.way, wanted.way) == ("layers", "layers")
+    for name, value in wanted.mean.gradients.items():
+        torch.testing.assert_close(found.mean.gradients[name], value)
+
+
 def test_an_engine_can_be_copied_with_its_learner() -> None:
     learner = maml(1, 0.2)
     learner.meta_gradient(strided(), images(), seeded(0))
@@ -329,7 +368,12 @@ OTHERS = {
     "subclass": lambda: nn.Sequential(Counting(1, 1)).double(),
     "hook": hooked,
     "dropout": lambda: built(nn.Linear(1, 3), nn.Dropout(0.5), nn.Linear(3, 1)),
-    "layer norm": lambda: built(nn.Linear(1, 3), nn.LayerNorm(3), nn.Linear(3, 1)),
+    "layer norm without a shift": lambda: built(
+        nn.Linear(1, 3), nn.LayerNorm(3, bias=False), nn.Linear(3, 1)
+    ),
+    "gelu by a hyperbolic tangent": lambda: built(
+        nn.Linear(1, 3), nn.GELU(approximate="tanh"), nn.Linear(3, 1)
+    ),
     "stored statistics": lambda: built(nn.Linear(1, 3), nn.BatchNorm1d(3), nn.Linear(3, 1)).eval(),
 }
 
@@ -358,9 +402,7 @@ def test_few_tasks_go_through_autograd_one_after_the_other(name: str) -> None:
     assert found is not None
     assert found.way == "plain"
     learner = maml(2, 0.1)
-    wanted = gradient_through(
-        model, curves(), lambda *of_task: learner._descent(model, *of_task), learner.loss
-    )
+    wanted = gradient_through(model, curves(), learner._descent, learner.loss)
     for parameter, value in wanted.gradients.items():
         torch.testing.assert_close(found.mean.gradients[parameter], value)
     for buffer, value in wanted.buffers.items():

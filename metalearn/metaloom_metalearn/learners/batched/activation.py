@@ -30,12 +30,13 @@ def _none(x: Tensor, y: Tensor) -> None:
     del x, y
 
 
-def _positive(x: Tensor) -> Tensor:
-    return (x > 0).to(x.dtype)
+def _density(x: Tensor) -> Tensor:
+    """Of the standard normal distribution."""
+    return torch.exp(-0.5 * x * x).mul_(0.3989422804014327)
 
 
 FUNCTIONS = {
-    "relu": Function(torch.relu, lambda x, y: _positive(x), _none),
+    "relu": Function(torch.relu, lambda x, y: torch.sign(y), _none),
     "tanh": Function(torch.tanh, lambda x, y: 1 - y * y, lambda x, y: -2 * y * (1 - y * y)),
     "sigmoid": Function(
         torch.sigmoid, lambda x, y: y * (1 - y), lambda x, y: y * (1 - y) * (1 - 2 * y)
@@ -44,6 +45,11 @@ FUNCTIONS = {
         functional.silu,
         lambda x, y: (s := torch.sigmoid(x)) * (1 + x * (1 - s)),
         lambda x, y: (s := torch.sigmoid(x)) * (1 - s) * (2 + x * (1 - 2 * s)),
+    ),
+    "gelu": Function(
+        functional.gelu,
+        lambda x, y: torch.special.ndtr(x).addcmul_(x, _density(x)),
+        lambda x, y: _density(x) * (2 - x * x),
     ),
     "sin": Function(torch.sin, lambda x, y: torch.cos(x), lambda x, y: -y),
 }
@@ -63,12 +69,14 @@ class Activation(Fixed):
     def backward(
         self, arena: Arena, w: Weights, saved: Any, dy: Tensor, lower: bool
     ) -> tuple[Tensor | None, Weights]:
-        return dy * saved[2], ()
+        return torch.mul(dy, saved[2], out=arena.empty(*dy.shape)), ()
 
     def tangent(
         self, arena: Arena, w: Weights, saved: Any, v: Direction, rx: Tensor | None
     ) -> tuple[Tensor | None, Any]:
-        return (None, None) if rx is None else (rx * saved[2], rx)
+        if rx is None:
+            return None, None
+        return torch.mul(rx, saved[2], out=arena.empty(*rx.shape)), rx
 
     def tangent_backward(
         self,
@@ -82,7 +90,7 @@ class Activation(Fixed):
         lower: bool,
     ) -> tuple[Tensor | None, Weights]:
         x, y, first = saved
-        rdx = rdy * first
+        rdx = torch.mul(rdy, first, out=arena.empty(*rdy.shape))
         if changed is not None and dy is not None:
             second = self.function.second(x, y)
             if second is not None:

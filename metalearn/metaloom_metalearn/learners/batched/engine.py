@@ -36,10 +36,11 @@ from metaloom_metalearn.learners.batched.perceptron import (
     perceptron_shape,
 )
 from metaloom_metalearn.learners.batched.plain import PlainJob, mean_of
-from metaloom_metalearn.learners.batched.reading import Link, links_of, watched
+from metaloom_metalearn.learners.batched.reading import Link, links_of
 from metaloom_metalearn.learners.batched.workers import Workers
 from metaloom_metalearn.learners.descent import first_order, second_order
 from metaloom_metalearn.learners.learner import buffers_of, natural_loss, parameters_of
+from metaloom_metalearn.learners.unrolled import maps_over_tasks, watched
 
 NEAR = 7 << 18
 """How many numbers a thread of the CPU works on at once: about what the cache holds."""
@@ -90,9 +91,8 @@ class Engine:
         """The mean over the tasks; None where the general way, `vmap` over tasks, is faster.
 
         That is for models that are no chain of layers known here: on other devices than the CPU,
-        and on the CPU for many small tasks.  Torch's recurrent modules do not work there, and go
-        through autograd everywhere.  chunk: how many tasks at once at most; None chooses by the
-        size of the activations.
+        and on the CPU for many small tasks.  chunk: how many tasks at once at most; None chooses by
+        the size of the activations.
         """
         parameters = parameters_of(model)
         if descent.order not in (first_order, second_order) or not parameters:
@@ -104,9 +104,8 @@ class Engine:
             layered = Job(chain, parameters, buffers_of(model), episodes, descent, self._arenas)
             if not descent.steps or layered.lowest < len(chain.layers):
                 return self._by_layers(layered, threads, chunk)
-        recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
         alone = threads_for_autograd(parameters, episodes, threads) if on_cpu else 0
-        if not alone and not recurrent:
+        if not alone and maps_over_tasks(model):
             return None
         return self._by_autograd(PlainJob(model, episodes, descent), alone or 1)
 
@@ -124,8 +123,11 @@ class Engine:
         parts = _parts(job.episodes, 1)
         before = torch.get_rng_state()
         first = list(self._workers.each(job.part, parts[:1], 1))
-        drawn = not torch.equal(before, torch.get_rng_state())
-        rest = self._workers.each(job.part, parts[1:], 1 if drawn else threads)
+        if not torch.equal(before, torch.get_rng_state()):
+            threads = 1
+        if threads > 1:
+            job.share(threads)
+        rest = self._workers.each(job.part, parts[1:], threads)
         return mean_of(itertools.chain(first, rest), len(parts))
 
     def _perceptron(self, job: Job) -> PerceptronShape | None:

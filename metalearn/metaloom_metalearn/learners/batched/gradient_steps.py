@@ -50,10 +50,14 @@ class GradientSteps:
 class BatchedGradient:
     """The meta-gradient, and the gradients of the rates: a mapping a step, where rates are.
 
-    way: how it was computed: "loop" (a perceptron in one compiled loop), "layers", or "plain" (by
-    autograd, task after task).
+    `way`: "loop" (a perceptron in one compiled loop), "layers", or "plain" (by autograd, task after
+    task).
     """
 
     mean: MetaGradient
     rates: tuple[State, ...]
-    way: str
+
+    @property
+    def way(self) -> str:
+        """How it was computed."""
+        return self.mean.way

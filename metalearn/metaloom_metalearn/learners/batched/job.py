@@ -280,10 +280,14 @@ class Job:
         gradients = {name: torch.zeros_like(value) for name, value in self.parameters.items()}
         gradients |= {name: one / tasks for name, one in self._unpacked(total.gradients).items()}
         mean = MetaGradient(
-            float(total.loss) / tasks, gradients, self._buffers(total.buffers), torch.cat(outputs)
+            float(total.loss) / tasks,
+            gradients,
+            self._buffers(total.buffers),
+            torch.cat(outputs),
+            way,
         )
         rates = tuple(self._rate_gradients(step, total.rates[step]) for step in range(steps))
-        return BatchedGradient(mean, rates, way)
+        return BatchedGradient(mean, rates)
 
     def _buffers(self, sums: State) -> dict[str, Tensor]:
         """Means of running statistics over the tasks; counters as each task counts."""

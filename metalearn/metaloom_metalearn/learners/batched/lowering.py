@@ -14,6 +14,7 @@ from metaloom_metalearn.learners.batched.chain import Chain
 from metaloom_metalearn.learners.batched.convolution import Convolution
 from metaloom_metalearn.learners.batched.kernels import Kernels, Window
 from metaloom_metalearn.learners.batched.layer import Layer
+from metaloom_metalearn.learners.batched.layer_norm import LayerNorm
 from metaloom_metalearn.learners.batched.linear import Linear
 from metaloom_metalearn.learners.batched.pooling import Flatten, ImageMean, MaxPool
 from metaloom_metalearn.learners.batched.reading import Link
@@ -46,7 +47,7 @@ class _Draft:
         if link.op == "identity" or (link.op == "view" and link.arguments["sizes"] == self.shape):
             return True
         if link.op in FUNCTIONS:
-            return self._activation(link.op)
+            return link.arguments.get("approximate", "none") == "none" and self._activation(link.op)
         method = getattr(self, f"_{link.op}", None)
         added = method is not None and bool(method(link))
         self.size += prod(self.shape)
@@ -99,6 +100,13 @@ class _Draft:
         shared = not isinstance(last, Convolution | Linear)
         eps = link.arguments["eps"]
         self.layers.append(BatchNorm(link.names, eps, self.kernels, running=running, shared=shared))
+        return True
+
+    def _layer_norm(self, link: Link) -> bool:
+        shape, eps = tuple(link.arguments["shape"]), link.arguments["eps"]
+        if len(link.names) not in (0, 2) or shape != self.shape or len(shape) != 1 or self.image:
+            return False
+        self.layers.append(LayerNorm(link.names, eps))
         return True
 
     def _max_pool2d(self, link: Link) -> bool:

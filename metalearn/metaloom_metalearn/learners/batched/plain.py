@@ -28,22 +28,22 @@ from metaloom_metalearn.learners.learner import (
 )
 
 
-class _Copy:
-    """A copy of a model whose parameters and buffers are put in place for each call.
+class _Placed:
+    """A model whose parameters and buffers are put in place for each call.
 
-    It does what `torch.func.functional_call` does, which looks for all places at every call.
+    It does what `torch.func.functional_call` does, which looks for all places at every call, and
+    puts back what was there at every call; `restore` does so once.
     """
 
     def __init__(self, model: nn.Module) -> None:
+        self.model = model
         named = dict(model.named_parameters()) | dict(model.named_buffers())
-        # Tensors are put in place later: the copy needs none of its own.
-        self.model = deepcopy(model, {id(value): value for value in named.values()})
         names = {id(value): name for name, value in named.items()}
-        self._places: list[tuple[dict[str, Any], str, str]] = []
-        for module in self.model.modules():
+        self._places: list[tuple[dict[str, Any], str, str, Tensor]] = []
+        for module in model.modules():
             stores: tuple[dict[str, Any], ...] = module._parameters, module._buffers
             self._places += [
-                (held, key, names[id(value)])
+                (held, key, names[id(value)], value)
                 for held in stores
                 for key, value in held.items()
                 if value is not None
@@ -51,14 +51,25 @@ class _Copy:
 
     def __call__(self, parameters: State, buffers: dict[str, Tensor], x: Tensor) -> Any:
         """What the model gives for x; `buffers` become what it makes of them."""
-        for held, key, name in self._places:
+        for held, key, name, _ in self._places:
             held[key] = buffers[name] if name in buffers else parameters[name]
         output = self.model(x)
-        for held, key, name in self._places:
+        for held, key, name, _ in self._places:
             value = held[key]
             if name in buffers and value is not None:
                 buffers[name] = value
         return output
+
+    def restore(self) -> None:
+        """Put back what was there."""
+        for held, key, _, value in self._places:
+            held[key] = value
+
+
+def _twin(model: nn.Module) -> nn.Module:
+    """A copy that shares the model's tensors: others are put in their places anyway."""
+    held = (*model.parameters(), *model.buffers())
+    return deepcopy(model, {id(value): value for value in held})
 
 
 class PlainJob:
@@ -69,22 +80,27 @@ class PlainJob:
         self.parameters, self.buffers = parameters_of(model), buffers_of(model)
         self.changing = [name for name in self.parameters if descent.inner(name)]
         self.weights = descent.weights or [0.0] * (descent.steps - 1) + [1.0]
-        self._copies: list[_Copy] = []
+        self._free = [_Placed(model)]
+
+    def share(self, threads: int) -> None:
+        """Let several threads compute parts at once: each takes a copy, the model itself rests."""
+        self._free = [_Placed(_twin(self.model)) for _ in range(threads)]
 
     def part(self, some: slice) -> BatchedGradient:
         """The means over the tasks of a slice."""
-        model = self._copies.pop() if self._copies else _Copy(self.model)
+        model = self._free.pop()
         try:
             with torch.enable_grad():
                 indices = range(*some.indices(len(self)))
                 return mean_of((self._task(model, index) for index in indices), len(indices))
         finally:
-            self._copies.append(model)
+            model.restore()
+            self._free.append(model)
 
     def __len__(self) -> int:
         return len(self.episodes)
 
-    def _task(self, model: _Copy, index: int) -> BatchedGradient:
+    def _task(self, model: _Placed, index: int) -> BatchedGradient:
         """What one task says."""
         descent, episodes = self.descent, self.episodes
         start = {name: value.detach().requires_grad_() for name, value in self.parameters.items()}
@@ -129,9 +145,10 @@ class PlainJob:
             {name: next(gradients) for name in start},
             {name: value.detach() for name, value in buffers.items()},
             output.detach()[None],
+            "plain",
         )
         found = tuple({name: next(gradients) for name in of_step} for of_step in learned)
-        return BatchedGradient(mean, found, "plain")
+        return BatchedGradient(mean, found)
 
     def _own_rates(self) -> Sequence[float | State]:
         """The rates of each step; learned ones as leaves of a task's own graph."""
@@ -164,8 +181,8 @@ def mean_of(found: Iterable[BatchedGradient], tasks: int) -> BatchedGradient:
         for part, state in zip(total, _states(one), strict=True):
             part.add(state)
     gradients, buffers, *rates = (part.value for part in total)
-    mean = MetaGradient(loss, gradients, buffers, torch.cat(outputs))
-    return BatchedGradient(mean, tuple(rates), first.way)
+    mean = MetaGradient(loss, gradients, buffers, torch.cat(outputs), first.way)
+    return BatchedGradient(mean, tuple(rates))
 
 
 def _states(found: BatchedGradient) -> list[State]:

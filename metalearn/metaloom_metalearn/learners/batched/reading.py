@@ -10,6 +10,7 @@ from typing import Any
 from torch import fx, nn
 from torch.nn import functional
 
+from metaloom_metalearn.learners.unrolled import watched
 from metaloom_registry.graph import Graph, GraphModule
 
 
@@ -43,11 +44,6 @@ def links_of(model: nn.Module) -> list[Link] | None:
     if len(used) != len(set(used)) or not set(used) <= set(owned):
         return None  # tied parameters
     return found
-
-
-def watched(module: nn.Module) -> bool:
-    """Whether hooks see, and may change, what the module computes."""
-    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
 
 
 def _of_graph(model: GraphModule) -> list[Link] | None:
@@ -137,6 +133,10 @@ def _is_batch_size(node: fx.Node, values: set[fx.Node]) -> bool:
     )
 
 
+CALLED = ("relu", "relu_", "tanh", "sigmoid", "sin", "silu", "gelu")
+"""Functions of one number, as `torch`, `functional` and methods of tensors name them."""
+
+
 def _link(node: fx.Node, modules: Mapping[str, nn.Module]) -> Link | None:
     if node.op == "call_module":
         module = modules[str(node.target)]
@@ -146,7 +146,7 @@ def _link(node: fx.Node, modules: Mapping[str, nn.Module]) -> Link | None:
         name = getattr(node.target, "__name__", str(node.target))
         rest, named = node.args[1:], dict(node.kwargs)
         named.pop("inplace", None)
-        if name in ("relu", "relu_", "tanh", "sigmoid", "sin", "silu") and not rest and not named:
+        if name in CALLED and not rest and not named:
             return Link(name.removesuffix("_"))
         if name == "flatten" and (rest, named) in (((1,), {}), ((), {"start_dim": 1})):
             return Link("flatten")
@@ -254,6 +254,18 @@ def _batch_norm(path: str, module: nn.Module) -> Link | None:
     return Link("batch_norm", names, arguments, buffers)
 
 
+def _layer_norm(path: str, module: nn.Module) -> Link:
+    assert isinstance(module, nn.LayerNorm)
+    names = [n for n in ("weight", "bias") if getattr(module, n) is not None]
+    arguments = {"shape": module.normalized_shape, "eps": module.eps}
+    return Link("layer_norm", _named(path, *names), arguments)
+
+
+def _gelu(path: str, module: nn.Module) -> Link:
+    assert isinstance(module, nn.GELU)
+    return Link("gelu", arguments={"approximate": module.approximate})
+
+
 def _max_pool(path: str, module: nn.Module) -> Link | None:
     assert isinstance(module, nn.MaxPool2d)
     if module.return_indices:
@@ -277,6 +289,7 @@ MODULES: Mapping[type[nn.Module], Callable[[str, nn.Module], Link | None]] = {
     nn.Linear: _linear,
     nn.BatchNorm1d: _batch_norm,
     nn.BatchNorm2d: _batch_norm,
+    nn.LayerNorm: _layer_norm,
     nn.MaxPool2d: _max_pool,
     nn.Flatten: _flatten,
     nn.Identity: _plain("identity"),
@@ -284,5 +297,6 @@ MODULES: Mapping[type[nn.Module], Callable[[str, nn.Module], Link | None]] = {
     nn.Tanh: _plain("tanh"),
     nn.Sigmoid: _plain("sigmoid"),
     nn.SiLU: _plain("silu"),
+    nn.GELU: _gelu,
 }
 """Exactly these types: a subclass may compute anything."""
