@@ -56,8 +56,13 @@ def check_graph(graph: Graph, budget: Budget | None = None) -> Cost:
     Raises Refused, naming node and op, where shapes or dtypes do not fit, and where the smaller
     choice (batch 1) costs more than the budget.  No memory is touched.
     """
+    allowed = budget or Budget()
+    return graph.once(("cost", allowed), lambda: _checked(graph, allowed))
+
+
+def _checked(graph: Graph, budget: Budget) -> Cost:
     small, large = sample_sizes(graph)
-    values, cost = infer(graph, small, budget or Budget())
+    values, cost = infer(graph, small, budget)
     if large != small:
         others, _ = infer(graph, large, None)
         for one, other in zip(leaves(graph.outputs), leaves(graph.outputs), strict=True):
@@ -69,9 +74,18 @@ def check_graph(graph: Graph, budget: Budget | None = None) -> Cost:
 
 def output_specs(graph: Graph, sizes: Mapping[str, int]) -> tuple[Spec, ...]:
     """Dtype and shape of each output at the given sizes of the open dimensions."""
-    values, _ = infer(graph, sizes, None)
-    found = [values[index] for index in leaves(graph.outputs)]
-    return tuple(value for value in found if isinstance(value, Spec))
+    return inferred(graph, sizes)[0]
+
+
+def inferred(graph: Graph, sizes: Mapping[str, int]) -> tuple[tuple[Spec, ...], Cost]:
+    """Dtype and shape of each output, and the cost, inferred once for the same sizes."""
+
+    def find() -> tuple[tuple[Spec, ...], Cost]:
+        values, cost = infer(graph, sizes, None)
+        found = [values[index] for index in leaves(graph.outputs)]
+        return tuple(value for value in found if isinstance(value, Spec)), cost
+
+    return graph.once(("inferred", *sorted(sizes.items())), find)
 
 
 def infer(

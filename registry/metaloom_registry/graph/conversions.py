@@ -25,6 +25,12 @@ class Conversion:
     written: bytes
     capabilities: Mapping[str, bool]
 
+    @property
+    def items_alone(self) -> bool:
+        """Whether what an item gives depends neither on others nor on the mode nor on chance."""
+        able = self.capabilities["batch_independent"] and self.capabilities["deterministic"]
+        return able and not self.graph.mode_matters
+
 
 class Conversions:
     """The graphs of architectures that were converted, and the fingerprints that were measured."""

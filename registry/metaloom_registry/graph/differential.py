@@ -7,7 +7,7 @@ gradient; transforms of `torch.func`; names, dtypes and shared tensors.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,13 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from metaloom_registry.errors import Refused
-from metaloom_registry.graph.agreement import Result, apart, attempt, require_agreement
+from metaloom_registry.graph.agreement import (
+    Result,
+    apart,
+    attempt,
+    disagreement,
+    require_agreement,
+)
 from metaloom_registry.graph.derivatives import (
     agrees_with_differences,
     first_gradients,
@@ -98,13 +104,39 @@ def compare_passes(
 ) -> None:
     """The part of `compare` that depends on numbers most: state, and a pass in both modes.
 
-    Raises Refused where the two differ.
+    Both modules are left as they are then.  Raises Refused where the two differ.
     """
     _compare_state(original, loaded)
     inputs = example_inputs(trees, _sizes(graph, PAIR), seed + PAIR)
-    theirs, ours = copy.deepcopy(original), copy.deepcopy(loaded)
     for training in (False, True):
-        _require_one_pass(theirs, ours, inputs, training, f"batch size {PAIR}")
+        _require_one_pass(original, loaded, inputs, training, f"batch size {PAIR}")
+
+
+def agrees_on_one(
+    original: nn.Module, loaded: nn.Module, inputs: tuple[Any, ...], outputs: Sequence[Any]
+) -> bool:
+    """Whether the module gives in both modes for the first item alone what the graph gave for it.
+
+    inputs, outputs: of a pass of a graph whose items depend neither on each other nor on the mode
+      nor on chance.  The module may not have changed its state by then.
+    """
+    wanted = [y[:1] for y in outputs]
+    for training in (False, True):
+        one = pytree.tree_map_only(Tensor, _first_alone, inputs)
+        original.train(training)
+        with torch.no_grad():
+            theirs = attempt(lambda one=one: original(*one))  # type: ignore[misc]
+        if disagreement(wanted, theirs):
+            return False
+    try:
+        _compare_state(original, loaded)
+    except Refused:
+        return False
+    return True
+
+
+def _first_alone(x: Tensor) -> Tensor:
+    return x[:1].clone(memory_format=torch.contiguous_format)
 
 
 def _sizes(graph: Graph, batch: int) -> Mapping[str, int]:

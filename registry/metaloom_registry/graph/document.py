@@ -6,8 +6,8 @@ stranger and accepts only the canonical bytes of a well-formed graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias, TypeVar
 
 from metaloom_registry.canonical import Json, dump_canonical
@@ -16,6 +16,8 @@ from metaloom_registry.graph.rules import Ref
 FORMAT = "metaloom.graph"
 VERSION = 1
 BATCH = "B"
+FINDINGS_KEPT = 16
+"""How many findings of one graph are remembered."""
 
 T = TypeVar("T")
 
@@ -114,11 +116,35 @@ class Graph:
     outputs: Tree[int]
     updates: tuple[Update, ...] = ()
     opset: int = 1
+    _findings: dict[Hashable, Any] = field(
+        init=False, compare=False, repr=False, default_factory=dict
+    )
 
     @property
     def leaves(self) -> tuple[Leaf, ...]:
         """The tensor inputs in the order in which they are counted."""
         return tuple(leaf for tree in self.inputs for leaf in leaves(tree))
+
+    @property
+    def mode_matters(self) -> bool:
+        """Whether a pass in training may be another than one in eval mode."""
+        return bool(self.updates) or any(
+            node.only_in_training or "mode" in node.arguments.values() for node in self.nodes
+        )
+
+    def once(self, key: Hashable, find: Callable[[], T]) -> T:
+        """What follows from the graph and a key alone, found the first time it is asked for."""
+        known: T | None = self._findings.get(key)
+        if known is not None:
+            return known
+        found = find()
+        if len(self._findings) >= FINDINGS_KEPT:
+            self._findings.clear()
+        self._findings[key] = found
+        return found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Graph, tuple(getattr(self, f.name) for f in fields(self) if f.init)
 
 
 def _references(arguments: Mapping[str, Any]) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +13,11 @@ from torch.utils import _pytree as pytree
 
 from metaloom_registry.canonical import Json
 from metaloom_registry.errors import Refused
+from metaloom_registry.graph.agreement import Result, attempt
 from metaloom_registry.graph.architecture import architecture
 from metaloom_registry.graph.capture import capture
 from metaloom_registry.graph.conversions import Conversion, Conversions
-from metaloom_registry.graph.differential import compare, compare_passes
+from metaloom_registry.graph.differential import agrees_on_one, compare, compare_passes
 from metaloom_registry.graph.document import (
     BATCH,
     Dimension,
@@ -29,7 +30,7 @@ from metaloom_registry.graph.document import (
 )
 from metaloom_registry.graph.draft import dtype_name
 from metaloom_registry.graph.examples import DEFAULT_SIZE, InputKind, example_inputs, input_trees
-from metaloom_registry.graph.facts import measure
+from metaloom_registry.graph.facts import PROBE_SEED, PROBES, measure, probe_inputs, probed
 from metaloom_registry.graph.merging import merge
 from metaloom_registry.graph.module import GraphModule, load_graph
 from metaloom_registry.graph.values import STORED
@@ -69,69 +70,111 @@ def export_module(
       dictionaries or other dtypes; axis 0 of each tensor is the batch, all others are fixed.
     conversions: what was converted before.  A module that differs from one of them in the values of
       its tensors alone is neither traced nor tried again, except that graph and module have to
-      agree in both modes; what the graph can do is what was found then.
+      agree in both modes; what the graph can do is what was found then.  What comes of it is, byte
+      by byte, what would come of it without.
 
     The module itself is not touched.  Raises Refused, with reason and remedy, where the module
     uses an operation outside the table, branches on values, works for one batch size only, or
     where the graph does not do all that the module does.
     """
     type_ = parse_type(signature) if isinstance(signature, str) else signature
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.default_generator.manual_seed(seed)
+        original = _copied(module)
+        trees = _trees(original, type_, example)
+        if conversions is None:
+            conversion, weights, outputs = _converted(original, trees, seed)
+        else:
+            conversion, weights, outputs = _by_key(module, original, trees, seed, conversions)
+        facts = measure(conversion.graph, weights, trees, conversion.capabilities, outputs)
+    return ExportedGraph(conversion.written, weights, facts)
+
+
+_Converted: TypeAlias = tuple[Conversion, bytes, Sequence[Tensor | None]]
+"""The conversion of a module, its weights, and what the graph gives for the probe inputs."""
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    """A copy on the CPU, to be run and changed."""
     try:
-        original = copy.deepcopy(module)
+        return copy.deepcopy(module).to("cpu")
     except Exception as error:
         raise Refused(
             f"{type(module).__name__} cannot be copied ({type(error).__name__}: {error}); the "
             "export works on a copy: let the module hold no tensors computed with gradients"
         ) from error
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.default_generator.manual_seed(seed)
-        original.to("cpu")
-        trees = _trees(original, type_, example)
-        if conversions is None:
-            conversion, loaded, weights = _converted(original, trees, seed)
-        else:
-            conversion, loaded, weights = _by_key(original, trees, seed, conversions)
-        facts = measure(conversion.graph, loaded, weights, trees, conversion.capabilities)
-    return ExportedGraph(conversion.written, weights, facts)
 
 
-def _converted(
-    original: nn.Module, trees: tuple[Tree[InputKind], ...], seed: int
-) -> tuple[Conversion, GraphModule, bytes]:
-    """A module traced and tried: its conversion, the graph loaded, and its weights."""
+def _converted(original: nn.Module, trees: tuple[Tree[InputKind], ...], seed: int) -> _Converted:
+    """A module traced and tried."""
     graph, tensors = to_graph(original, trees, seed)
     written, weights = write_graph(graph), write_weights(tensors)
     loaded = load_graph(written, weights)
     capabilities = compare(original, loaded, graph, trees, seed)
-    return Conversion(graph, written, capabilities), loaded, weights
+    outputs = _probed(loaded, trees)
+    if isinstance(outputs, Exception):
+        raise Refused(f"the module fails on {PROBES} items: {outputs}") from outputs
+    return Conversion(graph, written, capabilities), weights, outputs
 
 
 def _by_key(
-    original: nn.Module, trees: tuple[Tree[InputKind], ...], seed: int, conversions: Conversions
-) -> tuple[Conversion, GraphModule, bytes]:
-    """The same, by what was converted before where that can be; and remembered where it cannot."""
+    module: nn.Module,
+    original: nn.Module,
+    trees: tuple[Tree[InputKind], ...],
+    seed: int,
+    conversions: Conversions,
+) -> _Converted:
+    """The same, by what was converted before where that can be; and remembered where it cannot.
+
+    original: a copy of the module.
+    """
     key = _key(original, trees)
     known = None if key is None else conversions.find(key)
-    found = None if known is None else _converted_again(original, known, trees, seed)
-    if found is None:
-        found = _converted(original, trees, seed)
-        if key is not None and _told_by_key(original, found[0]):
-            conversions.keep(key, found[0])
+    if known is not None:
+        found = _converted_again(module, original, known, trees, seed)
+        if found is not None:
+            return found
+        original = _copied(module)
+    found = _converted(original, trees, seed)
+    if key is not None and _told_by_key(original, found[0]):
+        conversions.keep(key, found[0])
     return found
 
 
 def _converted_again(
-    original: nn.Module, known: Conversion, trees: tuple[Tree[InputKind], ...], seed: int
-) -> tuple[Conversion, GraphModule, bytes] | None:
-    """The same by the graph of another module of its architecture; None where they disagree."""
+    module: nn.Module,
+    original: nn.Module,
+    known: Conversion,
+    trees: tuple[Tree[InputKind], ...],
+    seed: int,
+) -> _Converted | None:
+    """The same by the graph of another module of its architecture; None where they disagree.
+
+    original: a copy of the module, which is run and changed.
+    """
     tensors = original.tensors() if isinstance(original, GraphModule) else _owned(original)[1]
     weights = write_weights(tensors)
-    loaded = GraphModule(known.graph, read_weights(known.graph, weights)).eval()
+    graph = known.graph
+    loaded = GraphModule(graph, read_weights(graph, weights)).eval()
     try:
-        compare_passes(original, loaded, known.graph, trees, seed)
+        if not known.items_alone:
+            compare_passes(original, copy.deepcopy(loaded), graph, trees, seed)
+        outputs = _probed(loaded, trees)
+        if isinstance(outputs, Exception):
+            return None
+        if known.items_alone and not agrees_on_one(
+            original, loaded, probe_inputs(graph, trees), outputs
+        ):  # perhaps by rounding alone, which is the same where as many items are computed
+            compare_passes(_copied(module), loaded, graph, trees, seed)
     except Refused:
         return None
-    return known, loaded, weights
+    return known, weights, outputs
+
+
+def _probed(loaded: GraphModule, trees: tuple[Tree[InputKind], ...]) -> Result:
+    """What a graph gives for the probe inputs, where it draws from a generator of its own."""
+    graph = loaded.graph.value
+    return attempt(lambda: probed(loaded, graph, trees), PROBE_SEED)
 
 
 def _key(module: nn.Module, trees: tuple[Tree[InputKind], ...]) -> Hashable | None:
@@ -165,7 +208,8 @@ def to_graph(
     }
     inputs = example_inputs(trees, sizes, seed)
     shapes = pytree.tree_map_only(InputKind, lambda kind: kind.leaf.shape, trees)
-    state, tensors = _owned(module)
+    state, owned = _owned(module)
+    tensors = {name: tensor.clone() for name, tensor in owned.items()}
     kinds = {entry.name: _kind_of(entry, state) for entry in state}
     drafts, constants = [], {}
     for training in (True, False):
@@ -237,7 +281,7 @@ def _owned(module: nn.Module) -> tuple[list[State], dict[str, Tensor]]:
                 state.append(State(name, kind, dtype, shape, requires_grad=value.requires_grad))
             else:
                 state.append(State(name, kind, dtype, shape, persistent=key not in hidden))
-            tensors[name] = value.detach().clone()
+            tensors[name] = value.detach()
     return state, tensors
 
 

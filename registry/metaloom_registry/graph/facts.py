@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from metaloom_registry.canonical import Json
-from metaloom_registry.graph.checking import infer, sample_sizes
+from metaloom_registry.graph.checking import inferred, sample_sizes
 from metaloom_registry.graph.document import BATCH, Graph, Tree, every_node, leaves
 from metaloom_registry.graph.examples import (
     DEFAULT_SIZE,
@@ -23,23 +25,25 @@ FINGERPRINT_LENGTH = 128
 PROBE = "metaloom-1"
 PROBES = 16
 PROBE_SEED = 2017
+PROBED_KEPT = 1 << 18
+"""Probe inputs of at most so many numbers are remembered with the graph."""
 
 
 def measure(
     graph: Graph,
-    module: nn.Module,
     weights: bytes,
     trees: tuple[Tree[InputKind], ...],
     capabilities: Mapping[str, bool],
+    outputs: Sequence[Tensor | None],
 ) -> dict[str, Json]:
-    """The facts of a graph.
+    """The facts of a graph; `outputs` are what it gives for the probe inputs.
 
     parameters: count of numbers that are parameters, each shared one once.
     weight_bytes: of the safetensors file.
     cost: {at: sizes of the open dimensions, flops, peak_bytes, activation_bytes} at batch 1.
     capabilities: as `compare` found them.
     dtypes: of the parameters.  ops: every op used, sorted.
-    fingerprint: {probe: name of the probe inputs, inputs: what kind each is, values: see
+    fingerprint: {probe: name of the probe inputs, inputs: what kind each is, values: as
       `fingerprint`}.
     exporter: {torch: version}.
     """
@@ -53,7 +57,7 @@ def measure(
         "fingerprint": {
             "probe": PROBE,
             "inputs": [{"kind": kind.kind, "classes": kind.classes} for kind in kinds],
-            "values": fingerprint(module, graph, trees),
+            "values": fingerprint(outputs),
         },
         "exporter": {"torch": torch.__version__},
     }
@@ -72,7 +76,7 @@ def counts(graph: Graph, weights: bytes) -> dict[str, Json]:
 
 def cost_at(graph: Graph, sizes: Mapping[str, int]) -> dict[str, Json]:
     """The fact `cost`: what one forward pass takes at these sizes of the open dimensions."""
-    cost = infer(graph, sizes, None)[1]
+    cost = inferred(graph, sizes)[1]
     return {
         "at": dict(sizes),
         "flops": cost.flops,
@@ -86,19 +90,47 @@ def probe_sizes(graph: Graph) -> dict[str, int]:
     return {d.name: max(d.low, DEFAULT_SIZE) for d in graph.dimensions} | {BATCH: PROBES}
 
 
-def fingerprint(
-    module: nn.Module, graph: Graph, trees: tuple[Tree[InputKind], ...]
-) -> list[float] | None:
-    """128 numbers that say how a module behaves: equal behaviour, equal numbers.
+def probe_inputs(graph: Graph, trees: tuple[Tree[InputKind], ...]) -> tuple[Any, ...]:
+    """16 inputs that depend on the input types only; not to be changed in place.
 
-    The outputs on 16 probe inputs, which depend on the input types only; per probe its outputs
-    folded into 8 numbers with fixed signs, divided by the root of their count; rounded to float16.
-    None where an output is not finite.
+    Images are laid out with their channels last, where the kernels of a CPU are quickest.
     """
+
+    def made() -> tuple[Any, ...]:
+        inputs = example_inputs(trees, probe_sizes(graph), PROBE_SEED)
+        images: tuple[Any, ...] = pytree.tree_map_only(Tensor, _channels_last, inputs)
+        return images
+
+    sizes = probe_sizes(graph)
+    shapes = [[sizes[s] if isinstance(s, str) else s for s in leaf.shape] for leaf in graph.leaves]
+    if sum(map(math.prod, shapes)) > PROBED_KEPT:
+        return made()
+    return graph.once(("probe inputs", repr(trees)), made)
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    if x.dim() != 4:
+        return x
+    return torch.empty_like(x, memory_format=torch.channels_last).copy_(x)
+
+
+def probed(
+    module: nn.Module, graph: Graph, trees: tuple[Tree[InputKind], ...]
+) -> list[Tensor | None]:
+    """What a graph's module gives for the probe inputs in eval mode."""
     module.eval()
     with torch.no_grad():
-        outputs = module(*example_inputs(trees, probe_sizes(graph), PROBE_SEED))
-    rows = [_row(y) for y in tensors_of(outputs) if y is not None]
+        return tensors_of(module(*probe_inputs(graph, trees)))
+
+
+def fingerprint(outputs: Sequence[Tensor | None]) -> list[float] | None:
+    """128 numbers that say how a module behaves: equal behaviour, equal numbers.
+
+    outputs: those for 16 probe inputs; per probe they are folded into 8 numbers with fixed signs,
+      divided by the root of their count, and rounded to float16.
+    None where an output is not finite.
+    """
+    rows = [_row(y) for y in outputs if y is not None]
     table = torch.cat(rows, 1) if rows else torch.zeros(PROBES, 0)
     width = FINGERPRINT_LENGTH // PROBES
     count = table.shape[1]
@@ -113,7 +145,8 @@ def fingerprint(
     rounded = folded.flatten().to(torch.float16)
     if not torch.isfinite(rounded).all():
         return None
-    return [float(value) for value in rounded]
+    values: list[float] = rounded.tolist()
+    return values
 
 
 def _row(y: Tensor) -> Tensor:

@@ -103,7 +103,8 @@ class GraphModule(nn.Module):
         return self
 
     def _prepare(self, *, training: bool) -> Program:
-        program = Program(self.graph.value, training=training)
+        graph = self.graph.value
+        program = graph.once(("program", training), lambda: Program(graph, training=training))
         self._programs[training] = program
         return program
 

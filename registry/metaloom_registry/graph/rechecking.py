@@ -28,6 +28,7 @@ from metaloom_registry.graph.facts import (
     counts,
     fingerprint,
     probe_sizes,
+    probed,
 )
 from metaloom_registry.graph.module import GraphModule, load_graph
 from metaloom_registry.graph.reading import read_graph
@@ -184,7 +185,7 @@ def _check_fingerprint(claimed: Any, module: GraphModule, graph: Graph, signatur
         for seed in (0, 1):
             torch.manual_seed(seed)
             try:
-                measured.append(fingerprint(copy.deepcopy(module), graph, trees))
+                measured.append(fingerprint(probed(copy.deepcopy(module), graph, trees)))
             except MetaloomError:
                 raise
             except (RuntimeError, IndexError, ValueError, TypeError) as error:

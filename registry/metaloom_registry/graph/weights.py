@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 import torch
 from safetensors.torch import save
@@ -12,7 +14,7 @@ from torch import Tensor
 from metaloom_registry.canonical import load_strict
 from metaloom_registry.errors import ParseError, Refused
 from metaloom_registry.graph.document import Graph
-from metaloom_registry.graph.reading import MAX_STATE, check_state_name
+from metaloom_registry.graph.reading import MAX_STATE, SMALL, SMALL_KEPT, check_state_name
 from metaloom_registry.graph.values import FLOATS, MAX_RANK, REAL, Spec
 
 MAX_HEADER = 4 * 1024 * 1024
@@ -56,8 +58,21 @@ def read_header(weights: bytes) -> tuple[Mapping[str, Entry], int]:
             f"the weights are no safetensors file: they claim a header of {length} bytes, where "
             f"{len(weights) - 8} follow and at most {MAX_HEADER} are allowed"
         )
+    header, size = weights[8 : 8 + length], len(weights) - 8 - length
+    read = _entries if length > SMALL else _remembered_entries
+    return read(header, size), 8 + length
+
+
+@lru_cache(SMALL_KEPT)
+def _remembered_entries(header: bytes, size: int) -> Mapping[str, Entry]:
+    """The entries of a small header, which weights of one architecture share."""
+    return MappingProxyType(_entries(header, size))
+
+
+def _entries(written: bytes, size: int) -> dict[str, Entry]:
+    """The tensors a header declares, in so many bytes of data. Raises Refused."""
     try:
-        header = load_strict(weights[8 : 8 + length], "the header of the weights")
+        header = load_strict(written, "the header of the weights")
     except ParseError as error:
         raise Refused(str(error)) from None
     if not isinstance(header, dict):
@@ -67,8 +82,8 @@ def read_header(weights: bytes) -> tuple[Mapping[str, Entry], int]:
     if len(header) > MAX_STATE:
         raise Refused(f"the weights have {len(header)} tensors; at most {MAX_STATE} are read")
     entries = {name: _entry(name, item) for name, item in header.items()}
-    _check_cover(entries, len(weights) - 8 - length)
-    return entries, 8 + length
+    _check_cover(entries, size)
+    return entries
 
 
 def check_weights(graph: Graph, weights: bytes) -> Mapping[str, Entry]:
