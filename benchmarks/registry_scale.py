@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.contract import Metrics, Options, progress, run
 from benchmarks.scale import mlflow_peer
-from benchmarks.scale.blocks import Plan
+from benchmarks.scale.blocks import Plan, plan_of_names
 from benchmarks.scale.mlflow_peer import Spent
 from benchmarks.scale.picture import growth
 from benchmarks.scale.queries import Settings, measured
@@ -39,8 +39,8 @@ MODELS = 5_000
 NOW = 1_700_000_000_000_000
 NUMBERS = {
     "blocks": f"how many blocks; by default {BLOCKS:,}, or 1,000 with --quick",
-    "models": f"how many blocks we hold beside MLflow's models of the same names; by default "
-    f"{MODELS:,}, or 20 with --quick",
+    "models": f"how many models both registries hold, under the same names, or a few more; by "
+    f"default {MODELS:,}, or 20 with --quick",
 }
 TEXTS = {
     "keep": "a folder to keep the rows in, so that the next run or a broken one goes on with them",
@@ -79,9 +79,9 @@ def _compared(models: int, settings: Settings, folder: Path, *, inferred: int) -
     `mlflow_ratio_processor` is the first in processor time.  Ours converts what it publishes; of an
     architecture that it has not converted before, `publish_first` is the ratio.
     """
-    plan = Plan(models, settings.seed)
+    plan = plan_of_names(models, settings.seed)
     place = Path(tempfile.mkdtemp(dir=folder))
-    _apart(_load, models, settings.seed, str(sqlite_url(str(place / CATALOGUE_FILE))))
+    _apart(_load, plan.blocks, settings.seed, str(sqlite_url(str(place / CATALOGUE_FILE))))
     ours = _apart(mlflow_peer.ours, place, plan, settings.publishes)
     place = Path(tempfile.mkdtemp(dir=folder))
     theirs = _apart(mlflow_peer.theirs, place, plan, settings.publishes, inferred)

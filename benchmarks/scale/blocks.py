@@ -292,6 +292,14 @@ class Plan:
         )
 
 
+def plan_of_names(names: int, seed: int) -> Plan:
+    """The plan of a library of so many names, or a few more: some blocks share one, as versions."""
+    blocks = names
+    while (plan := Plan(blocks, seed)).names < names:
+        blocks += names - plan.names
+    return plan
+
+
 def family_classes(family: int) -> tuple[str, ...]:
     """The digests of the classes of a family in hexadecimal, sorted; none below 0."""
     if family < 0:
