@@ -130,7 +130,7 @@ def test_lists_are_read_by_a_recurrent_network_also_through_a_block() -> None:
     reader = block("test/reader", "vec[3] -> vec[2]", nn.Linear(3, 2))
     held = library(reader)
     task = Task(parse_type("list[vec[3]] -> int"), sums(60, 1, 4, 0))
-    asked = problem(task, held, clock=Clock(12))
+    asked = problem(task, held, clock=Clock(12, time.process_time))
     found = list(Halving(steps=300).run(asked))
     assert asked.trace.arm("halving").counts["trained"] >= 2
     fresh = sums(50, 1, 4, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ def sums(count: int, low: int, high: int, seed: int) -> Examples:
 
 
 def programs(task: Task, held: MemoryLibrary, budget: float = 20) -> Programs:
-    asked = problem(task, held, clock=Clock(budget))
+    asked = problem(task, held, clock=Clock(budget, time.process_time))
     column = to_batch(task.support.inputs[0], task.given[0])
     measure = Measure(task.want, to_batch(task.support.outputs, task.want))
     return Programs(asked, asked.trace.arm("halving"), column, measure)
@@ -174,7 +175,7 @@ def learnt(count: int, noise: float, seed: int) -> Examples:
 def test_a_new_network_is_trained_through_the_program_and_counts_longer_lists() -> None:
     task = Task(LIST_TASK, learnt(120, 0.0, 0))
     held = library()
-    asked = problem(task, held, clock=Clock(12))
+    asked = problem(task, held, clock=Clock(12, time.process_time))
     found = list(Halving(steps=600, last=300, contestants=6).run(asked))
     account = asked.trace.arm("halving")
     assert 0 < account.counts["trained"] <= 8

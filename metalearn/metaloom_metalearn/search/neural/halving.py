@@ -9,9 +9,7 @@ better half goes on.  What a contestant is worth is the description length of th
 support that it was not trained on (`holdout`), and then its loss there.  The winner is then trained
 anew with a rate that falls to zero, on the whole support, and judged by the other parts too, each
 time trained anew; an example that there was no time to hold out counts as wrong.  Of a large
-support one part alone is held out and stands for all; a program whose networks learn from no
-outputs of their own is then trained a few times, as an ensemble (`ensemble`).  The deadline cuts
-all of it short.
+support one part alone is held out and stands for all.  The deadline cuts all of it short.
 """
 
 from __future__ import annotations
@@ -32,7 +30,6 @@ from metaloom_metalearn.randomness import seeded
 from metaloom_metalearn.search.arm import Problem
 from metaloom_metalearn.search.candidate import Candidate, Part, Scored
 from metaloom_metalearn.search.neural.contestants import Contestant, WholeNumber, on_items
-from metaloom_metalearn.search.neural.ensemble import joined
 from metaloom_metalearn.search.neural.entrants import Entrants
 from metaloom_metalearn.search.neural.holdout import Fold, folds_of, part_of, plain_folds
 from metaloom_metalearn.search.neural.measure import Measure
@@ -53,9 +50,6 @@ is trained again."""
 LATE = 0.1
 """From this share of its time on, a training that will not take all its steps in time hurries."""
 
-LARGEST = 500_000
-"""The most parameters of an ensemble, so that tuned ensembles do not grow from task to task."""
-
 WARM = 0.1
 """The share of a training with a falling rate in which the rate first rises to its highest."""
 
@@ -65,8 +59,7 @@ class Halving:
     """The arm: `steps` gradient steps in all rungs; `last` for the winner, else what it had.
 
     At most `blocks` chains of library blocks are tried as encoders, and at most `contestants` in
-    all are trained; a step takes `batch` examples, of lists a quarter as many.  The winner is
-    trained `members` times, each with all of its steps, where it is a program with new networks.
+    all are trained; a step takes `batch` examples, of lists a quarter as many.
     """
 
     steps: int = 4000
@@ -74,7 +67,6 @@ class Halving:
     batch: int = 64
     contestants: int = 16
     last: int | None = None
-    members: int = 3
 
     @property
     def name(self) -> str:
@@ -168,7 +160,7 @@ class _Contest:
             runners = sorted(runners, key=lambda runner: (runner.nats, runner.doubt))
             if runners:
                 self.tell(rung, runners)
-                yield self.scored(runners[0], runners[:1])
+                yield self.scored(runners[0].contestant, runners[0].module, runners[0])
             runners = runners[: math.ceil(len(runners) / 2)]
         if runners and not self.problem.clock.expired():
             yield from self.confirmed(runners[0])
@@ -197,13 +189,18 @@ class _Contest:
         every = torch.arange(len(self.problem.task.support))
         large = len(every) > LARGE
         whole = self.folds[0] if large else Fold(self.column, every, every[:0], every[:0])
-        finals = list(self.retrained(winner, whole))
-        if not finals or (self.problem.clock.expired() and not self.part):
+        final = self.entry(winner.contestant, whole)
+        steps = self.arm.last or winner.steps
+        if final is None or not self.trained(final, steps, whole, falling=True):
+            return
+        if self.problem.clock.expired() and not self.part:
             return
         if self.part:
             if large:
-                winner.nats, winner.right = self.judged([(final, whole) for final in finals])
-            yield self.scored(winner, finals)
+                final.nats, final.right = self.judged([(final, whole)])
+            else:
+                final.nats, final.right = winner.nats, winner.right
+            yield self.scored(winner.contestant, final.module, final)
             return
         judged = [(winner, self.folds[0])]
         for fold in self.folds[1:]:
@@ -214,25 +211,7 @@ class _Contest:
                 break
             judged.append((other, fold))
         winner.nats, winner.right = self.judged(judged)
-        yield self.scored(winner, finals)
-
-    def retrained(self, winner: _Runner, fold: Fold) -> Iterator[_Runner]:
-        """The winner trained anew, as often as it has members; not those that diverge or come late.
-
-        What time is left is shared out evenly.
-        """
-        contestant, clock = winner.contestant, self.problem.clock
-        steps, members = self.arm.last or winner.steps, 1
-        if self.part and contestant.certain is not None:
-            trained = (p for p in winner.module.parameters() if p.requires_grad)
-            size = sum(parameter.numel() for parameter in trained)
-            members = max(1, min(self.arm.members, LARGEST // max(1, size)))
-        for left in range(members, 0, -1):
-            if clock.expired():
-                return
-            final = self.entry(contestant, fold)
-            if final and self.trained(final, steps, fold, clock.left() / left, falling=True):
-                yield final
+        yield self.scored(winner.contestant, final.module, winner)
 
     def entered(self, fold: Fold) -> list[_Runner]:
         found = (self.entry(contestant, fold) for contestant in self.contestants)
@@ -343,19 +322,19 @@ class _Contest:
         with torch.no_grad(), evaluating(runner.module):
             return float(self.measure.loss(runner.module(take(runner.inputs, held)), held))
 
-    def scored(self, judged: _Runner, members: Sequence[_Runner]) -> Scored:
-        """The candidate with copies of the parts as they are now, those of all members joined."""
-        task, contestant = self.problem.task, judged.contestant
+    def scored(self, contestant: Contestant, module: nn.Module, runner: _Runner) -> Scored:
+        """The candidate with copies of the parts as they are now."""
+        task = self.problem.task
         self.account.counts["scored"] += 1
         parts: dict[Reference, Part] = {}
-        for part in joined([contestant.pieces(member.module) for member in members]):
+        for part in contestant.pieces(module):
             made: nn.Module = deepcopy(part.module).eval().requires_grad_(False)
             if task.want == INT and contestant.certain is None and contestant.learner is None:
                 made = WholeNumber(made, self.measure.mean, self.measure.scale)
             parts[Reference(None, state_digest(made))] = Part(made, part.type, part.parents)
         term = contestant.term(list(parts))
         cost = contestant.cost + math.log(len(self.contestants))
-        return Scored(Candidate(term, task.type, cost, parts), judged.nats, judged.right)
+        return Scored(Candidate(term, task.type, cost, parts), runner.nats, runner.right)
 
 
 def state_digest(module: nn.Module) -> Digest:
