@@ -97,11 +97,12 @@ class Reference:
 
 
 def _check_part(part: str, what: str) -> None:
+    if len(part) <= _MAX_LENGTH and _PART.fullmatch(part) and "--" not in part and ".." not in part:
+        return
     rule = (
         f"a {what} is 1 to {_MAX_LENGTH} ASCII letters, digits, '-', '_' or '.', "
         "begins and ends with a letter or digit, and holds no '--' or '..'"
     )
     if len(part) > _MAX_LENGTH:
         raise InvalidName(f"the {what} {part[:40]!r}... has {len(part)} characters; {rule}")
-    if not _PART.fullmatch(part) or "--" in part or ".." in part:
-        raise InvalidName(f"{part!r} is not a {what}; {rule}")
+    raise InvalidName(f"{part!r} is not a {what}; {rule}")

@@ -6,6 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from metaloom_registry.catalogue import Lineage
+from metaloom_registry.catalogue.ancestry import trace
+
 Command = Callable[..., Any]
 
 
@@ -95,6 +100,35 @@ def test_lineage_is_drawn_in_both_directions(metaloom: Command, add3: str) -> No
     metaloom("publish", "me/add6", "(lam (me/add3 (me/add3 $0)))")
     assert "uses me/add3@1" in metaloom("lineage", "me/add6").out
     assert "uses me/add6@1" in metaloom("lineage", "me/add3").out
+
+
+def test_the_users_of_a_hub_are_shown_page_by_page(
+    metaloom: Command, add3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def three(*asked: Any) -> Lineage:
+        *asked_, _, cursor = asked
+        return trace(*asked_, 3, cursor)
+
+    monkeypatch.setattr("metaloom_registry.catalogue.registry.trace", three)
+    for i in range(5):
+        metaloom("publish", f"me/more{i}", f"(lam (map (lam (add {i} $0)) (me/add3 $0)))")
+    first = metaloom("lineage", "me/add3")
+    assert "me/more1@1" in first.out
+    assert "me/more2@1" not in first.out
+    assert "... 3 more" in first.out
+    cursor = first.err.split()[-1]
+    assert first.err == f"3 more; go on with --cursor {cursor}\n"
+    second = metaloom("lineage", "me/add3", "--cursor", cursor)
+    assert "me/more2@1" in second.out
+    assert "came from" not in second.out
+    both = metaloom("lineage", "me/add3", "--json").json
+    assert both["cursors"] == {"parents": None, "children": cursor}
+    assert both["more"] == {"parents": 0, "children": 3}
+    assert "3 more beyond these: see `metaloom lineage`" in metaloom("show", "me/add3").out
+    assert metaloom("show", "me/add3", "--json").json["more"] == {"parents": 0, "users": 3}
+    assert "is not a cursor" in metaloom("lineage", "me/add3", "--cursor", "x").err
+    gone = metaloom("tombstone", "me/add3@1", "--why", "no more")
+    assert "me/more0@1, me/more1@1 and 3 more" in gone.err
 
 
 def test_an_alias_can_be_used_and_moved(metaloom: Command, add3: str) -> None:

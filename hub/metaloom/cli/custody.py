@@ -163,12 +163,13 @@ def tombstone(
       metaloom tombstone vision/faces@1 --why "holds private pictures"
     """
     with metaloom.Hub.open(home) as hub:
-        users = hub.lineage(reference, depth=1).children.nodes[1:]
+        children = hub.lineage(reference, depth=1).children
         found = Reference.parse(reference)
         version = hub.registry.custody.tombstone(found, why, by=acting(hub, key))
         _tell(hub, version, as_json, f"{version} is gone: {version.tombstone}")
-        if users:
-            note(f"what used it can be loaded no longer: {', '.join(n.label for n in users)}")
+        if users := ", ".join(node.label for node in children.nodes[1:]):
+            rest = f" and {children.rest} more" if children.more else ""
+            note(f"what used it can be loaded no longer: {users}{rest}")
 
 
 def acting(hub: Hub, key: str | None) -> PublicKey | None:

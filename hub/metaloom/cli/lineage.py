@@ -77,7 +77,7 @@ def lineage(
             if cursor is None or cursor.startswith(f"{lineage_.direction}."):
                 show(lineage_tree(lineage_, title))
                 if lineage_.cursor is not None:
-                    note(f"{said_more(lineage_)}; go on with --cursor {lineage_.cursor}")
+                    note(f"{lineage_.rest} more; go on with --cursor {lineage_.cursor}")
 
 
 def lineage_tree(lineage: Lineage, title: str) -> Tree:
@@ -88,16 +88,10 @@ def lineage_tree(lineage: Lineage, title: str) -> Tree:
     if not tree.children:
         tree.add(Text("nothing yet" if lineage.direction == "children" else "nothing"))
     if lineage.more:
-        tree.add(Text(f"... {said_more(lineage)}", style="dim"))
+        tree.add(Text(f"... {lineage.rest} more", style="dim"))
     elif not lineage.complete:
         tree.add(Text("... more; --depth shows it, or one of these by itself", style="dim"))
     return tree
-
-
-def said_more(lineage: Lineage) -> str:
-    """How many more relatives a block has than are here."""
-    at_least = "at least " if lineage.more == MOST_COUNTED else ""
-    return f"{at_least}{lineage.more:,} more"
 
 
 def _grow(tree: Tree, lineage: Lineage, key: str, drawn: set[str]) -> None:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from metaloom.blocks import Block
+    from metaloom.family import Family
     from metaloom_registry import Standing
+    from metaloom_registry.catalogue import Lineage
 
 FACT = "solution"
 """The fact of a program that was found for a task."""
@@ -64,8 +66,6 @@ def show(
         block = hub[reference]
         signers = hub.signers(block)
         family = hub.lineage(block, depth=1)
-        parents = [(role, node.label) for role, node in family.parents.next(family.root.key)]
-        users = [(role, node.label) for role, node in family.children.next(family.root.key)]
         if as_json:
             show_json(
                 {
@@ -77,13 +77,14 @@ def show(
                     "signers": [signer_json(signer) for signer in signers],
                     "term": hub.show(block.body) if block.body is not None else None,
                     "source": block.source,
-                    "parents": [{"role": role, "label": label} for role, label in parents],
-                    "users": [{"role": role, "label": label} for role, label in users],
+                    "parents": _relatives_json(family.parents),
+                    "users": _relatives_json(family.children),
+                    "more": {"parents": family.parents.more, "users": family.children.more},
                 }
             )
         else:
             out = console()
-            for part in _page(block, signers, parents, users):
+            for part in _page(block, signers, family):
                 out.print(part)
     for signer in signers:
         if signer.state == "bad":
@@ -93,8 +94,7 @@ def show(
 def _page(
     block: Block,
     signers: Sequence[Standing],
-    parents: Sequence[tuple[str, str]],
-    users: Sequence[tuple[str, str]],
+    family: Family,
 ) -> list[RenderableType]:
     page: list[RenderableType] = [
         Text.assemble((visible(block.reference), "bold"), f"   {block.kind}"),
@@ -121,9 +121,9 @@ def _page(
         page += _section("Term", _DIGEST.sub(r"\1", block.hub.show(block.body)))
     if block.source:
         page += _section("Program", block.source)
-    for title, relatives in (("Came from", parents), ("Led to", users)):
-        if relatives:
-            page += _section(title, table(("", ""), _by_role(relatives)))
+    for title, lineage in (("Came from", family.parents), ("Led to", family.children)):
+        if rows := _by_role(lineage):
+            page += _section(title, table(("", ""), rows))
     page += _section("Use it", example_of_use(block, FACT in block.facts))
     return page
 
@@ -161,17 +161,24 @@ def _facts_line(block: Block) -> str:
     return visible("   ".join(parts))
 
 
-def _by_role(relatives: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """A line a role, the primitives last."""
+def _relatives_json(lineage: Lineage) -> list[dict[str, str]]:
+    """What stands one step from the root, each with its role."""
+    return [{"role": role, "label": node.label} for role, node in lineage.next(lineage.root)]
+
+
+def _by_role(lineage: Lineage) -> list[tuple[str, str]]:
+    """What stands one step from the root, a line a role, the primitives last."""
     roles: dict[str, list[str]] = {}
-    for role, label in relatives:
-        roles.setdefault(role, []).append(label)
+    for role, node in lineage.next(lineage.root):
+        roles.setdefault(role, []).append(node.label)
     rows = []
     for role in sorted(roles, key=lambda role: role == "requires"):
         labels = roles[role]
         more = len(labels) - SHOWN
         rest = f" and {more} more: see `metaloom lineage`" if more > 0 else ""
         rows.append((role, ", ".join(labels[:SHOWN]) + rest))
+    if lineage.more:
+        rows.append(("", f"{lineage.rest} more beyond these: see `metaloom lineage`"))
     return rows
 
 

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as core
-from sqlalchemy import BindParameter, bindparam
+from sqlalchemy import Connection, bindparam, func
 from sqlmodel import Session
 
 from metaloom_registry.catalogue import publishing, tables
+from metaloom_registry.catalogue.among import Among
+from metaloom_registry.catalogue.cursors import read_cursor, write_cursor
 from metaloom_registry.catalogue.versions import first_names
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import NotFound
 from metaloom_registry.names import Reference
 
 Direction: TypeAlias = Literal["parents", "children"]
-BATCH = 500
+MOST_COUNTED = 10_000
+"""Up to so many further relatives are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,24 @@ class Edge:
 
 @dataclass(frozen=True)
 class Lineage:
-    """What is found from `root` in one direction, nearest first; `complete` unless cut off."""
+    """What is found from `root` in one direction, nearest first; `complete` unless cut off.
+
+    Where the root has more relatives than are here, `cursor` asks for the next of them, and `more`
+    is how many there are, counted up to `MOST_COUNTED`.
+    """
 
     root: str
     direction: Direction
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     complete: bool = True
+    more: int = 0
+    cursor: str | None = None
+
+    @property
+    def rest(self) -> str:
+        """How many more relatives the root has, for people."""
+        return f"{'at least ' if self.more == MOST_COUNTED else ''}{self.more:,}"
 
     def node(self, key: str) -> Node:
         """The node of a key. Raises KeyError."""
@@ -69,23 +83,37 @@ class Lineage:
 
 
 def trace(
-    session: Session, start: Digest | Reference, direction: Direction, depth: int, limit: int
+    session: Session,
+    start: Digest | Reference,
+    direction: Direction,
+    depth: int,
+    limit: int,
+    cursor: str | None = None,
 ) -> Lineage:
-    """Follow the edges breadth first, at most `depth` steps and `limit` nodes. Raises NotFound."""
+    """Follow the edges breadth first, at most `depth` steps and `limit` nodes.
+
+    `cursor` is that of a lineage of the same root and direction: it goes on with the root's next
+    relatives.  Raises NotFound, or ParseError where the cursor is of another lineage.
+    """
     key = start.hex if isinstance(start, Digest) else str(start)
     root = publishing.nodes(session, [key]).get(key)
     if root is None:
         raise NotFound(f"the lineage knows nothing of {start}; it has not been used here")
+    mark = Digest.of(f"{direction} {key}".encode()).short
+    after = 0 if cursor is None else read_cursor(cursor.removeprefix(f"{direction}."), mark)[1]
+    walk = _Walk(session.connection(), direction)
     reached: dict[int, None] = {root: None}
     edges: dict[tuple[int, int, str], None] = {}
-    frontier = [root]
-    complete = True
+    frontier, more, complete = [root], 0, True
     for step in range(depth + 1):
-        if step == depth:  # one step further only says whether there is more
-            complete = complete and not _edges(session, frontier, direction, 1)
+        if step == depth or len(reached) >= limit:  # a step further says whether there is more
+            complete = complete and not walk.onward(frontier, 1)
             break
-        found = _edges(session, frontier, direction, limit * 4)
-        complete = complete and len(found) < limit * 4
+        if step == 0:
+            found, more = walk.first(root, after, limit - 1)
+        else:
+            found = walk.onward(frontier, limit * 4)
+            complete = complete and len(found) < limit * 4
         frontier = []
         for child, parent, role in found:
             beyond = parent if direction == "parents" else child
@@ -98,79 +126,90 @@ def trace(
             edges[child, parent, role] = None
         if not frontier:
             break
-    nodes = _described(session, list(reached))
+        if step == 0:
+            after = frontier[-1]
+    nodes = _described(walk.connection, list(reached))
     return Lineage(
         root=nodes[root].key,
         direction=direction,
         nodes=tuple(nodes[id_] for id_ in reached),
         edges=tuple(Edge(nodes[c].key, nodes[p].key, role) for c, p, role in edges),
-        complete=complete,
+        complete=complete and not more,
+        more=more,
+        cursor=f"{direction}.{write_cursor(mark, (0.0, after, 0))}" if more else None,
     )
 
 
-def _edges(
-    session: Session, frontier: Sequence[int], direction: Direction, limit: int
-) -> list[tuple[int, int, str]]:
-    """The edges out of these nodes, oldest first, at most `limit`."""
-    near, far = (_edge.c.child_id, _edge.c.parent_id)
-    if direction == "children":
-        near, far = far, near
-    found: list[tuple[int, int, str]] = []
-    query = core.select(_edge).where(near.in_(_IDS)).order_by(near, far)
-    for start in range(0, len(frontier), BATCH):
-        rows = session.connection().execute(
-            query.limit(limit - len(found)), {"ids": frontier[start : start + BATCH]}
-        )
-        found.extend((row.child_id, row.parent_id, row.role) for row in rows)
-    return found
+@dataclass(frozen=True)
+class _Walk:
+    """Steps along the edges in one direction; what is older comes first."""
+
+    connection: Connection
+    direction: Direction
+
+    def first(self, root: int, after: int, room: int) -> tuple[list[tuple[int, int, str]], int]:
+        """The edges to the next relatives of the root after an id, and how many more there are."""
+        query, count = _RELATIVES[self.direction]
+        values = {"node": root, "after": after, "limit": room + 1}
+        found = list(self.connection.execute(query, values).scalars())
+        page, more = found[:room], 0
+        if len(found) > room:
+            values = {"node": root, "after": page[-1], "limit": MOST_COUNTED}
+            more = self.connection.execute(count, values).scalar_one()
+        rows = self.connection.execute(_BETWEEN[self.direction], {"node": root, "ids": page})
+        return [(child, parent, role) for child, parent, role in rows], more
+
+    def onward(self, frontier: Sequence[int], limit: int) -> list[tuple[int, int, str]]:
+        """The edges out of these nodes, at most `limit`."""
+        values = {"ids": frontier, "limit": limit}
+        rows = self.connection.execute(_ONWARD[self.direction], values)
+        return [(child, parent, role) for child, parent, role in rows]
 
 
-def _described(session: Session, ids: Sequence[int]) -> dict[int, Node]:
-    """The nodes with what people call them, in a few queries a batch."""
+def _described(connection: Connection, ids: Sequence[int]) -> dict[int, Node]:
+    """The nodes with what people call them, in a few queries."""
+    rows = connection.execute(_NODES, {"ids": ids}).all()
+    labels: dict[int, tuple[str, str]] = {}
+    for kind, describe in (("block", _blocks), ("run", _runs), ("task", _tasks)):
+        keys = {id_: key for id_, of, key in rows if of == kind}
+        if keys:
+            labels |= describe(connection, keys)
     found: dict[int, Node] = {}
-    for start in range(0, len(ids), BATCH):
-        rows = session.connection().execute(_NODES, {"ids": ids[start : start + BATCH]}).all()
-        labels: dict[int, tuple[str, str]] = {}
-        for kind, describe in (("block", _blocks), ("run", _runs), ("task", _tasks)):
-            keys = {id_: key for id_, of, key in rows if of == kind}
-            if keys:
-                labels |= describe(session, keys)
-        for id_, kind, text in rows:
-            key = text if kind == "primitive" else f"sha256:{text}"
-            found[id_] = Node(key, kind, *labels.get(id_, (key, "")))
+    for id_, kind, text in rows:
+        key = text if kind == "primitive" else f"sha256:{text}"
+        found[id_] = Node(key, kind, *labels.get(id_, (key, "")))
     return found
 
 
-def _blocks(session: Session, keys: Mapping[int, str]) -> dict[int, tuple[str, str]]:
-    named = first_names(session, list(keys))
+def _blocks(connection: Connection, keys: Mapping[int, str]) -> dict[int, tuple[str, str]]:
+    named = first_names(connection, list(keys))
     labels = {id_: f"{name}@{number}" for id_, (name, number) in named.items()}
     return {
         id_: (labels.get(id_) or f"@{Digest(keys[id_]).short}", signature)
-        for id_, signature in session.connection().execute(_BLOCKS, {"ids": list(keys)})
+        for id_, signature in connection.execute(_BLOCKS, {"ids": list(keys)})
     }
 
 
-def _runs(session: Session, keys: Mapping[int, str]) -> dict[int, tuple[str, str]]:
+def _runs(connection: Connection, keys: Mapping[int, str]) -> dict[int, tuple[str, str]]:
     return {
         id_: (f"{kind} {keys[id_][:12]}", f"{status}, {seconds or 0:.1f} s")
-        for id_, kind, status, seconds in session.connection().execute(_RUNS, {"ids": list(keys)})
+        for id_, kind, status, seconds in connection.execute(_RUNS, {"ids": list(keys)})
     }
 
 
-def _tasks(session: Session, keys: Mapping[int, str]) -> dict[int, tuple[str, str]]:
+def _tasks(connection: Connection, keys: Mapping[int, str]) -> dict[int, tuple[str, str]]:
     return {
         id_: (name, signature)
-        for id_, name, signature in session.connection().execute(_TASKS, {"ids": list(keys)})
+        for id_, name, signature in connection.execute(_TASKS, {"ids": list(keys)})
     }
 
 
-# Asked of up to `BATCH` nodes at once, and so over rows instead of objects.
+# Asked of up to hundreds of nodes at once, and so over rows instead of objects.
 _node, _edge, _block, _run, _task = (
     tables.METADATA.tables[name] for name in ("node", "edge", "block", "run", "task")
 )
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _NODES, _BLOCKS, _RUNS, _TASKS = (
-    core.select(*columns).where(columns[0].in_(_IDS))
+    core.select(*columns).where(Among(columns[0]))
     for columns in (
         (_node.c.id, _node.c.kind, _node.c.key),
         (_block.c.id, _block.c.signature),
@@ -178,3 +217,28 @@ _NODES, _BLOCKS, _RUNS, _TASKS = (
         (_task.c.id, _task.c.name, _task.c.signature),
     )
 )
+_ENDS: Mapping[Direction, tuple[core.Column[Any], core.Column[Any]]] = {
+    "parents": (_edge.c.child_id, _edge.c.parent_id),
+    "children": (_edge.c.parent_id, _edge.c.child_id),
+}
+_LIMIT = bindparam("limit", type_=core.Integer)
+
+
+def _relatives(
+    near: core.Column[Any], far: core.Column[Any]
+) -> tuple[core.Select[Any], core.Select[Any]]:
+    """The next relatives of a node in order, and how many there are."""
+    found = core.select(far).where(near == bindparam("node"), far > bindparam("after"))
+    found = found.distinct().order_by(far).limit(_LIMIT)
+    return found, core.select(func.count()).select_from(found.subquery())
+
+
+_RELATIVES = {direction: _relatives(*ends) for direction, ends in _ENDS.items()}
+_BETWEEN = {
+    direction: core.select(_edge).where(near == bindparam("node"), Among(far)).order_by(far)
+    for direction, (near, far) in _ENDS.items()
+}
+_ONWARD = {
+    direction: core.select(_edge).where(Among(near)).order_by(near, far).limit(_LIMIT)
+    for direction, (near, far) in _ENDS.items()
+}

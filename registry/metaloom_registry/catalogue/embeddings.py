@@ -12,8 +12,9 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy import text as sql
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from metaloom_registry.canonical import dump_canonical
 from metaloom_registry.catalogue import shapes, tables
@@ -91,13 +92,16 @@ def add_embedding(session: Session, node: int, space: int, point: bytes) -> None
     add_rows(session, "embedding", [{"node_id": node, "space": space, "point": point}])
 
 
-def embedding(session: Session, node: int) -> tuple[int, bytes] | None:
+def embedding(connection: Connection, node: int) -> tuple[int, bytes] | None:
     """The space and point of a node, if it has one."""
-    return session.exec(
-        select(tables.Embedding.space, tables.Embedding.point).where(
-            col(tables.Embedding.node_id) == node
-        )
-    ).first()
+    row = connection.execute(_POINT_OF, {"node": node}).first()
+    return None if row is None else (row[0], row[1])
+
+
+_embedding = tables.METADATA.tables["embedding"]
+_POINT_OF = select(_embedding.c.space, _embedding.c.point).where(
+    _embedding.c.node_id == bindparam("node")
+)
 
 
 def _fits(value: object) -> bool:

@@ -71,7 +71,7 @@ class Finder:
                 None if like is None else _behaviour(session, like),
                 None if task is None else Target(task_space(), point_of(task), "the task"),
             )
-            return search(session, self._types, self._nearest, query, limit, cursor)
+            return search(session.connection(), self._types, self._nearest, query, limit, cursor)
 
     def _neighbours(self) -> Neighbours:
         # numpy is loaded by those who look for neighbours alone.
@@ -90,10 +90,10 @@ def _type(session: Session, given: Type | Reference) -> Type:
 def _behaviour(session: Session, reference: Reference) -> Target:
     """The point of a block's behaviour. Raises NotFound where none was measured."""
     version = described(session, [found := find(session, reference)])[0]
-    known = embedding(session, found[2])
+    known = embedding(session.connection(), found[2])
     if known is None:
         raise NotFound(
-            f"no fingerprint was measured of {reference}, a {version.kind}; "
+            f"no fingerprint was measured of {version.reference}, a {version.kind}; "
             "only trained graphs whose outputs are finite are found by behaviour"
         )
     return Target(*known, str(version.reference), found[2])

@@ -12,23 +12,25 @@ from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as core
-from sqlalchemy import bindparam, exists, func
-from sqlmodel import Session
+from sqlalchemy import Connection, bindparam, exists, func
 
 from metaloom_registry.canonical import Json, dump_canonical
 from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.among import Among
+from metaloom_registry.catalogue.among import Among, many
 from metaloom_registry.catalogue.cursors import Place, read_cursor, write_cursor
 from metaloom_registry.catalogue.fitting import TypeIndex, Wanted
 from metaloom_registry.catalogue.likeness import Nearest, Target, successes
 from metaloom_registry.catalogue.using import STATEMENTS_KEPT, Conditions, Filters, most_used
-from metaloom_registry.catalogue.versions import Page, Version, current
+from metaloom_registry.catalogue.versions import Page, Version, current, current_rows, version_of
 from metaloom_registry.catalogue.words import Match, holding, match, words_of
 from metaloom_registry.digest import Digest
 
 MAX_LIMIT = 1_000
 MANY_BLOCKS = 2_000
 """Up to how many blocks a tag is rare."""
+
+FEW_TYPES = 1_000
+"""So many types that may fit are told to the database; more are looked at here."""
 
 Given: TypeAlias = Literal["words", "blocks"]
 """By what hits were found: names by their words, or blocks."""
@@ -76,10 +78,11 @@ class _Row:
     place: Place
     match: Match | None = None
     why: tuple[str, ...] = ()
+    listed: core.Row[*tuple[Any, ...]] | None = None
 
 
 def search(
-    session: Session,
+    connection: Connection,
     types: TypeIndex,
     nearest: Nearest,
     query: Query,
@@ -92,11 +95,14 @@ def search(
     """
     limit = max(1, min(limit, MAX_LIMIT))
     after = None if cursor is None else read_cursor(cursor, query.mark)
-    finder = _Finder(session, types, nearest, query)
+    finder = _Finder(connection, types, nearest, query)
     rows = finder.rows(limit + 1, after)
     kept = rows[:limit]
-    versions = current(session, [row.name for row in kept])
-    hits = tuple(Hit(version, finder.why(row)) for row, version in zip(kept, versions, strict=True))
+    unread = iter(current(connection, [row.name for row in kept if row.listed is None]))
+    hits = tuple(
+        Hit(next(unread) if row.listed is None else version_of(row.listed), finder.why(row))
+        for row in kept
+    )
     more = len(rows) > limit
     return Page(hits, write_cursor(query.mark, kept[-1].place) if more else None)
 
@@ -104,11 +110,13 @@ def search(
 class _Finder:
     """One query: its filters, and its hits in their order."""
 
-    def __init__(self, session: Session, types: TypeIndex, nearest: Nearest, query: Query) -> None:
-        self.session = session
+    def __init__(
+        self, connection: Connection, types: TypeIndex, nearest: Nearest, query: Query
+    ) -> None:
+        self.connection = connection
         self.nearest = nearest
         self.query = query
-        self.fitting = types.fitting(session, query.wanted) if query.wanted else None
+        self.fitting = types.fitting(connection, query.wanted) if query.wanted else None
         self.filters = _filters(query)
 
     def rows(self, limit: int, after: Place | None) -> list[_Row]:
@@ -135,7 +143,7 @@ class _Finder:
         said = list(() if row.match is None else row.match.why)
         said += row.why
         if self.fitting is not None:
-            said += self.fitting.among(self.session, [row.signature])[row.signature]
+            said += self.fitting.among(self.connection, [row.signature])[row.signature]
         if self.query.kind is not None:
             said.append(f"is a {self.query.kind}")
         said += (f"is tagged {tag}" for tag in self.query.tags)
@@ -146,7 +154,7 @@ class _Finder:
         words = words_of(text)
         found: dict[int, _Row] = {}
         beyond = 0
-        for lot in holding(self.session, words, enough):
+        for lot in holding(self.connection, words, enough):
             for name, block, signature, uses, title, tags in self._among("words", lot):
                 matched = match(words, title, tags)
                 place = (float(matched.score), uses, name)
@@ -178,7 +186,7 @@ class _Finder:
 
         only = None if words is None else [row.block for row in words.values()]
         found = []
-        for block, distance in self.nearest(self.session, target, limit + 1, keep, only):
+        for block, distance in self.nearest(self.connection, target, limit + 1, keep, only):
             said = (f"behaves like {target.label}: {distance:.3g} apart",)
             for row in passed[block]:
                 found.append(replace(row, place=(-distance, -block, row.name), why=said))
@@ -186,7 +194,7 @@ class _Finder:
 
     def _successful(self, task: Target, words: dict[int, _Row] | None) -> list[_Row]:
         """The hits that did well on tasks like this one."""
-        known = successes(self.session, self.nearest, task)
+        known = successes(self.connection, self.nearest, task)
         found = []
         for name, block, signature, uses in self._among("blocks", list(known)):
             if words is None or name in words:
@@ -201,22 +209,24 @@ class _Finder:
 
         Of names that were found by their words also the title and the tags.
         """
-        query = _among(self.filters.conditions, of)
-        values = {**self.filters.values, "ids": ids}
-        rows = self.session.connection().execute(query, values).all()
+        types = () if self.fitting is None else self.fitting.narrowed
+        few = 0 < len(types) <= FEW_TYPES
+        query = _among(self.filters.conditions, of, few)
+        values = {**self.filters.values, "ids": ids, **({"types": types} if few else {})}
+        rows = self.connection.execute(query, values).all()
         if self.fitting is not None:
-            fits = self.fitting.among(self.session, (row[2] for row in rows))
+            fits = self.fitting.among(self.connection, (row[2] for row in rows))
             rows = [row for row in rows if row[2] in fits]
         yield from rows
 
     def _used(self, limit: int, after: Place | None) -> list[_Row]:
         """The most used hits."""
         place = None if after is None else (int(after[0]), after[1])
-        filters = _rare(self.session, self.query) or self.filters
-        used = most_used(self.session, filters, self.fitting, limit + 1, after=place)
+        filters = _rare(self.connection, self.query) or self.filters
+        used = most_used(self.connection, filters, self.fitting, limit + 1, after=place)
         rows = [
-            _Row(name, block, signature, (uses, block, name))
-            for name, block, signature, uses in self._among("blocks", [row.block for row in used])
+            _Row(row.name, row.block, row.signature_id, (row.uses, row.block, row.name), listed=row)
+            for row in current_rows(self.connection, [one.block for one in used])
         ]
         rows.sort(key=lambda row: row.place, reverse=True)
         return [row for row in rows if after is None or row.place < after][:limit]
@@ -235,9 +245,14 @@ _CURRENT = core.select(
 
 
 @lru_cache(STATEMENTS_KEPT)
-def _among(conditions: Conditions, of: Given) -> core.Select[Any]:
-    """The current versions of the names, or of the blocks, that are bound as `ids`."""
+def _among(conditions: Conditions, of: Given, typed: bool) -> core.Select[*tuple[Any, ...]]:
+    """The current versions of the names, or of the blocks, that are bound as `ids`.
+
+    Where it says so, of the types that are bound as `types`.
+    """
     query = _CURRENT.where(*conditions)
+    if typed:
+        query = query.where(Among(_BLOCKS.c.signature_id, many("types")))
     if of == "blocks":
         return query.where(Among(_BLOCKS.c.id))
     query = query.add_columns(_DOCUMENTS.c.title, _DOCUMENTS.c.tags)
@@ -264,11 +279,11 @@ def _conditions(kind: bool, tags: int, rare: int | None) -> Conditions:
     return tuple(found)
 
 
-def _rare(session: Session, query: Query) -> Filters | None:
+def _rare(connection: Connection, query: Query) -> Filters | None:
     """The filters by one of the tags that few blocks have; None where there is no such tag."""
     for place, tag in enumerate(query.tags):
         values = {"tag": tag, "limit": MANY_BLOCKS + 1}
-        if session.connection().execute(_HOW_MANY, values).scalar_one() <= MANY_BLOCKS:
+        if connection.execute(_HOW_MANY, values).scalar_one() <= MANY_BLOCKS:
             return _filters(query, place)
     return None
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import BindParameter, Select, bindparam, func, or_, select
+from sqlalchemy import Connection, Select, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
-from sqlmodel import Session
 
 from metaloom_registry.catalogue import shapes, tables
+from metaloom_registry.catalogue.among import Among
 from metaloom_registry.composition import taught
 from metaloom_registry.errors import TypeMismatch
 from metaloom_registry.types import (
@@ -65,7 +64,7 @@ class Fitting:
         self,
         wanted: Wanted,
         narrowed: Sequence[int],
-        read: Callable[[Session, Iterable[int]], Mapping[int, Type]],
+        read: Callable[[Connection, Iterable[int]], Mapping[int, Type]],
     ) -> None:
         self.wanted = wanted
         self.narrowed = tuple(narrowed)
@@ -74,20 +73,22 @@ class Fitting:
         self._open = set(narrowed)
         self._why: dict[int, tuple[str, ...]] = {}
 
-    def among(self, session: Session, signatures: Iterable[int]) -> dict[int, tuple[str, ...]]:
+    def among(
+        self, connection: Connection, signatures: Iterable[int]
+    ) -> dict[int, tuple[str, ...]]:
         """Why each of these types fits, without those that do not."""
         asked = dict.fromkeys(signatures)
         new = [id_ for id_ in asked if id_ in self._open]
         if new:
-            types = self._read(session, new)
+            types = self._read(connection, new)
             decided = {id_: explained(types[id_], self.wanted) for id_ in new}
             self._why |= {id_: why for id_, why in decided.items() if why is not None}
             self._open.difference_update(new)
         return {id_: self._why[id_] for id_ in asked if id_ in self._why}
 
-    def all(self, session: Session) -> list[int]:
+    def all(self, connection: Connection) -> list[int]:
         """Every type that fits, in the order in which they were first listed."""
-        return list(self.among(session, self.narrowed))
+        return list(self.among(connection, self.narrowed))
 
 
 class AnyFitting:
@@ -97,14 +98,14 @@ class AnyFitting:
         self._fittings = fittings
         self.narrowed = tuple(dict.fromkeys(id_ for one in fittings for id_ in one.narrowed))
 
-    def among(self, session: Session, signatures: Iterable[int]) -> set[int]:
+    def among(self, connection: Connection, signatures: Iterable[int]) -> set[int]:
         """Those of these types that fit one of them."""
         asked = dict.fromkeys(signatures)
-        return {id_ for one in self._fittings for id_ in one.among(session, asked)}
+        return {id_ for one in self._fittings for id_ in one.among(connection, asked)}
 
-    def all(self, session: Session) -> list[int]:
+    def all(self, connection: Connection) -> list[int]:
         """Every type that fits one of them."""
-        return list(dict.fromkeys(id_ for one in self._fittings for id_ in one.all(session)))
+        return list(dict.fromkeys(id_ for one in self._fittings for id_ in one.all(connection)))
 
 
 class TypeIndex:
@@ -118,9 +119,8 @@ class TypeIndex:
         self._listed: tuple[int, int | None] = (0, None)
         self._answers: dict[Wanted, Fitting] = {}
 
-    def fitting(self, session: Session, wanted: Wanted) -> Fitting:
+    def fitting(self, connection: Connection, wanted: Wanted) -> Fitting:
         """The listed types that fit."""
-        connection = session.connection()
         count, newest = connection.execute(_LISTED).one()
         listed = count, newest
         if listed != self._listed:
@@ -136,23 +136,22 @@ class TypeIndex:
             answer = self._answers[wanted] = Fitting(wanted, ids, self.read)
         return answer
 
-    def read(self, session: Session, ids: Iterable[int]) -> dict[int, Type]:
+    def read(self, connection: Connection, ids: Iterable[int]) -> dict[int, Type]:
         """These types."""
         ids = tuple(ids)
         if len(self._parsed) > MAX_PARSED:
             self._parsed = {}
         parsed = self._parsed
         missing = [id_ for id_ in ids if id_ not in parsed]
-        for start in range(0, len(missing), 500):
-            rows = session.connection().execute(_TEXTS, {"ids": missing[start : start + 500]})
+        if missing:
+            rows = connection.execute(_TEXTS, {"ids": missing})
             parsed.update((id_, parse_type(text)) for id_, text in rows)
         return {id_: parsed[id_] for id_ in ids}
 
 
 _signature, _part = (tables.METADATA.tables[name] for name in ("signature", "signature_part"))
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _LISTED = select(func.count(), func.max(_signature.c.id)).select_from(_signature)
-_TEXTS = select(_signature.c.id, _signature.c.text).where(_signature.c.id.in_(_IDS))
+_TEXTS = select(_signature.c.id, _signature.c.text).where(Among(_signature.c.id))
 
 
 def explained(type_: Type, wanted: Wanted) -> tuple[str, ...] | None:

@@ -66,15 +66,17 @@ class CatalogueLibrary:
         within = tuple(dict.fromkeys(chain.from_iterable(map(parts, given))))
         concrete = [part for part in within if not isinstance(part, Variable)]
         with self.registry.database.reading() as session:
-            types = self.registry.types
-            making = types.fitting(session, Wanted(gives=want))
-            taking = AnyFitting([types.fitting(session, Wanted(takes=part)) for part in concrete])
+            connection, types = session.connection(), self.registry.types
+            making = types.fitting(connection, Wanted(gives=want))
+            taking = AnyFitting(
+                [types.fitting(connection, Wanted(takes=part)) for part in concrete]
+            )
             found = {
                 used
                 for fitting in (making, taking, None)
-                for used in most_used(session, self._filters, fitting, limit)
+                for used in most_used(connection, self._filters, fitting, limit)
             }
-            known = types.read(session, {used.signature for used in found})
+            known = types.read(connection, {used.signature for used in found})
             promises = {id_: _promise(type_, want, within) for id_, type_ in known.items()}
             ranked: list[tuple[Promise, int, int, Entry | None]] = [
                 (promises[used.signature], used.uses, used.block, None) for used in found
@@ -141,7 +143,7 @@ class CatalogueLibrary:
 
     def _blocks(self, session: Session, ids: Sequence[int]) -> Iterator[Entry]:
         """The entries of blocks, in the order of their ids given."""
-        named = first_names(session, ids)
+        named = first_names(session.connection(), ids)
         known = {row.id: row for row in session.connection().execute(_ENTRIES, {"ids": ids})}
         for id_ in ids:
             row = known[id_]

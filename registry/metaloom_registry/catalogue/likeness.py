@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlmodel import Session, col, select
+from sqlalchemy import Connection
+from sqlmodel import col, select
 
 from metaloom_registry.catalogue import tables
 
@@ -48,7 +49,7 @@ class Nearest:
 
     def __call__(
         self,
-        session: Session,
+        connection: Connection,
         target: Target,
         limit: int,
         keep: Keep | None = None,
@@ -57,7 +58,7 @@ class Nearest:
         """Nodes and their distances, the nearest first, of those that `keep` keeps."""
         if self._loaded is None:
             self._loaded = self._load()
-        return self._loaded.nearest(session, target.space, target.point, limit, keep, only)
+        return self._loaded.nearest(connection, target.space, target.point, limit, keep, only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +69,16 @@ class Success:
     why: str
 
 
-def successes(session: Session, nearest: Nearest, task: Target) -> Mapping[int, Success]:
+def successes(connection: Connection, nearest: Nearest, task: Target) -> Mapping[int, Success]:
     """The blocks that took part in finished runs on the tasks nearest to this one."""
-    near = nearest(session, task, SIMILAR_TASKS)
+    near = nearest(connection, task, SIMILAR_TASKS)
     if not near:
         return {}
     unit = median(distance for _, distance in near) or 1.0
     weights = {node: math.exp(-distance / unit) for node, distance in near}
     distances = dict(near)
     runs = {}
-    rows = session.exec(
+    rows = connection.execute(
         select(tables.Run.id, tables.Run.task_id, tables.Run.scores)
         .where(col(tables.Run.task_id).in_(list(weights)), tables.Run.status == "finished")
         .order_by(col(tables.Run.id).desc())
@@ -88,7 +89,7 @@ def successes(session: Session, nearest: Nearest, task: Target) -> Mapping[int, 
         if run is not None and of is not None and measured is not None:
             runs[run] = (of, *measured)
     best: dict[tuple[int, int], tuple[float, str]] = {}
-    for run, block in _blocks(session, list(runs)):
+    for run, block in _blocks(connection, list(runs)):
         of, score, said = runs[run]
         if score > best.get((block, of), (-1.0, ""))[0]:
             best[block, of] = score, said
@@ -130,7 +131,7 @@ def best_score(scores: Mapping[str, Any]) -> tuple[float, str] | None:
     return None
 
 
-def _blocks(session: Session, runs: Sequence[int]) -> list[tuple[int, int]]:
+def _blocks(connection: Connection, runs: Sequence[int]) -> list[tuple[int, int]]:
     """Each run with each block that went into it or came of it."""
     found: list[tuple[int, int]] = []
     for start in range(0, len(runs), 500):
@@ -139,7 +140,7 @@ def _blocks(session: Session, runs: Sequence[int]) -> list[tuple[int, int]]:
             (tables.Edge.child_id, tables.Edge.parent_id),
             (tables.Edge.parent_id, tables.Edge.child_id),
         ):
-            found += session.exec(
+            found += connection.execute(
                 select(near, far).where(col(near).in_(some), col(far) == tables.Block.id)
             ).all()
     return found

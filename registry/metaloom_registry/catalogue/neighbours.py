@@ -23,10 +23,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlalchemy import Connection, bindparam, func
+from sqlmodel import col, select
 
 from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.among import Among
 from metaloom_registry.catalogue.embeddings import LENGTH
 
 RECORD = np.dtype(
@@ -70,7 +71,7 @@ class Neighbours:
 
     def nearest(
         self,
-        session: Session,
+        connection: Connection,
         space: int,
         point: bytes,
         limit: int,
@@ -83,14 +84,14 @@ class Neighbours:
         """
         query = np.frombuffer(point, "<f2").astype(np.float64)
         if only is None:
-            self.update(session)
+            self.update(connection)
             nodes, low, high = self._bounds(space, query.astype(np.float32))
         else:
             nodes = np.array(sorted(only), np.int64)
             low, high = np.zeros(len(nodes), np.float32), np.zeros(len(nodes), np.float32)
         wanted = len(nodes) if only is not None else min(max(limit, 1), len(nodes))
         while True:
-            found = _first(session, space, nodes, low, high, query, wanted)
+            found = _first(connection, space, nodes, low, high, query, wanted)
             if keep is not None:
                 kept = keep(found)
                 found = [near for near in found if near[0] in kept]
@@ -98,32 +99,32 @@ class Neighbours:
                 return found[:limit]
             wanted = min(wanted * 4, len(nodes))
 
-    def update(self, session: Session) -> None:
+    def update(self, connection: Connection) -> None:
         """Add what the database was given since the last time."""
-        newest = session.exec(select(func.max(tables.Embedding.id))).one() or 0
+        newest = connection.execute(select(func.max(tables.Embedding.id))).scalar_one() or 0
         if newest == self._last:
             return
         if self._file is not None:
             try:
-                self._update_file(self._file, session)
+                self._update_file(self._file, connection)
             except OSError:  # a folder that cannot be written: the records are kept in memory
                 self._file, self._last = None, 0
                 self._hold(np.zeros(0, RECORD))
         if self._file is None:
             pieces = [self._records]
-            for records, last in _added(session, self._last):
+            for records, last in _added(connection, self._last):
                 pieces.append(records)
                 self._last = last
             self._hold(np.concatenate(pieces))
 
-    def _update_file(self, file: Path, session: Session) -> None:
+    def _update_file(self, file: Path, connection: Connection) -> None:
         with _locked(file.with_suffix(".lock")):
-            count, last = _held(file, session)
+            count, last = _held(file, connection)
             if not count:
                 _begin(file)
             with file.open("r+b") as opened:
                 opened.seek(_HEADER_BYTES + count * RECORD.itemsize)
-                for records, newest in _added(session, last):
+                for records, newest in _added(connection, last):
                     opened.write(records.tobytes())
                     count, last = count + len(records), newest
                 opened.flush()
@@ -169,7 +170,7 @@ class Neighbours:
 
 
 def _first(
-    session: Session,
+    connection: Connection,
     space: int,
     nodes: NDArray[np.int64],
     low: NDArray[np.float32],
@@ -184,11 +185,8 @@ def _first(
     points: dict[int, bytes] = {}
     some = nodes[low <= within].tolist()
     for begin in range(0, len(some), 500):
-        rows = select(tables.Embedding.node_id, tables.Embedding.point).where(
-            col(tables.Embedding.node_id).in_(some[begin : begin + 500]),
-            tables.Embedding.space == space,
-        )
-        points.update(session.exec(rows).all())
+        rows = connection.execute(_POINTS, {"ids": some[begin : begin + 500], "space": space})
+        points.update((node, at) for node, at in rows)
     known = np.array(sorted(points), np.int64)
     exact = np.frombuffer(b"".join(points[node] for node in known.tolist()), "<f2")
     apart = exact.reshape(len(known), LENGTH).astype(np.float64) - query
@@ -197,10 +195,16 @@ def _first(
     return [(int(known[i]), float(distances[i])) for i in order]
 
 
-def _added(session: Session, after: int) -> Iterator[tuple[NDArray[np.void], int]]:
+_embedding = tables.METADATA.tables["embedding"]
+_POINTS = select(_embedding.c.node_id, _embedding.c.point).where(
+    Among(_embedding.c.node_id), _embedding.c.space == bindparam("space")
+)
+
+
+def _added(connection: Connection, after: int) -> Iterator[tuple[NDArray[np.void], int]]:
     """The records of the embeddings after an id, and the last id of each lot."""
     while True:
-        rows = session.exec(
+        rows = connection.execute(
             select(
                 tables.Embedding.id,
                 tables.Embedding.node_id,
@@ -235,7 +239,7 @@ def records_of(
     return records
 
 
-def _held(file: Path, session: Session) -> tuple[int, int]:
+def _held(file: Path, connection: Connection) -> tuple[int, int]:
     """How many records a file holds and the last id; nothing where it is not of this database."""
     try:
         with file.open("rb") as opened:
@@ -247,7 +251,7 @@ def _held(file: Path, session: Session) -> tuple[int, int]:
             newest = np.frombuffer(opened.read(RECORD.itemsize), RECORD)
     except (FileNotFoundError, struct.error, ValueError):
         return 0, 0
-    row = session.exec(
+    row = connection.execute(
         select(tables.Embedding.node_id, tables.Embedding.space, tables.Embedding.point).where(
             tables.Embedding.id == last
         )

@@ -297,17 +297,19 @@ class Registry:
         *,
         depth: int = 10,
         limit: int = 500,
+        cursor: str | None = None,
     ) -> Lineage:
         """What a block, run or task (by digest) or a primitive (by reference) came from or led to.
 
-        A named reference of a block is resolved first.  Raises NotFound.
+        A named reference of a block is resolved first.  `cursor` is that of a lineage whose root
+        has more relatives than are in it.  Raises NotFound, and ParseError for another's cursor.
         """
         with self.database.reading() as session:
             if isinstance(start, Reference) and isinstance(start.selector, Digest):
                 start = start.selector
             if isinstance(start, Reference) and not publishing.nodes(session, [str(start)]):
                 start = described(session, [versions.find(session, start)])[0].digest
-            return trace(session, start, direction, depth, limit)
+            return trace(session, start, direction, depth, limit, cursor)
 
     def record_run(self, run: RunRecord, message: Mapping[str, Json] | None = None) -> Digest:
         """Record a run with its edges, and leave a message about it; returns its digest.

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import (
+    Connection,
     Integer,
     Result,
     Select,
@@ -23,7 +24,6 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.sql.elements import ColumnElement
-from sqlmodel import Session
 
 from metaloom_registry.catalogue import tables
 from metaloom_registry.catalogue.among import many
@@ -69,7 +69,7 @@ class Filters:
 
 
 def most_used(
-    session: Session,
+    connection: Connection,
     filters: Filters,
     fitting: Fitting | AnyFitting | None,
     limit: int,
@@ -83,7 +83,8 @@ def most_used(
     values = dict(filters.values)
     if after is not None:
         values |= {"after_uses": after[0], "after_block": after[1]}
-    asked = _Asked(session, filters.conditions, values, after is not None)
+    form = _Form(filters.conditions, filters.few, after is not None)
+    asked = _Asked(connection, form, values)
     if fitting is None:
         return [Used(*row) for row in asked.ranked(limit)]
     if filters.few or len(fitting.narrowed) > limit:
@@ -91,33 +92,41 @@ def most_used(
         found, all_seen = _first(asked, fitting, limit, filters.few)
         if all_seen or len(found) == limit:
             return found
-    return _merged(asked, fitting.all(session), limit)
+    return _merged(asked, fitting.all(connection), limit)
+
+
+class _Form(NamedTuple):
+    """What a statement is made of: conditions, whether few pass, whether it begins at a place."""
+
+    conditions: Conditions
+    few: bool
+    paged: bool
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A question: its conditions and values, and whether it begins at a place."""
+    """A question: the form of its statement, and what is bound in it."""
 
-    session: Session
-    conditions: Conditions
+    connection: Connection
+    form: _Form
     values: Mapping[str, Any]
-    paged: bool
 
-    def ranked(self, limit: int) -> Result[Any]:
+    def ranked(self, limit: int) -> Result[*tuple[Any, ...]]:
         """The uses, id and type of blocks of any type, in order."""
-        query = _ranked(self.conditions, self.paged)
-        return self.session.connection().execute(query, {**self.values, "limit": limit})
+        query = _ranked(self.form)
+        return self.connection.execute(query, {**self.values, "limit": limit})
 
     def of_each(self, signatures: Sequence[int], limit: int) -> dict[int, list[Used]]:
         """The most used of each type, which the index has in order."""
-        dialect = self.session.get_bind().dialect.name
-        query = _of_each(self.conditions, self.paged, dialect)
+        dialect = self.connection.dialect.name
+        query = _of_each(self.form, dialect)
         found: dict[int, list[Used]] = {}
         values = {**self.values, "signatures": signatures, "limit": limit}
-        rows = self.session.connection().execute(query, values)
+        rows = self.connection.execute(query, values)
         if dialect == "sqlite":
             for signature, listed in rows:
-                found[signature] = [Used(*pair, signature) for pair in json.loads(listed)]
+                pairs = json.loads(listed)
+                found[signature] = [Used(uses, block, signature) for uses, block in pairs]
             return found
         for row in rows:
             found.setdefault(row[2], []).append(Used(*row))
@@ -135,7 +144,7 @@ def _first(
     seen = 0
     with asked.ranked(ALL if few else COMMON) as rows:
         for some in rows.partitions(AT_ONCE):
-            fits = fitting.among(asked.session, (row[2] for row in some))
+            fits = fitting.among(asked.connection, (row[2] for row in some))
             found += [Used(*row) for row in some if row[2] in fits]
             seen += len(some)
             if len(found) >= limit:
@@ -159,10 +168,11 @@ def _merged(asked: _Asked, signatures: Sequence[int], limit: int) -> list[Used]:
 
 
 @lru_cache(STATEMENTS_KEPT)
-def _ranked(conditions: Conditions, paged: bool) -> Select[Any]:
-    """The most used blocks in order."""
-    wanted = [_block.c.current.is_(True), *conditions]
-    if paged:
+def _ranked(form: _Form) -> Select[*tuple[Any, ...]]:
+    """The most used blocks in order; where they are few, not from the index of all."""
+    current = _block.c.current.is_not(False) if form.few else _block.c.current.is_(True)
+    wanted = [current, *form.conditions]
+    if form.paged:
         uses, block = (bindparam(f"after_{name}", type_=Integer) for name in ("uses", "block"))
         wanted.append(or_(_block.c.uses < uses, and_(_block.c.uses == uses, _block.c.id <= block)))
     return (
@@ -174,18 +184,18 @@ def _ranked(conditions: Conditions, paged: bool) -> Select[Any]:
 
 
 @lru_cache(STATEMENTS_KEPT)
-def _of_each(conditions: Conditions, paged: bool, dialect: str) -> Select[Any]:
+def _of_each(form: _Form, dialect: str) -> Select[*tuple[Any, ...]]:
     """The most used blocks of each of the types bound as `signatures`.
 
     In SQLite a type and its blocks as a list in JSON, in PostgreSQL a block a row, in order.
     """
     signatures = many("signatures")
-    ranked = _ranked(conditions, paged)
+    ranked = _ranked(form)
     if dialect == "sqlite":
         given = func.json_each(signatures).table_valued("value", name="given")
-        of = literal_column(f"{given.name}.value")
-        top = ranked.with_only_columns(_block.c.uses, _block.c.id)
-        top = top.where(_block.c.signature_id == of).subquery()
+        of = literal_column(f"{given.name}.value", Integer)
+        one = ranked.with_only_columns(_block.c.uses, _block.c.id)
+        top = one.where(_block.c.signature_id == of).subquery()
         pairs = select(func.json_group_array(func.json_array(*top.c))).scalar_subquery()
         return select(given.c.value, pairs)
     given = func.unnest(signatures).table_valued("value", name="given").render_derived()

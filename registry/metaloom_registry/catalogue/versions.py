@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import sqlalchemy as core
-from sqlalchemy import Row, func
+from sqlalchemy import Connection, Row, func
 from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import tables
@@ -227,34 +227,48 @@ def described(session: Session, found: Sequence[Found]) -> list[Version]:
     blocks: dict[int, Version] = {}
     if numbered := [version.id for _, version, _ in found if version is not None]:
         rows = connection.execute(_NUMBERED, {"ids": numbered})
-        versions = {row.version: _version(row) for row in rows}
+        versions = {row.version: version_of(row) for row in rows}
     if alone := [block for _, version, block in found if version is None]:
-        blocks = {row.block: _version(row) for row in connection.execute(_ALONE, {"ids": alone})}
+        blocks = {row.block: version_of(row) for row in connection.execute(_ALONE, {"ids": alone})}
     return [
         blocks[block] if version is None else versions[version.id] for _, version, block in found
     ]
 
 
-def first_names(session: Session, blocks: Sequence[int]) -> dict[int, tuple[str, int]]:
+def listed_as(session: Session, version: int) -> Version:
+    """The version of an id, which has to be there, as a value."""
+    return version_of(session.connection().execute(_NUMBERED, {"ids": [version]}).one())
+
+
+def first_names(connection: Connection, blocks: Sequence[int]) -> dict[int, tuple[str, int]]:
     """The name and number of the first version that each block is, preferably not yanked.
 
     Without those that have no name.
     """
     found: dict[int, tuple[str, int]] = {}
-    for block, spelling, number in session.connection().execute(_FIRST, {"ids": blocks}):
+    for block, spelling, number in connection.execute(_FIRST, {"ids": blocks}):
         found.setdefault(block, (spelling, number))
     return found
 
 
-def current(session: Session, names: Sequence[int]) -> list[Version]:
+def current(connection: Connection, names: Sequence[int]) -> list[Version]:
     """The current versions of these names, in the same order."""
-    rows = session.connection().execute(_CURRENT, {"ids": names})
-    found = {row.name: _version(row) for row in rows}
-    return [found[name] for name in names]
+    if not names:
+        return []
+    found = {row.name: row for row in connection.execute(_CURRENT, {"ids": names})}
+    return [version_of(found[name]) for name in names]
 
 
-def _version(row: Row[Any]) -> Version:
-    """A row of `_LISTED` or `_ALONE` as a value."""
+def current_rows(connection: Connection, blocks: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The current versions that these blocks are, for `version_of`, with `name`, `block`, `uses`.
+
+    One row for each name, in no order.
+    """
+    return connection.execute(_CURRENT_OF, {"ids": blocks}).all()
+
+
+def version_of(row: Row[*tuple[Any, ...]]) -> Version:
+    """What a row says of a version, or of a block alone."""
     yanked = None if row.yanked is None else row.yank_reason or "no reason given"
     return Version(
         name=None if row.spelling is None else BlockName.parse(row.spelling),
@@ -278,10 +292,13 @@ def _version(row: Row[Any]) -> Version:
 _block, _node, _name, _numbered, _alias = (
     tables.METADATA.tables[name] for name in ("block", "node", "name", "version", "alias")
 )
-_SAID = (_node.c.key, *(_block.c[name] for name in ("kind", "signature", "licence", "size")))
-_SAID += (_block.c.uses, _block.c.tombstone)
+_SAID: tuple[core.ColumnElement[Any], ...] = (
+    _node.c.key,
+    *(_block.c[name] for name in ("kind", "signature", "licence", "size")),
+)
+_SAID += (_block.c.uses, _block.c.tombstone, _block.c.signature_id, _block.c.id.label("block"))
 _OF_VERSION = ("number", "created", "yanked", "yank_reason", "deprecation", "successor")
-_LISTED = core.select(
+_LISTED: core.Select[*tuple[Any, ...]] = core.select(
     _name.c.id.label("name"),
     _name.c.spelling,
     _numbered.c.id.label("version"),
@@ -297,9 +314,10 @@ _LISTED = core.select(
     _node.c.id == _block.c.id,
 )
 _NUMBERED = _LISTED.where(Among(_numbered.c.id))
-_CURRENT = _LISTED.where(_numbered.c.number == _name.c.current, Among(_name.c.id))
-_ALONE = core.select(
-    _block.c.id.label("block"),
+_OFFERED = _LISTED.where(_numbered.c.number == _name.c.current)
+_CURRENT = _OFFERED.where(Among(_name.c.id))
+_CURRENT_OF = _OFFERED.where(Among(_block.c.id))
+_ALONE: core.Select[*tuple[Any, ...]] = core.select(
     _block.c.created,
     *(
         core.null().label(name)

@@ -11,16 +11,15 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy import text as sql
-from sqlmodel import Session
 
 from metaloom_registry.catalogue import tables
 from metaloom_registry.errors import ParseError
 
 CANDIDATES = 500
-MAX_LOTS = 8
-"""How many lots of candidates are looked at where filters leave few."""
+MANY_CANDIDATES = 7
+"""How many times as many are looked at then, where filters leave too few of the first."""
 
 MAX_QUERY = 1_000
 MAX_WORDS = 16
@@ -72,54 +71,54 @@ def plain_words(*texts: str) -> str:
     return " ".join(word for word in found if len(word) <= MAX_WORD)
 
 
-def holding(session: Session, words: Sequence[str], enough: int) -> Iterator[list[int]]:
+def holding(connection: Connection, words: Sequence[str], enough: int) -> Iterator[list[int]]:
     """The ids of names that hold all words of a query, in lots.
 
     Whole words come first; where fewer than `enough` names hold them, beginnings of words count.
-    A lot holds the newest that are not in one before; there are at most `MAX_LOTS`.
+    Of each a lot of the newest and, if there are more, a larger one.
     """
-    look = _indexed if session.get_bind().dialect.name == "sqlite" else _lexemes
+    look = _indexed if connection.dialect.name == "sqlite" else _lexemes
     known: dict[int, None] = {}
-    named = _named(session, words)
+    named = _named(connection, words)
     for beginnings in (False, True):
         below = _BEYOND
-        for _ in range(MAX_LOTS):
-            ids = look(session, words, below, beginnings=beginnings)
+        for size in (CANDIDATES, CANDIDATES * MANY_CANDIDATES):
+            ids = look(connection, words, below, size, beginnings=beginnings)
             lot = [id_ for id_ in dict.fromkeys((*named, *ids)) if id_ not in known]
             named = []
             known |= dict.fromkeys(lot)
             if lot:
                 yield lot
-            if len(ids) < CANDIDATES:
+            if len(ids) < size:
                 break
             below = ids[-1]
         if len(known) >= enough:
             return
 
 
-def _named(session: Session, words: Sequence[str]) -> list[int]:
+def _named(connection: Connection, words: Sequence[str]) -> list[int]:
     """The newest names that are one of the words, if they hold the others too."""
     if len(words) > 1:
         return []
-    return list(session.connection().execute(_NAMED, {"word": words[0]}).scalars())
+    return list(connection.execute(_NAMED, {"word": words[0]}).scalars())
 
 
-def _indexed(session: Session, words: Sequence[str], below: int, *, beginnings: bool) -> list[int]:
+def _indexed(
+    connection: Connection, words: Sequence[str], below: int, size: int, *, beginnings: bool
+) -> Sequence[int]:
     """The newest names below an id that the full-text index of SQLite gives."""
     query = " ".join(f'"{w}"{"*" if beginnings and len(w) > 1 else ""}' for w in words)
-    rows = session.connection().execute(
-        _INDEXED, {"query": query, "below": below, "limit": CANDIDATES}
-    )
-    return [row[0] for row in rows]
+    values = {"query": query, "below": below, "limit": size}
+    return connection.execute(_INDEXED, values).scalars().all()
 
 
-def _lexemes(session: Session, words: Sequence[str], below: int, *, beginnings: bool) -> list[int]:
+def _lexemes(
+    connection: Connection, words: Sequence[str], below: int, size: int, *, beginnings: bool
+) -> Sequence[int]:
     """The newest names below an id that the full-text index of PostgreSQL gives."""
     query = " & ".join(f"'{w}'{':*' if beginnings and len(w) > 1 else ''}" for w in words)
-    rows = session.connection().execute(
-        _LEXEMES, {"query": query, "below": below, "limit": CANDIDATES}
-    )
-    return [row[0] for row in rows]
+    values = {"query": query, "below": below, "limit": size}
+    return connection.execute(_LEXEMES, values).scalars().all()
 
 
 def match(words: Sequence[str], title: str, tags: str) -> Match:

@@ -6,6 +6,7 @@ from metaloom_registry import (
     Digest,
     NotFound,
     Parent,
+    ParseError,
     Reference,
     RunRecord,
     TaskRecord,
@@ -97,6 +98,67 @@ def test_depth_and_limit_cut_the_lineage_and_say_so(registry, family):
     assert len(two.nodes) == 2
     assert not two.complete
     assert registry.lineage(family[0].digest, depth=1).complete
+
+
+@pytest.fixture
+def hub(registry, publish):
+    """A block with seven parents and seven users, of which the first used it in two roles."""
+    parents = [publish(f"a/p{i}", "int", b"p%d" % i) for i in range(7)]
+    made = publish("a/hub", "int", b"hub", parents=tuple(Parent(p.digest) for p in parents))
+    roles = [("uses", "adapted-from"), *[("uses",)] * 6]
+    users = [
+        publish(f"a/u{i}", "int", b"u%d" % i, parents=tuple(Parent(made.digest, r) for r in some))
+        for i, some in enumerate(roles)
+    ]
+    publish("a/onward", "int", b"onward", parents=(Parent(users[6].digest),))
+    return made, {"parents": parents, "children": users}
+
+
+@pytest.mark.parametrize("direction", ["parents", "children"])
+def test_the_relatives_of_a_hub_are_had_page_by_page(registry, hub, direction):
+    made, relatives = hub
+    found, left, cursor = [], [], None
+    while not left or cursor is not None:
+        page = registry.lineage(made.digest, direction, depth=1, limit=4, cursor=cursor)
+        assert page.nodes[0].label == "a/hub@1"
+        assert [node.key for _, node in page.next(page.root)][-1] == page.nodes[-1].key
+        found += page.nodes[1:]
+        left.append(page.more)
+        cursor = page.cursor
+        assert not page.complete or cursor is None
+    assert [node.key for node in found] == [str(one.digest) for one in relatives[direction]]
+    assert left == [4, 1, 0]
+
+
+def test_a_relative_in_two_roles_is_on_one_page(registry, hub):
+    page = registry.lineage(hub[0].digest, "children", depth=1, limit=2)
+    steps = [(role, node.label) for role, node in page.next(page.root)]
+    assert sorted(steps) == [("adapted-from", "a/u0@1"), ("uses", "a/u0@1")]
+    assert (page.more, page.rest) == (6, "6")
+
+
+def test_a_later_page_is_followed_as_deep_as_the_first(registry, hub):
+    cursor = registry.lineage(hub[0].digest, "children", limit=7).cursor
+    page = registry.lineage(hub[0].digest, "children", cursor=cursor)
+    assert labels(page) == ["a/hub@1", "a/u6@1", "a/onward@1"]
+    assert page.complete
+
+
+def test_very_many_relatives_are_counted_up_to_a_number(registry, hub, monkeypatch):
+    monkeypatch.setattr("metaloom_registry.catalogue.ancestry.MOST_COUNTED", 2)
+    page = registry.lineage(hub[0].digest, "children", depth=1, limit=4)
+    assert (page.more, page.rest) == (2, "at least 2")
+
+
+def test_a_cursor_of_another_lineage_is_refused(registry, hub):
+    made, relatives = hub
+    cursor = registry.lineage(made.digest, "children", limit=4).cursor
+    with pytest.raises(ParseError, match="of another query"):
+        registry.lineage(relatives["parents"][0].digest, "children", cursor=cursor)
+    with pytest.raises(ParseError, match="is not a cursor"):
+        registry.lineage(made.digest, "parents", cursor=cursor)
+    with pytest.raises(ParseError, match="is not a cursor"):
+        registry.lineage(made.digest, cursor="x")
 
 
 def test_a_diamond_has_each_node_once(registry, publish):

@@ -37,7 +37,9 @@ def put(registry):
 
 def asked(registry, neighbours: Neighbours, space: int, point, limit: int, **options):
     with registry.database.reading() as session:
-        return neighbours.nearest(session, space, point_of(list(point)), limit, **options)
+        return neighbours.nearest(
+            session.connection(), space, point_of(list(point)), limit, **options
+        )
 
 
 def brute(nodes: list[int], points: np.ndarray, query: np.ndarray, limit: int):

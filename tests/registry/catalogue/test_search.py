@@ -1,8 +1,9 @@
 """Search: by words, type, kind and tag, with reasons and pages."""
 
 import pytest
+from sqlalchemy import event
 
-from metaloom_registry import ParseError, parse_type
+from metaloom_registry import ParseError, Reference, parse_type
 from metaloom_registry.catalogue.fitting import Wanted, explained
 
 T = parse_type
@@ -86,6 +87,43 @@ def test_each_hit_says_why_it_matched(registry, blocks):
     )
     assert why(type=T("list[int] -> int")) == ("is list[int] -> int",)
     assert why(tag="encoder") == ("is tagged encoder",)
+
+
+@pytest.mark.parametrize(
+    "query", [{"text": "x"}, {"tag": "t"}, {"kind": "graph"}, {"gives": T("int")}]
+)
+def test_a_hit_is_all_that_is_known_of_the_version(registry, publish, query):
+    for i in range(3):
+        publish("a/x", "int", b"%d" % i, tags=("t",))
+    registry.set_alias("a/x@3", "zulu")
+    registry.set_alias("a/x@3", "champion")
+    registry.set_alias("a/x@1", "first")
+    publish("a/y", "int", b"y", tags=("u",), kind="program")
+    registry.custody.deprecate(Reference.parse("a/x@3"), "slow", Reference.parse("a/y@1"))
+    hits = registry.search(**query).items
+    [version] = [hit.version for hit in hits if str(hit.version.name) == "a/x"]
+    assert version == registry.resolve("a/x")
+    assert (version.aliases, version.deprecated) == (("champion", "zulu"), "slow")
+
+
+@pytest.mark.parametrize(
+    ("query", "most"), [({"tag": "t"}, 3), ({"kind": "graph"}, 2), ({"text": "x"}, 5)]
+)
+@pytest.mark.parametrize("rare", [0, 2_000])
+def test_a_search_asks_the_database_few_questions(
+    registry, publish, monkeypatch, query, most, rare
+):
+    monkeypatch.setattr("metaloom_registry.catalogue.finding.MANY_BLOCKS", rare)
+    for i in range(30):
+        publish(f"a/x-{i}", "int", b"%d" % i, tags=("t",))
+    asked = []
+
+    def count(connection, cursor, statement, *_):
+        asked.append(statement)
+
+    event.listen(registry.database.engine, "before_cursor_execute", count)
+    assert len(registry.search(**query, limit=20).items) == 20
+    assert len([statement for statement in asked if not statement.startswith("BEGIN")]) <= most
 
 
 def test_a_word_in_the_name_counts_more_than_one_in_the_card(registry, publish):
