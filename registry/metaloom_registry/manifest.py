@@ -116,7 +116,14 @@ class Manifest:
     ) -> Manifest:
         """The manifest of a block with these files; `fields` are the other fields by name."""
         files = {path: File.of(data) for path, data in contents.items()}
-        return cls(kind=kind, signature=signature, files=files, **fields)
+        manifest = cls(kind=kind, signature=signature, files=files, **fields)
+        object.__setattr__(manifest, "_made_of", dict(contents))
+        return manifest
+
+    def promises(self, path: str, data: bytes) -> bool:
+        """Whether these are the bytes of a file; those it was made of are not counted again."""
+        made_of: Mapping[str, bytes] = self.__dict__.get("_made_of", {})
+        return made_of.get(path) is data or File.of(data) == self.files[path]
 
     def to_bytes(self) -> bytes:
         """The manifest as canonical JSON."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 from metaloom_registry.canonical import dump_canonical, load_strict
 from metaloom_registry.errors import Refused, TypeMismatch
 from metaloom_registry.graph import check_graph, check_signature, read_graph, write_graph
-from metaloom_registry.graph.document import Dimension, Graph, Leaf, Node, State, leaves
+from metaloom_registry.graph.document import (
+    FINDINGS_KEPT,
+    Dimension,
+    Graph,
+    Leaf,
+    Node,
+    State,
+    leaves,
+)
 from metaloom_registry.graph.rules import Ref
 from metaloom_registry.types import parse_type
 
@@ -51,6 +60,25 @@ def test_sizes_keep_their_references():
     graph = Graph((Dimension("B"),), (Leaf("float32", ("B", 2, 3)),), (), (size, node), 2)
     assert read_graph(write_graph(graph)) == graph
     assert node.sizes == (1,)
+
+
+def test_what_follows_from_a_graph_is_found_once_and_goes_with_no_copy():
+    graph = Graph((Dimension("B"),), (Leaf("float32", ("B", 2)),), (), (), 0)
+    asked: list[int] = []
+
+    def find(key: int) -> int:
+        asked.append(key)
+        return -key
+
+    assert [graph.once(key, lambda key=key: find(key)) for key in (1, 2, 1)] == [-1, -2, -1]
+    assert asked == [1, 2]
+    for key in range(3, 3 + FINDINGS_KEPT):
+        graph.once(key, lambda key=key: find(key))
+    assert graph.once(1, lambda: find(1)) == -1
+    assert asked[-1] == 1, "only so much is remembered"
+    copied = pickle.loads(pickle.dumps(graph))
+    assert copied == graph
+    assert copied.once(1, lambda: "anew") == "anew"
 
 
 def test_leaves_of_dictionaries_come_by_key():

@@ -89,6 +89,16 @@ def test_the_files_of_a_manifest_are_those_it_was_made_of():
     assert made.size == 5
 
 
+def test_a_manifest_promises_its_bytes_and_no_others():
+    given = bytes([1, 2, 3])
+    made = Manifest.of("graph", SIGNATURE, {"graph.json": given})
+    again = Manifest.parse(made.to_bytes())
+    for one in (made, again):
+        assert one.promises("graph.json", given)
+        assert one.promises("graph.json", bytes([1, 2, 3]))
+        assert not one.promises("graph.json", b"other")
+
+
 def test_a_newer_format_is_refused_with_the_remedy():
     with pytest.raises(Refused, match=r"metaloom-block/2.*pip install --upgrade metaloom"):
         Manifest.parse(changed(format="metaloom-block/2"))

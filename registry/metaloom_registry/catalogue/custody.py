@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import sqlalchemy as core
-from sqlalchemy import bindparam, update
+from sqlalchemy import Text, bindparam, update
 from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import publishing, tables, versions
+from metaloom_registry.catalogue.among import Among, many
 from metaloom_registry.catalogue.database import Database
 from metaloom_registry.catalogue.versions import Version, described
 from metaloom_registry.digest import Digest
@@ -58,7 +59,7 @@ class Custody:
 
         def change(session: Session) -> None:
             require_owner(session, namespace, [by or key])
-            add_owner(session, publishing.add_namespace(session, namespace, now), key, now)
+            add_owner(session, publishing.add_namespace(session, namespace, now).id, key, now)
 
         self._database.write(change)
 
@@ -158,20 +159,14 @@ class Custody:
 
 def owners(session: Session, namespace: str) -> tuple[PublicKey, ...]:
     """The keys that own a namespace, the first owner first."""
-    rows = session.exec(
-        select(tables.Owner.key)
-        .join(tables.Namespace, col(tables.Namespace.id) == tables.Owner.namespace_id)
-        .where(tables.Namespace.key == namespace.lower())
-        .order_by(col(tables.Owner.created), col(tables.Owner.key))
-    )
-    return tuple(map(PublicKey, rows))
+    rows = session.connection().execute(_OWNERS, {"namespace": namespace.lower()})
+    return tuple(map(PublicKey, rows.scalars()))
 
 
-def add_owner(session: Session, namespace: tables.Namespace, key: PublicKey, now: int) -> None:
-    """Let a key own a namespace, unless it does."""
-    assert namespace.id is not None
-    if session.get(tables.Owner, (namespace.id, key.hex)) is None:
-        session.add(tables.Owner(namespace_id=namespace.id, key=key.hex, created=now))
+def add_owner(session: Session, namespace: int, key: PublicKey, now: int) -> None:
+    """Let a key own the namespace of an id, unless it does."""
+    if session.get(tables.Owner, (namespace, key.hex)) is None:
+        session.add(tables.Owner(namespace_id=namespace, key=key.hex, created=now))
 
 
 def require_owner(session: Session, namespace: str, keys: Iterable[By]) -> None:
@@ -190,13 +185,9 @@ def require_owner(session: Session, namespace: str, keys: Iterable[By]) -> None:
 def require_bytes(session: Session, blocks: Iterable[Digest]) -> None:
     """Raise NotFound where one of these blocks was taken away for good."""
     keys = sorted(digest.hex for digest in blocks)
-    gone = session.exec(
-        select(tables.Node.key, tables.Block.tombstone)
-        .join(tables.Block, col(tables.Block.id) == tables.Node.id)
-        .where(col(tables.Node.key).in_(keys), col(tables.Block.tombstone).is_not(None))
-    ).first()
+    gone = session.connection().execute(_GONE, {"keys": keys}).first()
     if gone is not None:
-        raise gone_for_good(Digest(gone[0]), str(gone[1]))
+        raise gone_for_good(Digest(gone.key), gone.tombstone)
 
 
 def require_held(session: Session, block: Digest) -> None:
@@ -215,7 +206,19 @@ def gone_for_good(block: Digest, reason: str) -> NotFound:
     )
 
 
-_node, _block = (tables.METADATA.tables[name] for name in ("node", "block"))
+_node, _block, _namespace, _owner = (
+    tables.METADATA.tables[name] for name in ("node", "block", "namespace", "owner")
+)
+_OWNERS = (
+    core.select(_owner.c.key)
+    .where(_namespace.c.id == _owner.c.namespace_id, _namespace.c.key == bindparam("namespace"))
+    .order_by(_owner.c.created, _owner.c.key)
+)
+_GONE = core.select(_node.c.key, _block.c.tombstone).where(
+    _block.c.id == _node.c.id,
+    Among(_node.c.key, many("keys", Text)),
+    _block.c.tombstone.is_not(None),
+)
 _TOMBSTONE = core.select(_block.c.tombstone).where(
     _block.c.id == _node.c.id, _node.c.key == bindparam("key"), _node.c.kind == "block"
 )

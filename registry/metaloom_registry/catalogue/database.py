@@ -50,6 +50,7 @@ class Database:
         """
         self.url = database_url(url)
         self.engine = _engine(self.url)
+        self._writer = self.engine.execution_options(writes=True)
         with self._explained("open"):
             self._migrate()
 
@@ -89,10 +90,6 @@ class Database:
                     if attempt + 1 == ATTEMPTS or not _in_the_way(error):
                         raise
         raise AssertionError("unreachable")
-
-    @property
-    def _writer(self) -> Engine:
-        return self.engine.execution_options(writes=True)
 
     def _migrate(self) -> None:
         with self.engine.connect() as connection:

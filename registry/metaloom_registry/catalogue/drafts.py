@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from sqlmodel import Session
 
-from metaloom_registry.catalogue import custody, publishing, sealing
+from metaloom_registry.catalogue import custody, publishing, sealing, versions
 from metaloom_registry.catalogue.outbox import announce, published
-from metaloom_registry.catalogue.versions import Version, described
+from metaloom_registry.catalogue.versions import Version
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import NotFound, Refused
-from metaloom_registry.manifest import File, Manifest
+from metaloom_registry.manifest import Manifest
 from metaloom_registry.names import BlockName
 from metaloom_registry.seals import Seal
 
@@ -46,7 +46,7 @@ def list_drafts(
     manifest = drafts[-1].manifest
     version, new = publishing.add_version(session, row, blocks[-1], manifest, now)
     session.flush()
-    found = described(session, [(row, version, version.block_id)])[0]
+    found = versions.listed_as(session, version)
     if new:
         parts = [draft.manifest.digest for draft in drafts[:-1]]
         announce(session, "publish", published(found, manifest, parts, run), now)
@@ -78,7 +78,7 @@ def check_files(draft: Draft) -> None:
     if extra := sorted(set(given) - set(promised)):
         raise Refused(f"the file {extra[0]!r} is given, but the manifest does not list it")
     for path, data in given.items():
-        if File.of(data) != promised[path]:
+        if not draft.manifest.promises(path, data):
             raise Refused(
                 f"the file {path!r} has {len(data)} bytes of digest {Digest.of(data)}, and the "
                 f"manifest promises {promised[path].size} of {promised[path].digest}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, update
+import sqlalchemy as core
+from sqlalchemy import Text, bindparam, delete, update
 from sqlmodel import Session, col, select
 
 from metaloom_registry.canonical import Json
 from metaloom_registry.catalogue import shapes, tables
+from metaloom_registry.catalogue.among import Among, many
 from metaloom_registry.catalogue.embeddings import add_embedding, block_embedding
 from metaloom_registry.catalogue.rows import add_row, add_rows
 from metaloom_registry.catalogue.words import plain_words
@@ -20,11 +22,29 @@ from metaloom_registry.names import BlockName, Reference
 from metaloom_registry.types import Type, uncurried
 
 
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A namespace that is there: the id of its row, and its spelling."""
+
+    id: int
+    spelling: str
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name that is there: the id of its row, its spelling, and the numbers in the row."""
+
+    id: int
+    spelling: str
+    newest: int = 0
+    current: int | None = None
+
+
 def check_spelling(session: Session, name: BlockName) -> None:
     """Raises InvalidName where the name differs only in case from one that is there."""
-    twin = session.exec(select(tables.Name.spelling).where(tables.Name.key == name.key)).first()
+    twin = session.connection().execute(_NAME, {"key": name.key}).first()
     if twin is not None:
-        _check_name_spelling(twin, name)
+        _check_name_spelling(twin.spelling, name)
     space = find_namespace(session, name.namespace)
     if space is not None:
         _check_namespace_spelling(space.spelling, name.namespace)
@@ -42,19 +62,18 @@ def check_namespace(namespace: str) -> None:
     BlockName(namespace, "x")
 
 
-def find_namespace(session: Session, namespace: str) -> tables.Namespace | None:
-    """The row of a namespace in any case, if it is there."""
-    key = namespace.lower()
-    return session.exec(select(tables.Namespace).where(tables.Namespace.key == key)).first()
+def find_namespace(session: Session, namespace: str) -> Namespace | None:
+    """A namespace in any case, if it is there."""
+    row = session.connection().execute(_NAMESPACE, {"key": namespace.lower()}).first()
+    return None if row is None else Namespace(*row)
 
 
-def add_namespace(session: Session, namespace: str, now: int) -> tables.Namespace:
-    """The row of a namespace, which is added where it is new. Raises InvalidName for a twin."""
+def add_namespace(session: Session, namespace: str, now: int) -> Namespace:
+    """A namespace, which is added where it is new. Raises InvalidName for a twin."""
     found = find_namespace(session, namespace)
     if found is None:
-        found = tables.Namespace(key=namespace.lower(), spelling=namespace, created=now)
-        session.add(found)
-        session.flush()
+        row = {"key": namespace.lower(), "spelling": namespace, "created": now}
+        return Namespace(add_row(session, "namespace", row), namespace)
     _check_namespace_spelling(found.spelling, namespace)
     return found
 
@@ -189,11 +208,9 @@ def add_signature(session: Session, type_: Type) -> int:
     """The id of a type, which is indexed where it is new."""
     canonical = shapes.canonical(type_)
     digest = shapes.identity(canonical)
-    known = session.exec(
-        select(tables.Signature.id).where(tables.Signature.digest == digest)
-    ).first()
+    known = session.connection().execute(_SIGNATURE, {"digest": digest}).first()
     if known is not None:
-        return known
+        return int(known.id)
     arity = len(uncurried(canonical)[0])
     row = {"digest": digest, "text": str(canonical), "arity": arity}
     signature = add_row(session, "signature", row)
@@ -205,43 +222,39 @@ def add_signature(session: Session, type_: Type) -> int:
     return signature
 
 
-def add_name(session: Session, name: BlockName, now: int) -> tables.Name:
-    """The row of a name, which is added where it is new. Raises InvalidName for a twin."""
-    query = select(tables.Name).where(tables.Name.key == name.key).with_for_update()
-    found = session.exec(query).first()
+def add_name(session: Session, name: BlockName, now: int) -> Name:
+    """A name, which is added where it is new, and is this transaction's until it ends.
+
+    Raises InvalidName for a twin.
+    """
+    found = session.connection().execute(_NAME_LOCKED, {"key": name.key}).first()
     if found is not None:
         _check_name_spelling(found.spelling, name)
-        return found
-    namespace = add_namespace(session, name.namespace, now)
-    assert namespace.id is not None
-    row = tables.Name(
-        namespace_id=namespace.id,
-        key=name.key,
-        part=name.name.lower(),
-        spelling=str(name),
-        created=now,
-    )
-    session.add(row)
-    session.flush()
-    return row
+        return Name(*found)
+    row = {
+        "namespace_id": add_namespace(session, name.namespace, now).id,
+        "key": name.key,
+        "part": name.name.lower(),
+        "spelling": str(name),
+        "newest": 0,
+        "created": now,
+    }
+    return Name(add_row(session, "name", row), str(name))
 
 
 def add_version(
-    session: Session, name: tables.Name, block: int, manifest: Manifest, now: int
-) -> tuple[tables.Version, bool]:
-    """The version that a block is under a name, and whether it is new."""
-    known = session.exec(
-        select(tables.Version).where(
-            tables.Version.name_id == name.id, tables.Version.block_id == block
-        )
-    ).first()
+    session: Session, name: Name, block: int, manifest: Manifest, now: int
+) -> tuple[int, bool]:
+    """The id of the version that a block is under a name, and whether it is new."""
+    connection = session.connection()
+    known = connection.execute(_VERSION, {"name_id": name.id, "block_id": block}).first()
     if known is not None:
-        return known, False
-    assert name.id is not None
-    name.newest += 1
-    version = tables.Version(name_id=name.id, number=name.newest, block_id=block, created=now)
-    session.add_all((version, name))
-    make_current(session, name, version.number, Words.of(manifest))
+        return int(known.id), False
+    number = name.newest + 1
+    row = {"name_id": name.id, "number": number, "block_id": block, "created": now}
+    version = add_row(session, "version", row)
+    connection.execute(_ADVANCE, {"b_id": name.id, "newest": number, "current": number})
+    _offer_instead(session, name, number, Words.of(manifest))
     return version, True
 
 
@@ -264,6 +277,8 @@ def offer_newest(
     session: Session, name: tables.Name, manifest: Callable[[Digest], Manifest]
 ) -> None:
     """Let a name alone mean its newest version that is not yanked, if there is one."""
+    assert name.id is not None
+    before = Name(name.id, name.spelling, name.newest, name.current)
     newest = session.exec(
         select(tables.Version.number, tables.Node.key)
         .join(tables.Node, col(tables.Node.id) == tables.Version.block_id)
@@ -271,12 +286,12 @@ def offer_newest(
         .order_by(col(tables.Version.number).desc())
         .limit(1)
     ).first()
-    if newest is None:
-        make_current(session, name, None, None)
-    else:
-        number, key = newest
-        make_current(session, name, number, Words.of(manifest(Digest(key))))
+    number = None if newest is None else newest[0]
+    name.current = number
+    session.add(name)
     session.flush()
+    words = None if newest is None else Words.of(manifest(Digest(newest[1])))
+    _offer_instead(session, before, number, words)
 
 
 @dataclass(frozen=True)
@@ -291,15 +306,13 @@ class Words:
         return cls(" ".join(manifest.tags), manifest.card)
 
 
-def make_current(
-    session: Session, name: tables.Name, number: int | None, words: Words | None
-) -> None:
-    """Offer a version where the name alone is asked for, or, with None, no version at all."""
-    before, name.current = name.current, number
-    session.add(name)
-    session.flush()
-    for changed in {before, number} - {None}:
-        _mark_current(session, name, changed)
+def _offer_instead(session: Session, name: Name, number: int | None, words: Words | None) -> None:
+    """Let searches find a version where the name's current one was; with None, no version at all.
+
+    The row of the name has to say so already.
+    """
+    for changed in {name.current, number} - {None}:
+        _mark_current(session, name, changed, offered=changed == number)
     connection, known = session.connection(), {"b_id": name.id}
     if words is None:
         connection.execute(_FORGET_DOCUMENT, known)
@@ -307,29 +320,17 @@ def make_current(
     row = {"title": name.spelling, "tags": words.tags, "card": words.card, "words": ""}
     if connection.dialect.name == "postgresql":
         row["words"] = plain_words(name.spelling, words.tags, words.card)
-    if before is None or connection.execute(_CHANGE_DOCUMENT, {**known, **row}).rowcount == 0:
+    if name.current is None or connection.execute(_CHANGE_DOCUMENT, {**known, **row}).rowcount == 0:
         add_rows(session, "document", [{"id": name.id, **row}])
 
 
-def _mark_current(session: Session, name: tables.Name, number: int | None) -> None:
+def _mark_current(session: Session, name: Name, number: int | None, *, offered: bool) -> None:
     """Note on the block of a version whether it is the current version of some name."""
-    block = session.exec(
-        select(tables.Version.block_id).where(
-            tables.Version.name_id == name.id, tables.Version.number == number
-        )
-    ).one()
-    current = (
-        number == name.current
-        or session.exec(
-            select(tables.Version.id)
-            .join(tables.Name, col(tables.Name.id) == tables.Version.name_id)
-            .where(tables.Version.block_id == block, tables.Version.number == tables.Name.current)
-            .limit(1)
-        ).first()
-    )
-    session.connection().execute(
-        update(tables.Block).where(col(tables.Block.id) == block).values(current=bool(current))
-    )
+    connection = session.connection()
+    given = {"name_id": name.id, "number": number}
+    block = connection.execute(_BLOCK_OF, given).scalar_one()
+    current = offered or connection.execute(_CURRENT_SOMEWHERE, {"block_id": block}).first()
+    connection.execute(_MARK, {"b_id": block, "current": bool(current)})
 
 
 def nodes(session: Session, keys: Iterable[str], kind: str | None = None) -> dict[str, int]:
@@ -337,14 +338,9 @@ def nodes(session: Session, keys: Iterable[str], kind: str | None = None) -> dic
     wanted = sorted(set(keys))
     found: dict[str, int] = {}
     for start in range(0, len(wanted), 500):
-        query = select(tables.Node.key, tables.Node.id).where(
-            col(tables.Node.key).in_(wanted[start : start + 500])
-        )
-        if kind is not None:
-            query = query.where(tables.Node.kind == kind)
-        for key, id_ in session.exec(query):
-            assert id_ is not None
-            found[key] = id_
+        given = {"keys": wanted[start : start + 500], "kind": kind}
+        query = _NODES if kind is None else _NODES_OF_KIND
+        found.update((key, id_) for key, id_ in session.connection().execute(query, given))
     return found
 
 
@@ -360,6 +356,33 @@ def blocks_after(session: Session, after: int, limit: int = 1000) -> list[tuple[
     return [(id_ or 0, key) for id_, key in session.exec(query)]
 
 
-_document = tables.METADATA.tables["document"]
+# What every publish asks is written once, over rows instead of objects.
+_namespace, _name, _version, _block, _node, _signature, _document = (
+    tables.METADATA.tables[table]
+    for table in ("namespace", "name", "version", "block", "node", "signature", "document")
+)
+_NAMESPACE = core.select(_namespace.c.id, _namespace.c.spelling).where(
+    _namespace.c.key == bindparam("key")
+)
+_NAME = core.select(_name.c.id, _name.c.spelling, _name.c.newest, _name.c.current).where(
+    _name.c.key == bindparam("key")
+)
+_NAME_LOCKED = _NAME.with_for_update()
+_ADVANCE = update(_name).where(_name.c.id == bindparam("b_id"))
+_SIGNATURE = core.select(_signature.c.id).where(_signature.c.digest == bindparam("digest"))
+_NODES = core.select(_node.c.key, _node.c.id).where(Among(_node.c.key, many("keys", Text)))
+_NODES_OF_KIND = _NODES.where(_node.c.kind == bindparam("kind"))
+_VERSION = core.select(_version.c.id).where(
+    _version.c.name_id == bindparam("name_id"), _version.c.block_id == bindparam("block_id")
+)
+_BLOCK_OF = core.select(_version.c.block_id).where(
+    _version.c.name_id == bindparam("name_id"), _version.c.number == bindparam("number")
+)
+_CURRENT_SOMEWHERE = core.select(_version.c.id).where(
+    _version.c.block_id == bindparam("block_id"),
+    _name.c.id == _version.c.name_id,
+    _name.c.current == _version.c.number,
+)
+_MARK = update(_block).where(_block.c.id == bindparam("b_id"))
 _FORGET_DOCUMENT = delete(_document).where(_document.c.id == bindparam("b_id"))
 _CHANGE_DOCUMENT = update(_document).where(_document.c.id == bindparam("b_id"))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import sqlalchemy as core
 from sqlmodel import Session, select
 
 from metaloom_registry.catalogue import tables
@@ -21,6 +22,8 @@ from metaloom_registry.errors import StorageError
 from metaloom_registry.storage.store import BlobStore
 
 T = TypeVar("T")
+_SWEEPS = core.select(tables.METADATA.tables["sweep"].c.count)
+_SWEEPS_SHARED = _SWEEPS.with_for_update(read=True)
 WRITERS = 8
 """How many blobs are put at once."""
 
@@ -34,9 +37,12 @@ class Swept(Exception):
 
 def put_all(store: BlobStore, contents: Mapping[Digest, bytes]) -> None:
     """Put blobs side by side: what waits for a disk or a network waits at once."""
-    with ThreadPoolExecutor(min(len(contents), WRITERS)) as writers:
-        for _ in writers.map(store.put, contents.values()):
-            pass
+    *others, largest = sorted(contents.values(), key=len)
+    with ThreadPoolExecutor(max(1, min(len(others), WRITERS - 1))) as writers:
+        waiting = [writers.submit(store.put, data) for data in others]
+        store.put(largest)  # here, while the others are put elsewhere
+        for one in waiting:
+            one.result()
 
 
 def put_and_write(database: Database, put: Callable[[], None], change: Callable[[Session], T]) -> T:
@@ -60,8 +66,8 @@ def put_and_write(database: Database, put: Callable[[], None], change: Callable[
 
 def sweeps(session: Session, *, shared: bool = False) -> int:
     """How often blobs were removed; `shared` lets none be removed until the transaction ends."""
-    query = select(tables.Sweep.count)
-    return session.exec(query.with_for_update(read=True) if shared else query).one()
+    found = session.connection().execute(_SWEEPS_SHARED if shared else _SWEEPS)
+    return int(found.scalar_one())
 
 
 def begin_sweep(session: Session) -> None:

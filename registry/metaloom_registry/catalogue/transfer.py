@@ -289,7 +289,7 @@ class _Arriving:
         for digest, seals in contents.seals.items():
             sealing.add_seals(session, blocks[digest], seals)
         for name, newest in self.newest.items():
-            row = publishing.add_name(session, name, now)
+            row = _row_of(session, name, now)
             row.newest = max(row.newest, newest)
             session.add(row)
             for number, listed in sorted(self.versions.get(name, {}).items()):
@@ -297,17 +297,22 @@ class _Arriving:
                 _add_version(session, row, number, listed, one, blocks[one.digest], now)
             publishing.offer_newest(session, row, lambda d: arrived.get(d) or manifest(d))
         for name, moves in self.moves.items():
-            row = publishing.add_name(session, name, now)
+            row = _row_of(session, name, now)
             there = {version.number: version for version in versions.rows_of(session, row)}
             add_moves(session, row, moves, there)
         for name, alias, number in self.aliases:
-            row = publishing.add_name(session, name, now)
+            row = _row_of(session, name, now)
             move_alias(session, row, alias, versions.numbered(session, row, number), now)
         space = publishing.add_namespace(session, self.namespace, now)
         for key in self.owners:
-            custody.add_owner(session, space, key, now)
+            custody.add_owner(session, space.id, key, now)
         count = sum(map(len, self.versions.values()))
         return Moved(self.namespace, len(self.newest), count, len(blocks))
+
+
+def _row_of(session: Session, name: BlockName, now: int) -> tables.Name:
+    """The row of a name, which is added where it is new. Raises InvalidName for a twin."""
+    return session.get_one(tables.Name, publishing.add_name(session, name, now).id)
 
 
 def _add_version(

@@ -4,7 +4,7 @@ import json
 from xml.etree import ElementTree
 
 import pytest
-from benchmarks.scale.blocks import Plan
+from benchmarks.scale.blocks import Plan, plan_of_names
 from benchmarks.scale.picture import growth
 from benchmarks.scale.rows import COLUMNS, load
 from sqlalchemy import text
@@ -82,6 +82,13 @@ def test_a_load_that_was_broken_off_goes_on_where_it_was(plan, new_registry, mon
     load(plan, broken.database.url, 1)
     load(plan, broken.database.url, 1)
     assert rows_of(broken) == rows_of(whole)
+
+
+@pytest.mark.parametrize("names", [1, 20, 500])
+def test_a_plan_of_names_has_as_many(names):
+    found = plan_of_names(names, 3)
+    assert names <= found.names <= 1.05 * names + 2
+    assert len(set(found.name)) == found.names
 
 
 def test_a_block_of_the_benchmark_has_the_bytes_of_its_manifest(plan):
