@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 from typing import Any
 
 import pytest
@@ -70,10 +71,10 @@ def test_what_follows_from_a_graph_is_found_once_and_goes_with_no_copy():
         asked.append(key)
         return -key
 
-    assert [graph.once(key, lambda key=key: find(key)) for key in (1, 2, 1)] == [-1, -2, -1]
+    assert [graph.once(key, partial(find, key)) for key in (1, 2, 1)] == [-1, -2, -1]
     assert asked == [1, 2]
     for key in range(3, 3 + FINDINGS_KEPT):
-        graph.once(key, lambda key=key: find(key))
+        graph.once(key, partial(find, key))
     assert graph.once(1, lambda: find(1)) == -1
     assert asked[-1] == 1, "only so much is remembered"
     copied = pickle.loads(pickle.dumps(graph))

@@ -37,7 +37,10 @@ def packed(fingerprint: object) -> bytes | None:
     values = fingerprint.get("values") if isinstance(fingerprint, Mapping) else None
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != LENGTH:
         return None
-    if not all(_fits(value) for value in values):
+    floats = set(map(type, values)) == {float}  # as nearly always, and looked at in one go
+    if floats and not (all(map(math.isfinite, values)) and max(map(abs, values)) <= LARGEST):
+        return None
+    if not floats and not all(map(_fits, values)):
         return None
     return _POINT.pack(*values)
 
