@@ -354,8 +354,9 @@ class Hub:
         an input is not of its type, EvaluationError where there is no value, and Corrupt or
         StorageError where the memory cannot be read or written.
         """
-        named = isinstance(program, str) and not is_term_text(program)
-        return solving.applied(self, self[program] if named else program, inputs, memory)
+        if isinstance(program, str) and not is_term_text(program):
+            program = self[program]
+        return solving.applied(self, program, inputs, memory)
 
     def from_pretrained(
         self, source: str | os.PathLike[str], name: str | None = None, **options: Any

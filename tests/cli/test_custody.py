@@ -49,6 +49,7 @@ def test_a_tombstone_says_what_breaks(metaloom, add3):
     done = metaloom("tombstone", "me/add3@1", "--why", "a mistake")
     assert done.out == "me/add3@1 is gone: a mistake\n"
     assert "me/twice@1" in done.err
+    assert "taken away for good: a mistake" in metaloom("list").out
     assert "taken away for good: a mistake" in metaloom("run", "me/twice", "[1]").err
     again = metaloom("publish", "me/again", "(lam (map (lam (add 3 $0)) $0))", "--license", "MIT")
     assert "nor published again" in again.err

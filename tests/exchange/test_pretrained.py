@@ -16,7 +16,7 @@ from tests.exchange.hub_server import TOKEN, Hub, running  # noqa: E402
 
 from metaloom.exchange import Remote, from_pretrained, push_to_hub, save_pretrained  # noqa: E402
 from metaloom.exchange.model_card import hub_licence, read_card, write_card  # noqa: E402
-from metaloom.exchange.repositories import Repository  # noqa: E402
+from metaloom.exchange.repositories import Repository, snapshot  # noqa: E402
 from metaloom_registry import (  # noqa: E402
     AlreadyExists,
     Corrupt,
@@ -49,6 +49,8 @@ def test_a_block_that_was_pushed_is_pulled_as_the_same_block(block, other, serve
     assert str(copy.reference) == "org/small@1"
     assert torch.equal(copy.load().eval()(images), block.load().eval()(images))
     assert "PUT lfs" in server.requests, "tensors go through LFS"
+    card = snapshot(Repository("org/small"), remote) / "README.md"
+    assert 'from_pretrained("org/small")' in card.read_text(), "the card says how to get it"
 
 
 def test_a_program_brings_its_ancestors(doubling, other, remote):

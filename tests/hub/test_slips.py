@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from metaloom import Hub
-from metaloom_registry import InvalidName, InvalidTask, MetaloomError, NotFound, ParseError
+from metaloom_registry import (
+    InvalidName,
+    InvalidTask,
+    MetaloomError,
+    NotFound,
+    ParseError,
+    Refused,
+)
+
+from .conftest import encoder
 
 ADD3 = "(lam (map (lam (add 3 $0)) $0))"
 
@@ -81,6 +92,15 @@ def test_what_names_no_block_is_refused_and_not_in_the_library(hub: Hub) -> None
     assert hub["lists/map"] in hub
 
 
+def test_a_signature_that_is_not_the_module_s_is_an_error_and_nothing_is_logged(
+    hub: Hub, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Refused, match="its forward must take what the signature says"):
+        hub.publish("me/net", encoder(), "image[1,9,9] -> vec[8]")
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+    assert capfd.readouterr().err == ""
+
+
 def test_one_tag_is_a_text(hub: Hub) -> None:
     assert hub.publish("me/add3", ADD3, tags="arithmetic").tags == ("arithmetic",)
 
@@ -116,7 +136,7 @@ def test_a_cursor_among_the_primitives_belongs_to_its_query(hub: Hub) -> None:
     assert cursor is not None
     for other in ({"takes": "int"}, {"takes": "list[int]", "kind": "graph"}, {"kind": "primitive"}):
         with pytest.raises(ParseError, match="the cursor is of another query; begin this query"):
-            hub.search(limit=3, cursor=cursor, **other)
+            hub.search(limit=3, cursor=cursor, **other)  # type: ignore[arg-type]
     with pytest.raises(ParseError, match="is not a cursor"):
         hub.search(kind="primitive", cursor="p.x")
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 OPEN_SIZE = 4
 """What stands for a size that a type leaves open."""
 
-_LITERALS = {INT: "1", FLOAT: "1.5", BOOL: "false", TEXT: '"some words"'}
+_LITERALS: dict[Type, str] = {INT: "1", FLOAT: "1.5", BOOL: "false", TEXT: '"some words"'}
 _PLAIN = {INT: "1", FLOAT: "1.5", BOOL: "True", TEXT: '"some words"', GRID: "[[0, 1], [2, 3]]"}
 
 

@@ -94,6 +94,8 @@ def state(block: Block) -> str:
     version = block.version
     if version is None:
         return ""
+    if version.tombstone is not None:
+        return f"taken away for good: {version.tombstone}"
     if version.yanked is not None:
         return f"yanked: {version.yanked}" if version.yanked else "yanked"
     if version.deprecated is None:

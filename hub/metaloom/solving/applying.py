@@ -156,9 +156,9 @@ def _type_of(value: Any, wanted: Type) -> Type:
 def _type_inside(value: Any, wanted: Constructed) -> Type:
     arguments = wanted.arguments
     if isinstance(value, dict) and wanted.name == "dict":
-        return Constructed("dict", _types_of_pair(value, *arguments))
+        return Constructed("dict", _types_of_pair(value, arguments[0], arguments[1]))
     if isinstance(value, dict) and wanted.name == "graph":
-        return Constructed("graph", _types_of_pair(value, *arguments, INT)[:1])
+        return Constructed("graph", _types_of_pair(value, arguments[0], INT)[:1])
     if not isinstance(value, list | tuple) or not value:
         return wanted
     if wanted.name == "tuple" and len(value) == len(arguments):

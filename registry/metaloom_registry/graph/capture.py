@@ -6,9 +6,11 @@ The publisher's side only.
 from __future__ import annotations
 
 import inspect
+import logging
 import operator
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -21,6 +23,9 @@ from metaloom_registry.errors import MetaloomError, Refused
 from metaloom_registry.graph.aten import Translation, integer_call, translations
 from metaloom_registry.graph.document import BATCH, Dimension
 from metaloom_registry.graph.draft import Draft, Handle, same_memory, tensor_like
+
+TRACER = "torch._subclasses.fake_tensor"
+"""The logger in which torch tells at length of an operation that cannot be traced."""
 
 
 def capture(
@@ -107,7 +112,7 @@ def exported(
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with warnings.catch_warnings(), _Symbolic():
+        with warnings.catch_warnings(), _unlogged(TRACER), _Symbolic():
             warnings.simplefilter("ignore")
             return torch.export.export(module, inputs, dynamic_shapes=dynamic, strict=False)
     except MetaloomError:
@@ -116,6 +121,21 @@ def exported(
         raise _export_failure(module, error) from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+
+
+@contextmanager
+def _unlogged(name: str) -> Iterator[None]:
+    """Keep a logger of torch silent: what it has to say is in the error that follows."""
+    logger = logging.getLogger(name)
+
+    def nothing(_: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(nothing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(nothing)
 
 
 class _Symbolic(TorchFunctionMode):
@@ -154,7 +174,8 @@ def _export_failure(module: nn.Module, error: Exception) -> Refused:
         )
     return Refused(
         f"{name} cannot be captured by torch.export ({type(error).__name__}: {_first(text)}); "
-        "its forward must be made of torch operations on its inputs, parameters and buffers"
+        "its forward must take what the signature says, and be made of torch operations on that, "
+        "on parameters and on buffers"
     )
 
 
