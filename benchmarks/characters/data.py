@@ -7,7 +7,7 @@ all its characters test, and all of the training folder train.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -20,6 +20,11 @@ HELD_OUT = 10
 FILE = "omniglot.npz"
 
 
+def device() -> torch.device:
+    """Where all is computed and all data are held: a GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 @dataclass(frozen=True)
 class Split:
     """The parts of the data, and how they came about, in words."""
@@ -27,6 +32,10 @@ class Split:
     train: LabelledArrays
     test: LabelledArrays
     protocol: str
+
+    def to(self, place: torch.device) -> Split:
+        """The same parts on a device."""
+        return replace(self, train=self.train.to(place), test=self.test.to(place))
 
 
 def read_split(options: Options) -> Split:

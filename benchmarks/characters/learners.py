@@ -92,17 +92,19 @@ def learners_table(
     seed: int,
     names: tuple[str, ...] = tuple(ARMS),
 ) -> dict[str, dict[str, Any]]:
-    """Train each learner for `seconds`, and test it on the same episodes.
+    """Train each learner for `seconds`, and test it on the same episodes, on the data's device.
 
     Gradient learners use the statistics of the query's batch, so they are transductive; heads use
     stored statistics.  `scratch` adapts a new linear layer on the untrained network.
     """
     drawn = Augmented(ArrayEpisodes(train, WAYS, SHOTS, QUERIES), augment)
     held = ArrayEpisodes(test, WAYS, SHOTS, QUERIES)
-    table = {"scratch": _tested(strided(None, seed), fresh_head(WAYS), held, episodes, False)}
+    place = train.inputs.device
+    untrained = strided(None, seed).to(place)
+    table = {"scratch": _tested(untrained, fresh_head(WAYS), held, episodes, False)}
     for name in names:
         arm = ARMS[name]
-        model: nn.Module = strided(WAYS if arm.steps else None, seed)
+        model: nn.Module = strided(WAYS if arm.steps else None, seed).to(place)
         if hasattr(arm.learner, "equip"):
             model = arm.learner.equip(model)
         plan = Plan(1_000_000, arm.batch, adam(arm.rate), clip=10.0, seconds=seconds)

@@ -10,10 +10,12 @@ from torch import nn
 
 from metaloom_heads import prototypes
 from metaloom_metalearn import (
+    Adapted,
     ArrayEpisodes,
     Augmented,
     Curves,
     Episodes,
+    Examples,
     LabelledArrays,
     beyond_the_support,
     by_head,
@@ -89,6 +91,21 @@ def test_answers_by_a_learner_are_those_of_each_task_alone(source: ArrayEpisodes
     assert answers.shape == (3, 20, 4)
     one = by_learner(nn.Flatten(), learner, seeded(0))(episodes.take(slice(1, 2)))
     torch.testing.assert_close(one[0], answers[1])
+
+
+def test_episodes_are_answered_on_the_device_of_the_model() -> None:
+    """The device without numbers refuses to mix with others."""
+    x, labels = torch.randn(2, 4, 3, generator=seeded(0)), torch.arange(4).repeat(2, 1)
+    episodes = Episodes(x, labels, x, labels, 4)
+    model = nn.Linear(3, 4, device="meta")
+
+    def rests(model: nn.Module, support: Examples, generator: torch.Generator) -> Adapted:
+        return Adapted(model, ())
+
+    for answers in (by_head(model, prototypes), by_learner(model, rests, seeded(0))):
+        found = answers(episodes)
+        assert found.is_meta
+        assert found.shape == (2, 4, 4)
 
 
 def test_the_calibration_error_is_that_of_its_definition() -> None:

@@ -17,7 +17,8 @@ from metaloom_metalearn.tasks import Examples
 Answers: TypeAlias = Callable[[Episodes], Tensor]
 """`episodes -> logits [tasks, q, classes]`, or values as `query_y` where there are no classes.
 
-Never looks at `query_y`.  Differentiable in `query_x` where that requires a gradient.
+Never looks at `query_y`.  Differentiable in `query_x` where that requires a gradient.  Examples are
+taken to the device of the model, where the answers stay.
 """
 
 
@@ -25,6 +26,7 @@ def by_head(encoder: nn.Module, head: Head) -> Answers:
     """Embed support and query with `encoder`, unchanged, and read the query with `head`."""
 
     def answers(episodes: Episodes) -> Tensor:
+        episodes = _beside(encoder, episodes)
         tasks, count = len(episodes), episodes.support_x.shape[1]
         together = torch.cat([episodes.support_x, episodes.query_x], 1)
         with torch.set_grad_enabled(episodes.query_x.requires_grad):
@@ -40,6 +42,7 @@ def by_learner(model: nn.Module, learner: Learner, generator: torch.Generator) -
 
     def answers(episodes: Episodes) -> Tensor:
         found = []
+        episodes = _beside(model, episodes)
         for x, y, queries in zip(
             episodes.support_x, episodes.support_y, episodes.query_x, strict=True
         ):
@@ -49,3 +52,9 @@ def by_learner(model: nn.Module, learner: Learner, generator: torch.Generator) -
         return torch.stack(found)
 
     return answers
+
+
+def _beside(model: nn.Module, episodes: Episodes) -> Episodes:
+    """The episodes on the device of the model, where it has one."""
+    first = next(model.parameters(), None)
+    return episodes if first is None else episodes.to(first.device)

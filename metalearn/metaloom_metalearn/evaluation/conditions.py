@@ -96,6 +96,7 @@ def beyond_the_support() -> dict[str, Condition]:
 
 
 def _loss(found: Tensor, episodes: Episodes) -> Tensor:
+    found = found.to(episodes.query_y.device)
     if episodes.classes:
         return functional.cross_entropy(
             found.flatten(0, 1), episodes.query_y.flatten(), reduction="sum"

@@ -98,7 +98,7 @@ def calibration_error(confidence: Tensor, right: Tensor) -> float:
 
 def _answered(answers: Answers, batch: Episodes) -> Tensor:
     """The answers, cut off from any graph. Raises InvalidTask for a wrong shape."""
-    found = answers(batch.without_answers()).detach()
+    found = answers(batch.without_answers()).detach().to(batch.query_y.device)
     wanted = (*batch.query_y.shape, batch.classes) if batch.classes else batch.query_y.shape
     if found.shape != wanted and not (not batch.classes and found.numel() == batch.query_y.numel()):
         raise InvalidTask(

@@ -112,7 +112,7 @@ class LabelledArrays:
         """The examples of these classes, which are counted anew in the order given."""
         places = torch.full((len(self.names),), -1)
         places[list(classes)] = torch.arange(len(classes))
-        labels = places[self.labels]
+        labels = places.to(self.labels.device)[self.labels]
         kept = labels >= 0
         return LabelledArrays(
             self.inputs[kept],
@@ -141,12 +141,13 @@ class LabelledArrays:
         self, share: float, generator: torch.Generator
     ) -> tuple[LabelledArrays, LabelledArrays]:
         """Two parts, the first with `share` of the examples of every class, drawn at random."""
+        labels = self.labels.cpu()
         shuffled = torch.randperm(len(self), generator=generator)
-        order = shuffled[self.labels[shuffled].argsort(stable=True)]
-        counts = self.labels.bincount(minlength=len(self.names))
-        starts = (counts.cumsum(0) - counts)[self.labels[order]]
+        order = shuffled[labels[shuffled].argsort(stable=True)]
+        counts = labels.bincount(minlength=len(self.names))
+        starts = (counts.cumsum(0) - counts)[labels[order]]
         rank = torch.arange(len(self)) - starts
-        first = rank < (share * counts[self.labels[order]]).round()
+        first = rank < (share * counts[labels[order]]).round()
         return self.take(order[first].sort().values), self.take(order[~first].sort().values)
 
 

@@ -70,7 +70,8 @@ def mixed_precision(
             f"mixed precision is for CUDA and the model is on {device.type}; move it with "
             'model.to("cuda"), or leave autocast out'
         )
-    return torch.autocast("cuda", dtype)
+    # Casts that are kept from step to step do not go together with transforms of functions.
+    return torch.autocast("cuda", dtype, cache_enabled=False)
 
 
 Step: TypeAlias = Callable[[nn.Module], Found]
