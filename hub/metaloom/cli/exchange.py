@@ -16,7 +16,7 @@ from metaloom import exchange
 from metaloom.cli.custody import acting
 from metaloom.cli.files import read_text
 from metaloom.cli.listing import advised, describe
-from metaloom.cli.options import AsJson, Home
+from metaloom.cli.options import AsJson, Card, Home, License, NewTags
 from metaloom.cli.output import counted, show, show_json
 from metaloom.cli.progress import waiting
 from metaloom_registry import Consent, NotFound, ParseError, catalogue
@@ -57,16 +57,9 @@ def import_(
         str | None,
         typer.Option("--importer", help="The importer, where several take it.", metavar="NAME"),
     ] = None,
-    license: Annotated[  # noqa: A002 - the word people look for
-        str | None, typer.Option("--license", help="SPDX, such as MIT.", metavar="LICENCE")
-    ] = None,
-    card: Annotated[
-        Path | None, typer.Option("--card", help="A Markdown file about it.", metavar="FILE")
-    ] = None,
-    tag: Annotated[
-        list[str] | None,
-        typer.Option("--tag", help="A word to find it by; may be repeated.", metavar="TAG"),
-    ] = None,
+    license: License = None,  # noqa: A002 - the word people look for
+    card: Card = None,
+    tag: NewTags = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:

@@ -9,7 +9,7 @@ import typer
 
 import metaloom
 from metaloom.cli.listing import describe, state
-from metaloom.cli.options import AsJson, Home
+from metaloom.cli.options import AsJson, Home, Kind
 from metaloom.cli.output import note, show, show_json, table
 from metaloom_registry import ParseError
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from metaloom.blocks import Block
     from metaloom.finding import Found
 
-Kind: TypeAlias = Annotated[
-    str | None, typer.Option("--kind", help="graph, program or primitive.", metavar="KIND")
-]
 Tags: TypeAlias = Annotated[
     list[str] | None, typer.Option("--tag", help="A tag it has; give several.", metavar="TAG")
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import metaloom
-from metaloom.cli.options import AsJson, Home
+from metaloom.cli.options import AsJson, Home, Kind
 from metaloom.cli.output import note, show, show_json, table
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ def list_blocks(
     namespace: Annotated[
         str | None, typer.Argument(help="Only the names in this namespace.", metavar="NAMESPACE")
     ] = None,
-    kind: Annotated[
-        str | None, typer.Option("--kind", help="graph, program or primitive.", metavar="KIND")
-    ] = None,
+    kind: Kind = None,
     versions: Annotated[
         str | None,
         typer.Option("--versions", help="All versions of one name.", metavar="NAME"),

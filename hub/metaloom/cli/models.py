@@ -14,7 +14,7 @@ from metaloom.cli import ranking
 from metaloom.cli.files import write_text
 from metaloom.cli.learners import learner_named, search_named
 from metaloom.cli.listing import advised, describe
-from metaloom.cli.options import AsJson, Budget, Device, Home, Seed
+from metaloom.cli.options import AsJson, Budget, Device, Home, License, Seed
 from metaloom.cli.output import counted, note, show, show_json
 from metaloom.cli.overdue import overdue
 from metaloom.cli.progress import search_bar, waiting
@@ -41,9 +41,6 @@ Settings = Annotated[
     typer.Option(
         "--set", help="A setting of the search or the learner; may be repeated.", metavar="X=1"
     ),
-]
-License = Annotated[
-    str | None, typer.Option("--license", help="SPDX, such as MIT.", metavar="LICENCE")
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -37,4 +38,21 @@ Seed: TypeAlias = Annotated[
 
 Budget: TypeAlias = Annotated[
     str, typer.Option("--budget", help="The time to search: 500ms, 10s, 2min.", metavar="TIME")
+]
+
+Kind: TypeAlias = Annotated[
+    str | None, typer.Option("--kind", help="graph, program or primitive.", metavar="KIND")
+]
+
+License: TypeAlias = Annotated[
+    str | None, typer.Option("--license", help="SPDX, such as MIT.", metavar="LICENCE")
+]
+
+Card: TypeAlias = Annotated[
+    Path | None, typer.Option("--card", help="A Markdown file about it.", metavar="FILE")
+]
+
+NewTags: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--tag", help="A word to find it by; may be repeated.", metavar="TAG"),
 ]

@@ -12,7 +12,7 @@ import metaloom_metalearn
 from metaloom.cli.files import read_bytes, read_program, read_text
 from metaloom.cli.key import unlock
 from metaloom.cli.listing import describe
-from metaloom.cli.options import AsJson, Home
+from metaloom.cli.options import AsJson, Card, Home, License, NewTags
 from metaloom.cli.output import show, show_json
 from metaloom_registry.manifest import GRAPH_FILE, WEIGHTS_FILE
 
@@ -39,16 +39,9 @@ def publish(
         str | None,
         typer.Option("--signature", help="Its type; a program's is inferred.", metavar="TYPE"),
     ] = None,
-    license: Annotated[  # noqa: A002 - the word people look for
-        str | None, typer.Option("--license", help="SPDX, such as MIT.", metavar="LICENCE")
-    ] = None,
-    card: Annotated[
-        Path | None, typer.Option("--card", help="A Markdown file about it.", metavar="FILE")
-    ] = None,
-    tag: Annotated[
-        list[str] | None,
-        typer.Option("--tag", help="A word to find it by; may be repeated.", metavar="TAG"),
-    ] = None,
+    license: License = None,  # noqa: A002 - the word people look for
+    card: Card = None,
+    tag: NewTags = None,
     parent: Annotated[
         list[str] | None,
         typer.Option("--parent", help="A block it came from; may be repeated.", metavar="BLOCK"),
