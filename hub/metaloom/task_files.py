@@ -17,20 +17,17 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import metaloom_metalearn
 from metaloom_metalearn import (
     Examples,
-    LabelledArrays,
     Task,
     Values,
     parse_jsonl,
     read_cell,
-    read_folder,
     read_jsonl,
-    read_npz,
     read_values,
-    table_task,
 )
 from metaloom_registry import (
     Arrow,
@@ -44,6 +41,9 @@ from metaloom_registry import (
     parse_type,
     uncurried,
 )
+
+if TYPE_CHECKING:
+    from metaloom_metalearn import LabelledArrays
 
 MAX_BYTES = 64 * 1024 * 1024
 FORMS = ".jsonl, .json, .csv, .parquet or .npz, or a folder of pictures"
@@ -62,20 +62,20 @@ def read_task(path: str | Path, type_: Type | str | None = None) -> Task:
                 f"the pictures in {path} fit any size; give a type such as image[1,28,28]"
             )
         picture = type_.argument if isinstance(type_, Arrow) else type_
-        return classification(read_folder(path, picture), path.name)
+        return classification(metaloom_metalearn.read_folder(path, picture), path.name)
     if not path.exists():
         raise NotFound(f"there is no file {path}")
     suffix = path.suffix.lower()
     if suffix in (".jsonl", ".ndjson"):
         return _from_lines(path, type_)
     if suffix == ".npz":
-        return classification(read_npz(path), path.name)
+        return classification(metaloom_metalearn.read_npz(path), path.name)
     if suffix == ".json":
         return _from_json(path, type_)
     if suffix == ".csv":
         return _from_csv(path, type_)
     if suffix == ".parquet":
-        return table_task(path, type_=type_)
+        return metaloom_metalearn.table_task(path, type_=type_)
     raise InvalidTask(f"{path.name} is of no known form; a task is a {FORMS}")
 
 

@@ -213,8 +213,8 @@ if TYPE_CHECKING:
     from metaloom_metalearn.sources.jsonl import read_jsonl as read_jsonl
     from metaloom_metalearn.sources.listed import read_listed as read_listed
     from metaloom_metalearn.sources.npz import read_npz as read_npz
+    from metaloom_metalearn.sources.plain import read_cell as read_cell
     from metaloom_metalearn.sources.plain import read_values as read_values
-    from metaloom_metalearn.sources.table import read_cell as read_cell
     from metaloom_metalearn.sources.table import read_columns as read_columns
     from metaloom_metalearn.sources.table import read_table as read_table
     from metaloom_metalearn.sources.table import table_task as table_task
@@ -386,8 +386,8 @@ else:
             "sources.jsonl": ("parse_jsonl", "read_jsonl"),
             "sources.listed": ("read_listed",),
             "sources.npz": ("read_npz",),
-            "sources.plain": ("read_values",),
-            "sources.table": ("read_cell", "read_columns", "read_table", "table_task"),
+            "sources.plain": ("read_cell", "read_values"),
+            "sources.table": ("read_columns", "read_table", "table_task"),
             "sources.texts": ("Embed", "embed_texts", "hashed_ngrams"),
             "tasks": ("Examples", "Task", "TaskSource", "Values", "class_digest"),
             "threads": ("one_thread",),

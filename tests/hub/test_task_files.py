@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +112,21 @@ def test_a_folder_of_pictures_needs_a_type(tmp_path: Path) -> None:
         read_task(tmp_path)
     with pytest.raises(NotFound):
         read_task(tmp_path / "none")
+
+
+def test_a_task_of_plain_values_is_read_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "evens.jsonl").write_text('{"i": [1, 2], "o": [2]}\n')
+    (tmp_path / "sums.csv").write_text("a,b,sum\n1,2,3\n4,5,9\n")
+    said = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, metaloom; metaloom.read_task('evens.jsonl'); "
+            "metaloom.read_task('sums.csv'); print('torch' in sys.modules)",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.strip() == "False"

@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
-
 from metaloom_metalearn.keyed import is_keyed, read_keyed
 from metaloom_metalearn.tasks import Values
 from metaloom_registry import (
@@ -16,13 +14,19 @@ from metaloom_registry import (
     INT,
     TEXT,
     Constructed,
+    Deferred,
     InvalidTask,
+    MetaloomError,
     Tensor,
     Type,
     Variable,
     list_of,
+    load_strict,
 )
 from metaloom_registry.types import dict_of
+
+_tensor_of = Deferred("metaloom_metalearn.sources.tensor_values", "tensor_of")
+_stacked = Deferred("metaloom_metalearn.sources.tensor_values", "stacked")
 
 _INT64 = 1 << 63
 _SHOWN = 80
@@ -53,8 +57,17 @@ def read_values(values: Sequence[Any], type_: Type, where: Where) -> Values:
     """The values as `Values` of a type. Raises InvalidTask that names the value that is none."""
     read = [_value(value, type_, where(i)) for i, value in enumerate(values)]
     if isinstance(type_, Tensor) and read:
-        return torch.stack(read)
+        batch: Values = _stacked(read)
+        return batch
     return tuple(read)
+
+
+def read_cell(text: str) -> Any:
+    """A number, truth value or list as in JSON; anything else is a text."""
+    try:
+        return load_strict(text.strip().encode())
+    except MetaloomError:
+        return text
 
 
 def _shown(value: Any) -> str:
@@ -122,7 +135,7 @@ def _closed(type_: Type) -> Type:
 
 def _value(value: Any, type_: Type, where: str) -> Any:
     if isinstance(type_, Tensor):
-        return _tensor(value, type_, where)
+        return _tensor_of(value, type_, where)
     if isinstance(type_, Constructed) and type_.name in _PLAIN:
         kind, fits = _PLAIN[type_.name]
         if fits(value):
@@ -169,33 +182,3 @@ def _grid(value: Any, where: str) -> tuple[tuple[int, ...], ...]:
     ):
         return tuple(tuple(row) for row in value)
     raise InvalidTask(f"{where} has {_shown(value)} where a grid is wanted: rows of one length")
-
-
-def _tensor(value: Any, type_: Tensor, where: str) -> torch.Tensor:
-    if type_.kind == "label":
-        classes = type_.dimensions[0]
-        if not _is_int(value) or value < 0 or (isinstance(classes, int) and value >= classes):
-            raise InvalidTask(f"{where} has {_shown(value)} where {type_} is wanted: from 0")
-        return torch.tensor(value, dtype=torch.int64)
-    try:
-        found = torch.tensor(value, dtype=torch.float32)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise InvalidTask(
-            f"{where} has {_shown(value)} where {type_} is wanted: numbers in nested lists, "
-            "of one length at each level"
-        ) from None
-    wanted = type_.dimensions
-    if found.dim() != len(wanted) or any(
-        isinstance(w, int) and w != f for w, f in zip(wanted, found.shape, strict=True)
-    ):
-        raise InvalidTask(
-            f"{where} has a value of shape {list(found.shape)} where {type_} is wanted"
-        )
-    if not torch.isfinite(found).all():
-        raise InvalidTask(f"{where} has NaN or infinity in its {type_}; remove or mend it")
-    if type_.kind == "image" and (float(found.min()) < 0 or float(found.max()) > 1):
-        raise InvalidTask(
-            f"{where} has pixels from {float(found.min()):g} to {float(found.max()):g}; "
-            "an image lies in [0, 1], ink high: divide by 255"
-        )
-    return found

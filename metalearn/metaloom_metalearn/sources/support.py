@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from metaloom_metalearn.tasks import Task
 from metaloom_registry import InvalidTask, Tensor
 
@@ -13,9 +11,9 @@ def require_classes(task: Task) -> None:
     want = task.want
     if not isinstance(want, Tensor) or want.kind != "label":
         return
-    labels = torch.as_tensor(task.support.outputs)
-    if bool((labels == labels[0]).all()):
+    labels = list(map(int, task.support.outputs))
+    if len(set(labels)) == 1:
         raise InvalidTask(
-            f"the support of the task {task.name!r} shows one class only, {int(labels[0])}; "
+            f"the support of the task {task.name!r} shows one class only, {labels[0]}; "
             "a classifier needs examples of at least two"
         )

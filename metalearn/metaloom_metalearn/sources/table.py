@@ -12,18 +12,16 @@ from typing import Any, Protocol, TypeAlias
 import torch
 
 from metaloom_metalearn.sources.arrays import LabelledArrays
-from metaloom_metalearn.sources.plain import infer_type, read_values
+from metaloom_metalearn.sources.plain import infer_type, read_cell, read_values
 from metaloom_metalearn.sources.support import require_classes
 from metaloom_metalearn.tasks import Examples, Task
 from metaloom_registry import (
     InvalidTask,
-    MetaloomError,
     MissingExtra,
     NotFound,
     ParseError,
     Type,
     function,
-    load_strict,
     parse_type,
     uncurried,
 )
@@ -161,14 +159,6 @@ def _csv(path: Path) -> dict[str, list[Any]]:
             )
     columns = zip(*rows[1:], strict=True)
     return {name: list(map(read_cell, one)) for name, one in zip(rows[0], columns, strict=True)}
-
-
-def read_cell(text: str) -> Any:
-    """A number, truth value or list as in JSON; anything else is a text."""
-    try:
-        return load_strict(text.strip().encode())
-    except MetaloomError:
-        return text
 
 
 def _parquet(path: Path) -> dict[str, list[Any]]:

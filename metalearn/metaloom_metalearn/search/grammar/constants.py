@@ -142,9 +142,21 @@ def _counted(
     for inputs, output in examples:
         sources = [(value, t, 1) for value, t in zip(inputs, given, strict=True)]
         for value, held, weight in (*sources, (output, want, 2)):
+            if not _may_hold(held, type_):
+                continue
             for item in {Literal(part) for part in values_within(value, held, type_)}:
                 counter[item] += weight
     return counter
+
+
+def _may_hold(held: Type, wanted: Type) -> bool:
+    """Whether a value of a type has parts of the wanted type; a graph holds integers, its weights.
+
+    Told from the types: a list of 10^5 items is not walked for nothing.
+    """
+    within = tuple(parts(held))
+    graphs = any(isinstance(part, Constructed) and part.name == "graph" for part in within)
+    return wanted in within or (graphs and wanted == INT)
 
 
 def _repeated(examples: Sequence[tuple[Sequence[Any], Any]], want: Type) -> tuple[str, ...]:
