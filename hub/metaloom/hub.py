@@ -238,12 +238,11 @@ class Hub:
         `what` is a trained module, a StoredGraph or what `meta_train` gave (then `signature` is
         needed), a program as a Term or its text, a composition, or a Solution.  `seen` are the
         classes it was trained on, `parents` blocks it came from, each by itself (`trained-on`) or
-        with a role.  Of a module,
-        `trained_on` is a sample of its training data (tensors, Examples, a Task, LabelledArrays)
-        whose statistics and classes are noted, and `groups` the patterns of parameters to be
-        `frozen`, `slow` and `fast`.  `sign` is a key, or the name of one of `keys`.  The same
-        content published again under the same name is the same version.  Raises InvalidName,
-        AlreadyExists, TypeMismatch, Refused or NotFound.
+        with a role.  Of a module, `trained_on` is a sample of its training data (tensors, Examples,
+        a Task, LabelledArrays) whose statistics and classes are noted, and `groups` the patterns of
+        parameters to be `frozen`, `slow` and `fast`.  `sign` is a key, or the name of one of
+        `keys`.  The same content published again under the same name is the same version.  Raises
+        InvalidName, AlreadyExists, TypeMismatch, Refused or NotFound.
         """
         free = self.require_free(name)
         sample, classes = sampled(trained_on)
@@ -356,7 +355,8 @@ class Hub:
         """
         if isinstance(program, str) and not is_term_text(program):
             program = self[program]
-        return solving.applied(self, program, inputs, memory)
+        what = program if isinstance(program, Block) else self.term(program)
+        return solving.applied(self, what, inputs, memory)
 
     def from_pretrained(
         self, source: str | os.PathLike[str], name: str | None = None, **options: Any

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaloom.blocks import Block
 from metaloom.remembered import memory_path, remembered
 from metaloom.solving.storing import stored_solution, unscored
 from metaloom_metalearn import Effect, Solution, hard_value, holds_tensors
@@ -29,13 +28,13 @@ from metaloom_registry import (
 from metaloom_registry.types import BOOL, FLOAT, INT, TEXT, dict_of, is_closed, list_of
 
 if TYPE_CHECKING:
-    from metaloom.blocks import Composition
+    from metaloom.blocks import Block
     from metaloom.hub import Hub
 
 
 def applied(
     hub: Hub,
-    program: Block | Composition | Term | str,
+    program: Block | Term,
     inputs: Sequence[Any],
     memory: str | os.PathLike[str] | None = None,
 ) -> Any:
@@ -46,12 +45,12 @@ def applied(
     Raises InvalidTask where an input is not of its type, EvaluationError where there is no value,
     and what `remembered` raises.
     """
-    block = program if isinstance(program, Block) else None
+    block = None if isinstance(program, Term) else program
+    name = hub.show(program) if isinstance(program, Term) else str(program.reference)
     if block is not None and block.kind == "program":
-        name, solution = str(block.reference), stored_solution(block)[0]
+        solution = stored_solution(block)[0]
     else:
         term = hub.term(program)
-        name = hub.show(term) if block is None else str(block.reference)
         solution = unscored(hub, name, term, infer(term, hub.vocabulary.type_of))
     if taught(solution.type) is not None:
         raise InvalidTask(
