@@ -18,6 +18,7 @@ import time
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmarks.contract import ROOT, Metrics, Options, progress, run
 from benchmarks.steps.peers import PEERS, Step, installed
@@ -32,6 +33,7 @@ WORK = (("conv4", 1), ("conv4", 5), ("pool", 1), ("sinusoid", 5))
 QUICK = (("conv4", 1), ("conv4", 5), ("sinusoid", 5))
 CHUNKED = ("conv4", 5)
 """Where our engine is timed in its smallest chunks too, and memory is measured."""
+ON_GPU = (("conv4", 1), ("conv4", 5))
 FEW = 4
 """Tasks of conv4 where it shall be quick."""
 
@@ -81,7 +83,35 @@ def measure(options: Options) -> Metrics:
         "matmul_gflops": peak / 1e9,
         "share_of_matmul_peak": share,
     }
-    return {**metrics, **_memory_beside(names, milliseconds, options), **_shapes(options)}
+    metrics |= {**_memory_beside(names, milliseconds, options), **_shapes(options)}
+    if torch.cuda.is_available():
+        metrics["gpu"] = _on_device(torch.device("cuda"), options)
+    return metrics
+
+
+def _on_device(device: torch.device, options: Options) -> Metrics:
+    """Milliseconds on a device, all its work finished, and learn2learn's time over ours."""
+    ratio: dict[str, float] = {}
+    milliseconds: dict[str, float] = {}
+    for name, steps in ON_GPU:
+        given = problem(name, steps, options.seed, _tasks(name, options)).to(device)
+        peers = ("metaloom", "learn2learn")
+        medians = _medians({peer: _waited(PEERS[peer](given), device) for peer in peers}, 9)
+        milliseconds |= {f"{name}_{steps}_{peer}": 1000 * t for peer, t in medians.items()}
+        ratio[f"{name}_{steps}_learn2learn"] = medians["learn2learn"] / medians["metaloom"]
+    return {"ratio": ratio, "ms": milliseconds, "tf32": torch.backends.cuda.matmul.allow_tf32}
+
+
+def _waited(step: Step, device: torch.device) -> Step:
+    """A step that ends when the device has computed it."""
+
+    def waited() -> list[Tensor]:
+        found = step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return found
+
+    return waited
 
 
 def _tasks(name: str, options: Options) -> int | None:

@@ -43,6 +43,12 @@ class Problem:
         )
         return replace(self, model=deepcopy(self.model).double(), episodes=x)
 
+    def to(self, device: torch.device) -> Problem:
+        """The same problem on a device."""
+        return replace(
+            self, model=deepcopy(self.model).to(device), episodes=self.episodes.to(device)
+        )
+
     @property
     def parameters(self) -> list[nn.Parameter]:
         return list(self.model.parameters())

@@ -62,3 +62,12 @@ def test_memory_and_speed_are_said_of_the_same_setting(monkeypatch: pytest.Monke
     assert (found["memory_ratio_learn2learn"], found["memory_speed_learn2learn"]) == (1.5, 3.0)
     assert found["memory_ratio_learn2learn_in_chunks"] == 1.25
     assert found["memory_speed_learn2learn_in_chunks"] == 2.0
+
+
+def test_a_device_is_timed_beside_learn2learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meta_step, "ON_GPU", (("sinusoid", 1),))
+    monkeypatch.setitem(peers.PEERS, "learn2learn", metaloom)
+    found = meta_step._on_device(torch.device("cpu"), Options(quick=True))
+    assert set(found["ms"]) == {"sinusoid_1_metaloom", "sinusoid_1_learn2learn"}
+    assert found["ratio"]["sinusoid_1_learn2learn"] > 0
+    assert found["tf32"] is False
