@@ -134,7 +134,7 @@ def test_a_source_that_is_not_there_is_named(other, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(NotFound, match=r"no importer takes .*empty"):
         import_block(other, "you/none", tmp_path / "empty")
-    with pytest.raises(NotFound, match="no importer takes 'ftp://nothing'"):
+    with pytest.raises(NotFound, match="no importer takes ftp://nothing; there are"):
         import_block(other, "you/none", "ftp://nothing")
 
 
