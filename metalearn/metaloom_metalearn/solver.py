@@ -306,7 +306,7 @@ class _Run:
         """Why there is no solution, and what came nearest."""
         task, best = self.task, self.best()
         said = [f"no solution for {task.name} : {task.type}"]
-        if self.interrupted:
+        if self.interrupted and not self.clock.expired():
             said.append("the search was interrupted")
         if best is not None:
             right, term = best[0].right, print_term(best[0].candidate.term)
