@@ -106,8 +106,8 @@ def test_the_users_of_a_hub_are_shown_page_by_page(
     metaloom: Command, add3: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def three(*asked: Any) -> Lineage:
-        *asked_, _, cursor = asked
-        return trace(*asked_, 3, cursor)
+        session, start, direction, depth, _, cursor = asked
+        return trace(session, start, direction, depth, 3, cursor)
 
     monkeypatch.setattr("metaloom_registry.catalogue.registry.trace", three)
     for i in range(5):

@@ -12,6 +12,7 @@ from metaloom_registry import (
     TaskRecord,
     parse_type,
 )
+from metaloom_registry.catalogue.ancestry import Node
 
 MAP = Reference.parse("lists/map@1")
 TASK = TaskRecord(Digest.of(b"examples"), "sum of digits", parse_type("list[image[1,8,8]] -> int"))
@@ -117,7 +118,9 @@ def hub(registry, publish):
 @pytest.mark.parametrize("direction", ["parents", "children"])
 def test_the_relatives_of_a_hub_are_had_page_by_page(registry, hub, direction):
     made, relatives = hub
-    found, left, cursor = [], [], None
+    found: list[Node] = []
+    left: list[int] = []
+    cursor = None
     while not left or cursor is not None:
         page = registry.lineage(made.digest, direction, depth=1, limit=4, cursor=cursor)
         assert page.nodes[0].label == "a/hub@1"
