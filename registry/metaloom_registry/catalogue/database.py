@@ -73,6 +73,12 @@ class Database:
         with self._explained("read"), Session(self.engine) as session:
             yield session
 
+    @contextmanager
+    def asking(self) -> Iterator[Connection]:
+        """The same for what reads rows and needs no objects, which is quicker."""
+        with self._explained("read"), self.engine.connect() as connection:
+            yield connection
+
     def write(self, change: Callable[[Session], T]) -> T:
         """Run a change as one transaction: all of it takes place or nothing.
 

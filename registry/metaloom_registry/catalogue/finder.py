@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection
 from sqlmodel import Session
 
 from metaloom_registry.catalogue.database import Database
@@ -60,18 +61,18 @@ class Finder:
         match best; else the most used.  Raises NotFound, ParseError, or TypeMismatch where
         something is to fit what is no function.
         """
-        with self._database.reading() as session:
-            left = None if after is None else given_by(_type(session, after))
-            right = None if before is None else taken_by(_type(session, before))
+        with self._database.asking() as connection:
+            left = None if after is None else given_by(_type(connection, after))
+            right = None if before is None else taken_by(_type(connection, before))
             query = Query(
                 text,
                 Wanted(type, takes, gives, left, right),
                 kind,
                 tuple(tags),
-                None if like is None else _behaviour(session, like),
+                None if like is None else _behaviour(connection, like),
                 None if task is None else Target(task_space(), point_of(task), "the task"),
             )
-            return search(session.connection(), self._types, self._nearest, query, limit, cursor)
+            return search(connection, self._types, self._nearest, query, limit, cursor)
 
     def _neighbours(self) -> Neighbours:
         # numpy is loaded by those who look for neighbours alone.
@@ -80,17 +81,19 @@ class Finder:
         return Neighbours(self._file)
 
 
-def _type(session: Session, given: Type | Reference) -> Type:
+def _type(connection: Connection, given: Type | Reference) -> Type:
     """A type, or that of a block."""
     if isinstance(given, Reference):
-        return described(session, [find(session, given)])[0].type
+        with Session(connection) as session:
+            return described(session, [find(session, given)])[0].type
     return given
 
 
-def _behaviour(session: Session, reference: Reference) -> Target:
+def _behaviour(connection: Connection, reference: Reference) -> Target:
     """The point of a block's behaviour. Raises NotFound where none was measured."""
-    version = described(session, [found := find(session, reference)])[0]
-    known = embedding(session.connection(), found[2])
+    with Session(connection) as session:
+        version = described(session, [found := find(session, reference)])[0]
+    known = embedding(connection, found[2])
     if known is None:
         raise NotFound(
             f"no fingerprint was measured of {version.reference}, a {version.kind}; "

@@ -20,8 +20,16 @@ from metaloom_registry.catalogue.among import Among, many
 from metaloom_registry.catalogue.cursors import Place, read_cursor, write_cursor
 from metaloom_registry.catalogue.fitting import TypeIndex, Wanted
 from metaloom_registry.catalogue.likeness import Nearest, Target, successes
-from metaloom_registry.catalogue.using import STATEMENTS_KEPT, Conditions, Filters, most_used
-from metaloom_registry.catalogue.versions import Page, Version, current, current_rows, version_of
+from metaloom_registry.catalogue.using import (
+    STATEMENTS_KEPT,
+    Conditions,
+    Filters,
+    Form,
+    asking,
+    ids_of_most_used,
+    most_used,
+)
+from metaloom_registry.catalogue.versions import Page, Version, current, current_of, version_of
 from metaloom_registry.catalogue.words import Match, holding, match, words_of
 from metaloom_registry.digest import Digest
 
@@ -223,10 +231,15 @@ class _Finder:
         """The most used hits."""
         place = None if after is None else (int(after[0]), after[1])
         filters = _rare(self.connection, self.query) or self.filters
-        used = most_used(self.connection, filters, self.fitting, limit + 1, after=place)
+        if self.fitting is None:
+            form, bound = asking(filters, place)
+            found = self.connection.execute(_most_used(form), {**bound, "limit": limit + 1})
+        else:
+            used = most_used(self.connection, filters, self.fitting, limit + 1, after=place)
+            found = self.connection.execute(_OF_BLOCKS, {"ids": [one.block for one in used]})
         rows = [
             _Row(row.name, row.block, row.signature_id, (row.uses, row.block, row.name), listed=row)
-            for row in current_rows(self.connection, [one.block for one in used])
+            for row in found
         ]
         rows.sort(key=lambda row: row.place, reverse=True)
         return [row for row in rows if after is None or row.place < after][:limit]
@@ -257,6 +270,15 @@ def _among(conditions: Conditions, of: Given, typed: bool) -> core.Select[*tuple
         return query.where(Among(_BLOCKS.c.id))
     query = query.add_columns(_DOCUMENTS.c.title, _DOCUMENTS.c.tags)
     return query.where(_DOCUMENTS.c.id == _NAMES.c.id, Among(_NAMES.c.id))
+
+
+@lru_cache(STATEMENTS_KEPT)
+def _most_used(form: Form) -> core.Select[*tuple[Any, ...]]:
+    """The current versions that the most used blocks are."""
+    return current_of(ids_of_most_used(form))
+
+
+_OF_BLOCKS = current_of()
 
 
 def _filters(query: Query, rare: int | None = None) -> Filters:

@@ -80,11 +80,7 @@ def most_used(
 
     Of equal use the newest comes first.  `after` are the uses and id of the block to begin with.
     """
-    values = dict(filters.values)
-    if after is not None:
-        values |= {"after_uses": after[0], "after_block": after[1]}
-    form = _Form(filters.conditions, filters.few, after is not None)
-    asked = _Asked(connection, form, values)
+    asked = _Asked(connection, *asking(filters, after))
     if fitting is None:
         return [Used(*row) for row in asked.ranked(limit)]
     if filters.few or len(fitting.narrowed) > limit:
@@ -95,7 +91,7 @@ def most_used(
     return _merged(asked, fitting.all(connection), limit)
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
     """What a statement is made of: conditions, whether few pass, whether it begins at a place."""
 
     conditions: Conditions
@@ -103,12 +99,26 @@ class _Form(NamedTuple):
     paged: bool
 
 
+def asking(filters: Filters, after: tuple[int, int] | None) -> tuple[Form, Mapping[str, Any]]:
+    """The form of the statement for some filters and a place, and what is bound in it."""
+    form = Form(filters.conditions, filters.few, after is not None)
+    if after is None:
+        return form, filters.values
+    return form, {**filters.values, "after_uses": after[0], "after_block": after[1]}
+
+
+@lru_cache(STATEMENTS_KEPT)
+def ids_of_most_used(form: Form) -> Select[*tuple[Any, ...]]:
+    """The ids of the `limit` most used blocks, whatever their type, for another statement."""
+    return _ranked(form).with_only_columns(_block.c.id).correlate(None)
+
+
 @dataclass(frozen=True)
 class _Asked:
     """A question: the form of its statement, and what is bound in it."""
 
     connection: Connection
-    form: _Form
+    form: Form
     values: Mapping[str, Any]
 
     def ranked(self, limit: int) -> Result[*tuple[Any, ...]]:
@@ -168,7 +178,7 @@ def _merged(asked: _Asked, signatures: Sequence[int], limit: int) -> list[Used]:
 
 
 @lru_cache(STATEMENTS_KEPT)
-def _ranked(form: _Form) -> Select[*tuple[Any, ...]]:
+def _ranked(form: Form) -> Select[*tuple[Any, ...]]:
     """The most used blocks in order; where they are few, not from the index of all."""
     current = _block.c.current.is_not(False) if form.few else _block.c.current.is_(True)
     wanted = [current, *form.conditions]
@@ -184,7 +194,7 @@ def _ranked(form: _Form) -> Select[*tuple[Any, ...]]:
 
 
 @lru_cache(STATEMENTS_KEPT)
-def _of_each(form: _Form, dialect: str) -> Select[*tuple[Any, ...]]:
+def _of_each(form: Form, dialect: str) -> Select[*tuple[Any, ...]]:
     """The most used blocks of each of the types bound as `signatures`.
 
     In SQLite a type and its blocks as a list in JSON, in PostgreSQL a block a row, in order.

@@ -259,32 +259,33 @@ def current(connection: Connection, names: Sequence[int]) -> list[Version]:
     return [version_of(found[name]) for name in names]
 
 
-def current_rows(connection: Connection, blocks: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The current versions that these blocks are, for `version_of`, with `name`, `block`, `uses`.
+def current_of(blocks: core.SelectBase | None = None) -> core.Select[*tuple[Any, ...]]:
+    """The current versions that some blocks are, for `version_of`, with `name`, `block`, `uses`.
 
-    One row for each name, in no order.
+    The blocks are those whose ids a query gives, or those bound as `ids`.
     """
-    return connection.execute(_CURRENT_OF, {"ids": blocks}).all()
+    return _OFFERED.where(Among(_block.c.id, blocks))
 
 
 def version_of(row: Row[*tuple[Any, ...]]) -> Version:
     """What a row says of a version, or of a block alone."""
-    yanked = None if row.yanked is None else row.yank_reason or "no reason given"
+    _, spelling, _, number, created, yanked, reason, deprecation, successor, aliases, *said = row
+    key, kind, signature, licence, size, uses, tombstone, _, _ = said
     return Version(
-        name=None if row.spelling is None else BlockName.parse(row.spelling),
-        number=row.number,
-        digest=Digest(row.key),
-        kind=row.kind,
-        type=listed_type(row.signature),
-        licence=row.licence,
-        size=row.size,
-        uses=row.uses,
-        created=moment(row.created),
-        yanked=yanked,
-        aliases=tuple(sorted(row.aliases.split(","))) if row.aliases else (),
-        deprecated=row.deprecation,
-        successor=None if row.successor is None else Reference.parse(row.successor),
-        tombstone=row.tombstone,
+        name=None if spelling is None else BlockName.parse(spelling),
+        number=number,
+        digest=Digest(key),
+        kind=kind,
+        type=listed_type(signature),
+        licence=licence,
+        size=size,
+        uses=uses,
+        created=moment(created),
+        yanked=None if yanked is None else reason or "no reason given",
+        aliases=tuple(sorted(aliases.split(","))) if aliases else (),
+        deprecated=deprecation,
+        successor=None if successor is None else Reference.parse(successor),
+        tombstone=tombstone,
     )
 
 
@@ -316,13 +317,10 @@ _LISTED: core.Select[*tuple[Any, ...]] = core.select(
 _NUMBERED = _LISTED.where(Among(_numbered.c.id))
 _OFFERED = _LISTED.where(_numbered.c.number == _name.c.current)
 _CURRENT = _OFFERED.where(Among(_name.c.id))
-_CURRENT_OF = _OFFERED.where(Among(_block.c.id))
 _ALONE: core.Select[*tuple[Any, ...]] = core.select(
-    _block.c.created,
     *(
-        core.null().label(name)
-        for name in ("spelling", "aliases", *_OF_VERSION)
-        if name != "created"
+        _block.c.created if column.name == "created" else core.null().label(column.name)
+        for column in list(_LISTED.selected_columns)[: -len(_SAID)]
     ),
     *_SAID,
 ).where(_node.c.id == _block.c.id, Among(_block.c.id))
