@@ -136,7 +136,7 @@ def test_pages_of_what_behaves_alike_are_together_the_whole(registry, publish):
 
 def test_what_has_no_fingerprint_is_named(registry, publish):
     publish("a/x")
-    with pytest.raises(NotFound, match=r"no fingerprint was measured of a/x, a graph"):
+    with pytest.raises(NotFound, match=r"no fingerprint was measured of a/x@1, a graph"):
         registry.finder.search(like=Reference.parse("a/x"))
 
 
