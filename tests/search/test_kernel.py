@@ -19,15 +19,28 @@ from metaloom_metalearn.search.enumeration.bank import Bounds
 from metaloom_metalearn.search.enumeration.engines import PlainTerms, fastest, misfit
 from metaloom_metalearn.search.enumeration.enumerate import Enumeration
 from metaloom_metalearn.search.enumeration.kernel.bank import KernelBank, code_lengths
-from metaloom_metalearn.search.enumeration.kernel.machine import invoke
+from metaloom_metalearn.search.enumeration.kernel.machine import invoke, run
 from metaloom_metalearn.search.enumeration.kernel.memory import FREE, STATUS, pointer_to
 from metaloom_metalearn.search.enumeration.kernel.shapes import read
 from metaloom_metalearn.search.enumeration.kernel.tables import Tables, compiled_form
 from metaloom_metalearn.search.grammar.application import FAILED
+from metaloom_metalearn.search.grammar.blocks import Blocks
 from metaloom_metalearn.search.noise import code_length
-from metaloom_registry import INT, MemoryLibrary, Primitive, parse_type, print_term, uncurried
+from metaloom_metalearn.search.trace import Account
+from metaloom_registry import (
+    INT,
+    Digest,
+    EvaluationError,
+    MemoryLibrary,
+    Primitive,
+    Reference,
+    Use,
+    parse_type,
+    print_term,
+    uncurried,
+)
 
-from .conftest import LISTS, library, primitive, problem_of, task_of
+from .conftest import LISTS, library, primitive, problem_of, publish, task_of, term
 
 HIGHEST = (1 << 63) - 1
 INTEGERS = st.one_of(
@@ -116,6 +129,19 @@ def _call() -> Any:
 
 CALL = _call()
 
+
+def _run() -> Any:
+    from numba import njit
+
+    @njit
+    def call(array: Any, body: int, a: int, b: int, c: int, d: int) -> int:
+        return run(pointer_to(array.ctypes.data), body, a, b, c, d)
+
+    return call
+
+
+RUN = _run()
+
 TASKS = [
     ("list[int] -> list[int]", lambda xs: tuple(sorted(xs)), ()),
     ("list[int] -> int", lambda xs: sum(xs) + 1, ()),
@@ -180,6 +206,101 @@ def test_the_compiled_engine_solves_what_the_other_does() -> None:
     assert best.exact
     run = Evaluator({p.reference: p for p in PRIMITIVES}.__getitem__).compile(best.candidate.term)
     assert run((1, 4, 9)) == (8, 18)
+
+
+PROGRAMS = {
+    "add3": ("int -> int", "(lam (add 3 $0))"),
+    "evens": ("list[int] -> list[int]", "(lam (filter is_even $0))"),
+    "more": ("int -> list[int] -> list[int]", "(lam (lam (map (add $1) $0)))"),
+    "larger": ("int -> int -> int", "(lam (lam (if (greater $1 $0) $1 $0)))"),
+    "highest": ("list[int] -> int", "(lam (fold {larger} 0 $0))"),
+    "twice": ("(int -> int) -> list[int] -> list[int]", "(lam (lam (map $1 (map $1 $0))))"),
+    "third": ("list[int] -> int", "(lam (index 2 $0))"),
+    "above": ("list[int] -> list[int]", "(lam (filter (lam (greater $0 ({highest} $1))) $0))"),
+}
+
+
+def programs(*names: str) -> MemoryLibrary:
+    """Some primitives and the programs above, which use one another."""
+    known = library(*names)
+    written: dict[str, str] = {}
+    for name, (type_, text) in PROGRAMS.items():
+        made = publish(known, name, type_, term(text.format(**written)), "program")
+        written[name] = str(made)
+    return known
+
+
+@pytest.mark.parametrize(
+    ("type_", "function"),
+    [
+        ("list[int] -> int", lambda xs: len(xs) % 3),
+        ("list[int] -> list[int]", lambda xs: tuple(x + 3 for x in xs if x > 2)),
+    ],
+)
+def test_programs_of_the_library_are_run_by_the_compiled_engine(type_: str, function: Any) -> None:
+    names = ("add", "filter", "is_even", "map", "if", "greater", "fold", "index", "append", "sum")
+    found = []
+    for engine in (PlainTerms, fastest):
+        search = enumeration(problem_of(task_of(type_, function), programs(*names)), engine)
+        terms = []
+        for node in search.nodes():
+            if search.level > 32:
+                break
+            text = print_term(search.candidate(node).term)
+            terms.append((text, round(node.cost, 9), node.values))
+        made = {nats: counts["distinct"] for nats, counts in search.account.levels.items()}
+        found.append((terms, [made[nats] for nats in sorted(made)[:31]]))
+        assert isinstance(search.terms, PlainTerms if engine is PlainTerms else KernelBank)
+    assert found[0] == found[1]
+    assert sum(found[0][1]) > 500
+    assert "@sha256" in found[0][0][-1][0]
+
+
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "twice"])
+@settings(max_examples=30)
+@given(data=st.data())
+def test_a_program_has_the_values_and_errors_that_evaluation_gives_it(
+    data: st.DataObject, tables: Tables, name: str
+) -> None:
+    known = programs()
+    blocks = Blocks(problem_of(task_of("list[int] -> int", len), known), Account("enumerate"))
+    reference = Reference(None, Digest.of(name.encode()))
+    given_types, result = uncurried(parse_type(PROGRAMS[name][0]))
+    arguments = [data.draw(VALUES[str(t)]) for t in given_types]
+    try:
+        wanted = blocks.evaluator.compile(Use(reference))(*arguments)
+    except EvaluationError:
+        wanted = FAILED
+    program = blocks.programs.read(reference)
+    assert program is not None
+    body = tables.program(program)
+    places = [tables.keep(value) for value in arguments] + [0] * 4
+    memory = tables.memory
+    memory[STATUS], memory[FREE] = 0, 16
+    word = int(RUN(memory, body, *places[:4]))
+    found = FAILED if memory[STATUS] else read(word, result, memory)
+    assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("type_", "text"),
+    [
+        ("int -> int", "(let (add 1 2) (lam (add $0 $1)))"),
+        ("int -> int", "(lam ((if (is_even $0) (add 1) (add 2)) $0))"),
+        ("(int -> int) -> int -> int", "(lam (lam ($1 ($1 $0))))"),
+        ("int -> list[int]", "(lam (unfold (greater 3) (lam $0) (add 1) $0))"),
+        ("int -> int", "(lam (odd $0))"),
+    ],
+)
+def test_a_program_that_the_compiled_engine_cannot_run_is_searched_with_in_python(
+    type_: str, text: str
+) -> None:
+    known = MemoryLibrary.of([*PRIMITIVES, odd := primitive("odd", "int -> int", abs)])
+    body = term(text.replace("odd", str(odd.reference)))
+    made = publish(known, "unfit", type_, body, "program")
+    problem = problem_of(task_of("list[int] -> int", len), known)
+    blocks = Blocks(problem, Account("enumerate"))
+    assert blocks.programs.read(made) is None
 
 
 def _below(search: Any, level: int, node: object) -> bool:

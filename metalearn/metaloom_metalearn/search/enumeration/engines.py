@@ -1,8 +1,9 @@
 """Engines: what evaluates the terms of an enumeration, Python or loops that numba compiles.
 
 Both make the same terms in the same order.  The compiled one knows integers, truth values, lists
-and pairs of these, and primitives that have a `kernel` form; it needs numba, which the extra `fast`
-brings.  `overtaking` begins in Python and goes on compiled, and never waits for a compiler.
+and pairs of these, primitives that have a `kernel` form, and programs of these; it needs numba,
+which the extra `fast` brings.  `overtaking` begins in Python and goes on compiled, and never waits
+for a compiler.
 """
 
 from __future__ import annotations
@@ -246,7 +247,8 @@ def misfit(
             return f"values of the type {type_} have no compiled form"
     for group in grammar.productions.values():
         for one in group:
-            if one.slots and one.kernel is None and one.choose is None:
+            forms = (one.kernel, one.choose, one.program)
+            if one.slots and all(form is None for form in forms):
                 return f"{one.reference} has no compiled form"
             if len(one.slots) > 4:
                 return f"{one.reference} takes more than 4 arguments"

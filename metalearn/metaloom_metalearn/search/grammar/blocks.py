@@ -12,6 +12,7 @@ from metaloom_metalearn.search.candidate import Scored
 from metaloom_metalearn.search.grammar.application import FAILED
 from metaloom_metalearn.search.grammar.constants import Constants, values_within
 from metaloom_metalearn.search.grammar.grammar import Function, Grammar, grammar_of
+from metaloom_metalearn.search.grammar.programs import Programs
 from metaloom_metalearn.search.grammar.universe import universe_of
 from metaloom_metalearn.search.resolver import Resolver
 from metaloom_metalearn.search.scoring import same
@@ -36,6 +37,7 @@ class Blocks:
         self.account = account
         self.resolve = Resolver(problem.library, problem.entries)
         self.evaluator = Evaluator(self.resolve, Limits(steps=steps))
+        self.programs = Programs(self.resolve, self.resolve.type_of)
 
     def grammar(
         self, examples: Sequence[tuple[tuple[Any, ...], Any]], constants: Constants
@@ -60,7 +62,8 @@ class Blocks:
         try:
             loaded = self.resolve(entry.reference)
             if not isinstance(loaded, Primitive):
-                return Function(self._compiled(entry))
+                program = None if entry.kind == "graph" else self.programs.read(entry.reference)
+                return Function(self._compiled(entry), program=program)
             arity = len(uncurried(entry.type)[0])
             if loaded.scalar is not None and len(loaded.parameters) == arity:
                 return Function(loaded.scalar, loaded.cost, loaded.choose, loaded.kernel)

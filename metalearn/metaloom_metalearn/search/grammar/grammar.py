@@ -21,8 +21,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from metaloom_metalearn.search.grammar.application import chosen, metered, safe, sized
-from metaloom_metalearn.search.grammar.universe import Universe, instance_weight, instances
-from metaloom_registry import Arrow, Constructed, Entry, Literal, Reference, Type, uncurried
+from metaloom_metalearn.search.grammar.programs import Program
+from metaloom_metalearn.search.grammar.universe import (
+    Universe,
+    instance_weight,
+    instances,
+    is_bounded,
+)
+from metaloom_registry import Constructed, Entry, Literal, Reference, Type, uncurried
 from metaloom_registry.types import BOOL, HOLDING, INT, parts, without_domains
 
 UNIT = 0.5
@@ -47,8 +53,9 @@ class Production:
     `call` takes all arguments at once; `safe` does the same where values may be missing; `direct`
     says that where none is missing `call` alone will do.  `code` is `call` as it stands within the
     body of a function, with what it makes bounded.  `choose` is `Primitive.choose`, `kernel` is
-    `Primitive.kernel`.  `symmetric` says that its two arguments may be exchanged, `metered` that
-    the calls of the functions it is given are counted, `higher` that one argument is a function.
+    `Primitive.kernel`, `program` what the compiled engine runs of a program.  `symmetric` says that
+    its two arguments may be exchanged, `metered` that the calls of the functions it is given are
+    counted, `higher` that one argument is a function.
     """
 
     reference: Reference
@@ -63,6 +70,7 @@ class Production:
     direct: bool = True
     symmetric: bool = False
     kernel: Callable[..., Any] | None = None
+    program: Program | None = None
     metered: bool = False
 
     @property
@@ -83,13 +91,15 @@ class Constant:
 class Function:
     """A block the grammar may use: how it is computed and what it costs beyond the grammar's.
 
-    `choose` is `Primitive.choose`, `kernel` is `Primitive.kernel`.
+    `choose` is `Primitive.choose`, `kernel` is `Primitive.kernel`, and `program` is what the
+    compiled engine runs of a program.
     """
 
     call: Callable[..., Any]
     cost: float = 0.0
     choose: Callable[[Any], int] | None = None
     kernel: Callable[..., Any] | None = None
+    program: Program | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +138,17 @@ class Grammar:
                 Group(slots, level, symmetric, tuple(group), any(slot.taken for slot in slots))
                 for (slots, level, symmetric), group in groups.items()
             )
+        return found
+
+    def kernels(self) -> set[tuple[Callable[..., Any], int]]:
+        """The compiled forms that its blocks need, each with how many arguments it takes."""
+        found: set[tuple[Callable[..., Any], int]] = set()
+        for group in self.productions.values():
+            for one in group:
+                if one.kernel is not None:
+                    found.add((one.kernel, len(one.slots)))
+                if one.program is not None:
+                    found.update(one.program.kernels())
         return found
 
     def reachable(self, given: Sequence[Type]) -> frozenset[Type]:
@@ -185,18 +206,6 @@ def grammar_of(
     return Grammar(productions, literals, variables, universe)
 
 
-def is_bounded(type_: Type) -> bool:
-    """Whether a block of this type that takes functions can only call them once an item of a list.
-
-    `map` and `fold` are bounded by a list they are given; `unfold : (a -> bool) -> ... -> a` is
-    not.
-    """
-    arguments = uncurried(type_)[0]
-    if not any(isinstance(argument, Arrow) for argument in arguments):
-        return True
-    return any(isinstance(argument, Constructed) and argument.arguments for argument in arguments)
-
-
 def level_of(cost: float) -> int:
     """The level of a cost in nats: rounded to multiples of `UNIT`, at least 1."""
     return max(1, round(cost / UNIT))
@@ -250,6 +259,7 @@ def _costed(draft: _Draft, function: Function, cost: float) -> Production:
         direct=function.choose is None,
         symmetric=function.choose is None and _is_symmetric(call, draft),
         kernel=function.kernel,
+        program=function.program,
         metered=metered_calls,
     )
 

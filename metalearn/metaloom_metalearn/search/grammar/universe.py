@@ -179,3 +179,15 @@ def _nesting(type_: Type) -> int:
 
 def _is_opaque(type_: Type) -> bool:
     return isinstance(type_, Constructed) and type_.name in _OPAQUE
+
+
+def is_bounded(type_: Type) -> bool:
+    """Whether a block of this type that takes functions can only call them once an item of a list.
+
+    `map` and `fold` are bounded by a list they are given; `unfold : (a -> bool) -> ... -> a` is
+    not.
+    """
+    arguments = uncurried(type_)[0]
+    if not any(isinstance(argument, Arrow) for argument in arguments):
+        return True
+    return any(isinstance(argument, Constructed) and argument.arguments for argument in arguments)

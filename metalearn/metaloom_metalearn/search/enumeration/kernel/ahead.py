@@ -34,12 +34,7 @@ COMPILER = "metaloom_metalearn.search.enumeration.kernel.rehearsal"
 
 def on_disk(grammar: Grammar) -> bool:
     """Whether the engine and the compiled forms that a grammar needs can be loaded from disk."""
-    needed = (
-        form_name(one.kernel, len(one.slots))
-        for group in grammar.productions.values()
-        for one in group
-        if one.kernel is not None
-    )
+    needed = (form_name(kernel, arity) for kernel, arity in grammar.kernels())
     try:
         return set(needed) <= set(listing().read_text(encoding="utf-8").splitlines())
     except OSError:

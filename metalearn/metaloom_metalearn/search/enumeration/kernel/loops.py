@@ -13,14 +13,15 @@ from numba import njit
 
 from metaloom_metalearn.search.enumeration.kernel.machine import (
     ARGUMENTS,
-    CALL,
     CHOICE,
     FIRST,
     HEAD,
+    PROGRAM,
     SECOND,
     THIRD,
     WIDTH,
     invoke,
+    run,
 )
 from metaloom_metalearn.search.enumeration.kernel.memory import (
     FAILURE,
@@ -118,6 +119,8 @@ def value_on(
             c = word
         else:
             d = word
+    if head[KIND] == PROGRAM:
+        return run(memory, head[ADDRESS], a, b, c, d)
     return invoke(memory, head[ADDRESS], arity, head[METERED], a, b, c, d)
 
 
@@ -259,8 +262,9 @@ def make(
             node = state[NODES]
             state[NODES] += 1
             table[node, 0] = heads[p, KIND]
-            table[node, FIRST] = heads[p, ADDRESS] if heads[p, KIND] == CALL else heads[p, IF_FALSE]
-            table[node, SECOND] = arity if heads[p, KIND] == CALL else heads[p, IF_TRUE]
+            choice = heads[p, KIND] == CHOICE
+            table[node, FIRST] = heads[p, IF_FALSE] if choice else heads[p, ADDRESS]
+            table[node, SECOND] = heads[p, IF_TRUE] if choice else arity
             table[node, THIRD] = heads[p, METERED]
             table[node, HEAD] = heads[p, NUMBER]
             used = np.int64(0)

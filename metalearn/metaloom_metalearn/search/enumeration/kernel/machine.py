@@ -7,6 +7,7 @@ three words that depend on the kind:
     CONSTANT  its word
     CALL      the address of the compiled primitive, how many arguments, whether calls are counted
     CHOICE    which argument is taken where the first is false, and where it is true
+    PROGRAM   the node of its body, how many arguments
     FUNCTION  body first; the place of its first parameter, how many, whether its values are words
               without places (integers and truth values)
 
@@ -41,7 +42,7 @@ from metaloom_metalearn.search.enumeration.kernel.memory import (
 )
 from metaloom_metalearn.search.grammar import application
 
-VARIABLE, CONSTANT, CALL, CHOICE, FUNCTION = range(5)
+VARIABLE, CONSTANT, CALL, CHOICE, FUNCTION, PROGRAM = range(6)
 WIDTH = 9
 ARGUMENTS, FIRST, SECOND, THIRD, HEAD = 1, 5, 6, 7, 8
 METERED_CALLS = application.CALLS
@@ -100,6 +101,16 @@ def evaluate(memory: Any, table: Any, node: Word, environment: Word) -> Word:
         if taken == 0:
             return first
         return evaluate(memory, table, table[at + ARGUMENTS + taken], environment)
+    if kind == PROGRAM:
+        count = table[at + SECOND]
+        inner = claim(memory, count)
+        if memory[STATUS]:
+            return fail(memory)
+        for k in range(count):
+            memory[inner + k] = evaluate(memory, table, table[at + ARGUMENTS + k], environment)
+            if memory[STATUS]:
+                return 0
+        return evaluate(memory, table, table[at + FIRST], inner)
     arity = table[at + SECOND]
     b = c = d = 0
     argument = table[at + ARGUMENTS] * WIDTH  # most are variables or constants: without a call
@@ -133,6 +144,19 @@ def evaluate(memory: Any, table: Any, node: Word, environment: Word) -> Word:
     if memory[STATUS] == TOO_LONG:
         memory[STATUS] = FAILURE
     return word
+
+
+@njit(WORD(POINTER, WORD, WORD, WORD, WORD, WORD), cache=True)
+def run(memory: Any, body: Word, a: Word, b: Word, c: Word, d: Word) -> Word:
+    """The body of a program on up to four arguments."""
+    environment = claim(memory, 4)
+    if memory[STATUS]:
+        return fail(memory)
+    memory[environment] = a
+    memory[environment + 1] = b
+    memory[environment + 2] = c
+    memory[environment + 3] = d
+    return evaluate(memory, pointer_to(memory[TABLE]), body, environment)
 
 
 def apply_one(memory: Any, function: Word, x: Word) -> Word:

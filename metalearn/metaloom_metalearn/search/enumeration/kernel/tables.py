@@ -20,6 +20,7 @@ from metaloom_metalearn.search.enumeration.kernel.machine import (
     CONSTANT,
     FUNCTION,
     HEAD,
+    PROGRAM,
     VARIABLE,
     WIDTH,
 )
@@ -42,6 +43,16 @@ from metaloom_metalearn.search.enumeration.kernel.shapes import (
 from metaloom_metalearn.search.enumeration.kernel.state import LEFT, NODES, TOP
 from metaloom_metalearn.search.enumeration.node import Abstraction, Head, Node, Variable
 from metaloom_metalearn.search.grammar.grammar import Grammar, Production
+from metaloom_metalearn.search.grammar.programs import (
+    MOST_PARAMETERS,
+    Body,
+    Call,
+    Choice,
+    Closure,
+    Parameter,
+    Program,
+    Written,
+)
 from metaloom_registry import Type
 
 SCRATCH = 1 << 21
@@ -68,6 +79,7 @@ class Tables:
         self._numbers: dict[Production, tuple[int, ...]] = {}
         self._rows: dict[int, tuple[Words, Any]] = {}
         self._forms: list[Any] = []
+        self._programs: dict[Program, int] = {}
         self._nodes: dict[int, Node] = {}
         self._point()
 
@@ -142,19 +154,52 @@ class Tables:
         found = self._numbers.get(production)
         if found is None:
             arity = len(production.slots)
-            address, metered, if_false, if_true = 0, int(production.metered), 0, 0
+            kind, address, metered, if_false, if_true = CALL, 0, int(production.metered), 0, 0
             if production.choose is not None:
+                kind = CHOICE
                 if_false, if_true = production.choose(False), production.choose(True)
+            elif production.program is not None:
+                kind, address = PROGRAM, self.program(production.program)
             else:
                 assert production.kernel is not None
-                form = compiled_form(production.kernel, arity)
-                self._forms.append(form)
-                address = form.address
-            kind = CALL if production.choose is None else CHOICE
+                address = self.form(production.kernel, arity)
             found = (len(self.heads), kind, arity, address, metered, if_false, if_true)
             self.heads.append(production)
             self._numbers[production] = found
         return found
+
+    def form(self, kernel: Callable[..., Any], arity: int) -> int:
+        """The address of a compiled form, which is kept alive."""
+        form = compiled_form(kernel, arity)
+        self._forms.append(form)
+        return int(form.address)
+
+    def program(self, program: Program) -> int:
+        """The node of the body of a program."""
+        found = self._programs.get(program)
+        if found is None:
+            found = self._programs[program] = self._body(program.body)
+        return found
+
+    def _body(self, body: Body) -> int:
+        """The node of a tree; it is no term, so its head and its cost mean nothing."""
+        row: tuple[int, ...]
+        if isinstance(body, Parameter):
+            row = (VARIABLE, 0, 0, 0, 0, body.place)
+        elif isinstance(body, Written):
+            row = (CONSTANT, 0, 0, 0, 0, self.keep(body.value))
+        elif isinstance(body, Closure):
+            row = (FUNCTION, self._body(body.body), 0, 0, 0, body.base, body.count, 0)
+        else:
+            nodes = [self._body(argument) for argument in body.arguments]
+            arguments = (*nodes, 0, 0, 0, 0)[:MOST_PARAMETERS]
+            if isinstance(body, Choice):
+                row = (CHOICE, *arguments, body.if_false, body.if_true, 0)
+            elif isinstance(body, Call):
+                row = (CALL, *arguments, self.form(body.kernel, len(nodes)), len(nodes), 0)
+            else:
+                row = (PROGRAM, *arguments, self.program(body.program), len(nodes), 0)
+        return self.add(row, Variable(0), 0.0, 0)
 
     def heads_of(self, productions: Sequence[Production]) -> tuple[Words, Any]:
         """The rows and the costs of some productions of the grammar, which outlives this."""
@@ -192,12 +237,7 @@ def compiled_form(form: Callable[..., Any], arity: int) -> Any:
 
 def is_loaded(grammar: Grammar) -> bool:
     """Whether all that a grammar needs is compiled in this process."""
-    return bool(make.signatures) and all(
-        (one.kernel, len(one.slots)) in _COMPILED
-        for group in grammar.productions.values()
-        for one in group
-        if one.kernel is not None
-    )
+    return bool(make.signatures) and all(kernel in _COMPILED for kernel in grammar.kernels())
 
 
 @dataclass
