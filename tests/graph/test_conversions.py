@@ -199,7 +199,7 @@ CHANGES: dict[str, Callable[[nn.Module, pytest.MonkeyPatch], object]] = {
     "the code of its class": lambda _, patch: patch.setattr(Scaled, "forward", doubled),
     "a method of its own": lambda module, _: setattr(module, "forward", doubled.__get__(module)),
     "a parameter that no longer learns": lambda module, _: next(module.parameters()).requires_grad_(
-        requires_grad=False
+        False
     ),
 }
 
