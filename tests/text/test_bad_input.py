@@ -75,7 +75,7 @@ def test_a_primitive_that_never_comes_back_is_interrupted(monkeypatch: pytest.Mo
     monkeypatch.setattr("metaloom.cli.overdue.GRACE", 0.5)
     bad = Primitive("test/loops", 1, "text -> text", "Loops.", ("s",), loops, source="s")
     task = by_example("text -> text", ("ab", "zz1"), ("c", "yy2"))
-    with overdue(0.5), pytest.raises(NoSolution, match="the budget of 0.5 s was over"):
+    with overdue(0.5), pytest.raises(NoSolution, match=r"the budget of 0\.5 s was over"):
         solve(task, MemoryLibrary.of([bad]), clock=Clock(0.5))
 
 
