@@ -31,9 +31,7 @@ from metaloom_registry.terms import (
     Hole,
     Lambda,
     Let,
-    Literal,
     Term,
-    Use,
     apply,
     lambdas,
     references,
@@ -60,7 +58,6 @@ from metaloom_registry.writing import (
     fresh,
 )
 
-_TERMS = (Bound, Lambda, Apply, Let, Literal, Use, Hole)
 _ANY_FUNCTION = parse_type("a -> b")
 _RESERVED = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins)})
 
@@ -131,7 +128,7 @@ class _Document:
                 self._blocks[reference] = self.function(reference)
             for reference in blocks:
                 loaded, block = self._loaded[reference], self._blocks[reference]
-                if isinstance(loaded, _TERMS) and isinstance(block, Function):
+                if isinstance(loaded, Term) and isinstance(block, Function):
                     self.define(loaded, self.type_of(reference), block.name, ())
             self.define(term, infer(term, self.type_of), name, parameters)
         except RecursionError:
@@ -150,7 +147,7 @@ class _Document:
             if isinstance(loaded, Primitive):
                 self.use(loaded)
                 continue
-            if isinstance(loaded, _TERMS):
+            if isinstance(loaded, Term):
                 blocks += self.gather(loaded)
             blocks.append(reference)
         return blocks
@@ -167,7 +164,7 @@ class _Document:
         """How a program or a trained block is called."""
         name = self.block_name(reference)
         loaded = self._loaded[reference]
-        if isinstance(loaded, _TERMS):
+        if isinstance(loaded, Term):
             return Function(name, _lambda_count(_expanded(loaded, self.type_of(reference))))
         self.missing.add(name)
         return Function(name, 1)
@@ -192,7 +189,7 @@ class _Document:
             loaded = self._loaded[reference]
             if isinstance(loaded, Primitive):
                 found = loaded.signature
-            elif isinstance(loaded, _TERMS):
+            elif isinstance(loaded, Term):
                 found = infer(loaded, self.type_of)
             else:
                 found = _ANY_FUNCTION

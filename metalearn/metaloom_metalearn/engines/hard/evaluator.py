@@ -47,8 +47,6 @@ from metaloom_registry.types import HOLDING
 if TYPE_CHECKING:
     from metaloom_metalearn.engines.hard.blocks import Blocks
 
-_TERMS = (Bound, Lambda, Apply, Let, Literal, Use, Hole)
-
 
 class Evaluator:
     """Evaluates terms whose blocks `resolve` finds; one for each thread.
@@ -193,7 +191,7 @@ class Evaluator:
             loaded = self._load(reference)
             if isinstance(loaded, Primitive):
                 value = self._primitive(loaded)
-            elif isinstance(loaded, _TERMS):
+            elif isinstance(loaded, Term):
                 value = self._program(reference, loaded)
             else:
                 value = self._blocks().function(reference, loaded)

@@ -62,7 +62,7 @@ class Blocks:
         try:
             loaded = self.resolve(entry.reference)
             if not isinstance(loaded, Primitive):
-                program = None if entry.kind == "graph" else self.programs.read(entry.reference)
+                program = self.programs.read(entry.reference)
                 return Function(self._compiled(entry), program=program)
             arity = len(uncurried(entry.type)[0])
             if loaded.scalar is not None and len(loaded.parameters) == arity:

@@ -17,7 +17,6 @@ from metaloom_metalearn.search.grammar.universe import is_bounded
 from metaloom_registry import (
     Arrow,
     Bound,
-    Digest,
     Lambda,
     Literal,
     Loaded,
@@ -29,7 +28,6 @@ from metaloom_registry import (
     spine,
     uncurried,
 )
-from metaloom_registry.terms import Apply, Hole, Let
 
 MOST_PARAMETERS = 4
 """How many a primitive or a program may have."""
@@ -128,7 +126,7 @@ class Programs:
     ) -> None:
         self.resolve = resolve
         self.type_of = type_of
-        self.known: dict[Digest | Reference, Program | None] = {}
+        self.known: dict[Reference, Program | None] = {}
         self.depth = 0
 
     def read(self, reference: Reference) -> Program | None:
@@ -138,7 +136,7 @@ class Programs:
             term = self.resolve(reference)
             self.depth += 1
             try:
-                if isinstance(term, _TERMS) and self.depth < DEEPEST:
+                if isinstance(term, Term) and self.depth < DEEPEST:
                     self.known[reference] = self._program(term, self.type_of(reference))
             except _Unfit:
                 pass
@@ -216,9 +214,6 @@ class Programs:
         if count > MOST_OF_FUNCTION:
             raise _Unfit
         return Closure(base, count, self._body(term, count, scope, base))
-
-
-_TERMS = (Apply, Bound, Hole, Lambda, Let, Literal, Use)
 
 
 def _written(value: Any) -> Written:
