@@ -104,6 +104,22 @@ def search(hub: Hub, text: str = "", **filters: Unpack[Filters]) -> Found:
     return found
 
 
+def listed(hub: Hub, namespace: str | None, kind: str | None, limit: int) -> list[Block]:
+    """The named blocks of a hub, or its primitives, in order of their names."""
+    require_kind(kind)
+    prefix = f"{namespace}/" if namespace else ""
+    if kind == "primitive":
+        named = [p for p in hub.primitives if p.name.startswith(prefix)]
+        return [hub[p.reference] for p in sorted(named, key=lambda p: p.name)][:limit]
+    blocks: list[Block] = []
+    cursor: str | None = ""
+    while cursor is not None and len(blocks) < limit:
+        page = hub.registry.names(prefix, limit=1000, cursor=cursor)
+        blocks += [hub.block(v) for v in page.items if kind in (None, v.kind)]
+        cursor = page.cursor
+    return blocks[:limit]
+
+
 def _require_filters(filters: Filters) -> None:
     """Raise ParseError for a filter there is not."""
     known = sorted(Filters.__annotations__)

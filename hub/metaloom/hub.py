@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import metaloom_metalearn
 from metaloom import exchange, finding, solving
@@ -16,7 +15,6 @@ from metaloom.arguments import (
     as_reference,
     as_tags,
     as_type,
-    require_kind,
     require_reference,
     require_task,
 )
@@ -69,11 +67,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from metaloom.solving import Origin
     from metaloom_metalearn import Arm, Examples, Journal, Learner, Prior, Solution, Task, Trained
     from metaloom_registry.catalogue import CatalogueLibrary, Leak, Registry, Version
-
-Made = TypeVar("Made")
 
 EMBED = Reference.parse("heads/embed@1")
 """The primitive by which `encoder >> head` encodes the examples that the head learns from."""
@@ -91,7 +86,7 @@ class Hub:
         self.vocabulary = Vocabulary(registry)
         self.sender = Sender(home, registry.outbox, mirror)
         self.keys = Keyring.of(home)
-        self._origins: dict[int, tuple[Any, Origin]] = {}
+        self.origins = solving.Origins()
 
     @classmethod
     def open(
@@ -174,18 +169,7 @@ class Hub:
 
         With kind `primitive` it is the primitives of the plugins.
         """
-        require_kind(kind)
-        prefix = f"{namespace}/" if namespace else ""
-        if kind == "primitive":
-            named = [p for p in self.primitives if p.name.startswith(prefix)]
-            return [self[p.reference] for p in sorted(named, key=lambda p: p.name)][:limit]
-        blocks: list[Block] = []
-        cursor: str | None = ""
-        while cursor is not None and len(blocks) < limit:
-            page = self.registry.names(prefix, limit=1000, cursor=cursor)
-            blocks += [self.block(v) for v in page.items if kind in (None, v.kind)]
-            cursor = page.cursor
-        return blocks[:limit]
+        return finding.listed(self, namespace, kind, limit)
 
     def versions(self, name: str) -> Sequence[Block]:
         """Every version of a name, the newest first. Raises NotFound."""
@@ -244,7 +228,7 @@ class Hub:
         `keys`.  The same content published again under the same name is the same version.  Raises
         InvalidName, AlreadyExists, TypeMismatch, Refused or NotFound.
         """
-        free = self.require_free(name)
+        free, origin = self.require_free(name), self.origins.of(what)
         sample, classes = sampled(trained_on)
         details = Details(
             license=license,
@@ -257,15 +241,14 @@ class Hub:
             groups=groups or {},
         )
         key = self.keys.secret(sign) if isinstance(sign, str) else sign
-        drafts = drafts_of(self, what, as_type(signature), details, self._origin(what))
+        drafts = drafts_of(self, what, as_type(signature), details, origin)
         *parts, draft = drafts if key is None else [signed(one, key, time.time()) for one in drafts]
-        run = self._origin(what).run
         version = self.registry.publish(
             free,
             draft.manifest,
             draft.files,
             parts=parts,
-            run=run,
+            run=origin.run,
             seals=draft.seals,
             exported=draft.exported,
         )
@@ -303,7 +286,7 @@ class Hub:
             learners=learners,
             journal=journal or Silence(),
         )
-        return self.remember(solution, origin)
+        return self.origins.remember(solution, origin)
 
     def adapt(
         self,
@@ -324,7 +307,7 @@ class Hub:
         solution = solving.adapted_solution(self, program, support, learner, device, seed)
         if not isinstance(support, metaloom_metalearn.Task):
             return solution
-        return self.remember(solution, solving.recorded(self, program, support, solution))
+        return self.origins.remember(solution, solving.recorded(self, program, support, solution))
 
     def leaks(self, program: Block | Composition | Term | str, task: Task) -> Sequence[Leak]:
         """The blocks of a program that saw classes of the task in training: no fair test then."""
@@ -338,7 +321,7 @@ class Hub:
         Raises NotFound, or Refused where it is no program.
         """
         solution, origin = solving.stored_solution(self[reference])
-        return self.remember(solution, origin)
+        return self.origins.remember(solution, origin)
 
     def run(
         self,
@@ -367,9 +350,24 @@ class Hub:
         """
         return exchange.from_pretrained(self, source, name, **options)
 
-    def alias(self, reference: str | Block, alias: str) -> Block:
-        """Let `namespace/name@alias` mean this version from now on."""
-        return self.block(self.registry.set_alias(self._stored(reference).reference, alias))
+    def alias(self, reference: str | Block, alias: str, key: str | None = None) -> Block:
+        """Let `namespace/name@alias` mean this version from now on.
+
+        `key` is what `acting` says. Raises NotOwner.
+        """
+        block = self._stored(reference)
+        name = block.reference.name
+        by = None if name is None else self.acting(name.namespace, key)
+        return self.block(self.registry.set_alias(block.reference, alias, by=by))
+
+    def acting(self, namespace: str, key: str | None = None) -> PublicKey | None:
+        """The key, which one has to hold, by which a namespace is changed, for `by=`.
+
+        It is the one of `keys` of this name, else the first of them that owns the namespace, if
+        any does.
+        """
+        name = key or self.keys.among(self.registry.custody.owners(namespace))
+        return None if name is None else self.keys.secret(name).public
 
     def lineage(self, reference: str | Block, depth: int = 10, cursor: str | None = None) -> Family:
         """Where a block came from, and what came of it; `cursor` is that of one of both before."""
@@ -458,16 +456,6 @@ class Hub:
         if found.primitive is not None:
             raise NotFound(f"{found.reference} is a primitive, which is no parent; leave it out")
         return Parent(found.digest, role)
-
-    def _origin(self, what: object) -> Origin:
-        """How a solution of this hub came about, as far as this process knows."""
-        return self._origins.get(id(what), (None, solving.Origin()))[1]
-
-    def remember(self, what: Made, origin: Origin) -> Made:
-        """Keep where a solution or a trained model came from as long as it lives."""
-        key = id(what)
-        self._origins[key] = (weakref.ref(what, lambda _: self._origins.pop(key, None)), origin)
-        return what
 
     def _stored(self, reference: str | Block) -> Block:
         """A block that the library holds. Raises NotFound."""

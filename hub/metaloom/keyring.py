@@ -77,6 +77,11 @@ class Keyring:
             raise Refused(f"others may read {path}; keep it to yourself: `chmod 600 {path}`")
         return SecretKey.from_pem(_read(path, MAX_FILE_BYTES), self.passphrase)
 
+    def among(self, keys: Iterable[PublicKey]) -> str | None:
+        """The name of the first key one can sign with that is among these; None without any."""
+        wanted = set(keys)
+        return next((mine for mine in self.names if self.public(mine) in wanted), None)
+
     def public(self, given: str) -> PublicKey:
         """The key that a text, a name or the path of a file means.
 

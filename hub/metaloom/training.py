@@ -79,7 +79,7 @@ def meta_train(
     run = _run(trained, learner, plan, started, seed)
     hub.registry.record_run(run, _message(run, trained, block, history))
     hub.sender.flush_behind()
-    return hub.remember(trained, Origin(run.digest, None, trained.classes))
+    return hub.origins.remember(trained, Origin(run.digest, None, trained.classes))
 
 
 class _History:

@@ -131,14 +131,6 @@ def test_the_users_of_a_hub_are_shown_page_by_page(
     assert "me/more0@1, me/more1@1 and 3 more" in gone.err
 
 
-def test_an_alias_can_be_used_and_moved(metaloom: Command, add3: str) -> None:
-    metaloom("publish", "me/add3", "(lam (map (add 3) $0))")
-    metaloom("alias", "me/add3@1", "champion")
-    assert metaloom("show", "me/add3@champion", "--json").json["reference"] == "me/add3@1"
-    metaloom("alias", "me/add3@2", "champion")
-    assert metaloom("show", "me/add3@champion", "--json").json["reference"] == "me/add3@2"
-
-
 def test_verify_finds_a_flipped_bit(metaloom: Command, add3: str, home: Path) -> None:
     assert metaloom("verify").code == 0
     damaged = max((home / "blobs").rglob("*"), key=lambda p: p.is_file() and p.stat().st_size)

@@ -53,3 +53,41 @@ def test_a_tombstone_says_what_breaks(metaloom, add3):
     assert "taken away for good: a mistake" in metaloom("run", "me/twice", "[1]").err
     again = metaloom("publish", "me/again", "(lam (map (lam (add 3 $0)) $0))", "--license", "MIT")
     assert "nor published again" in again.err
+
+
+def test_a_name_whose_versions_are_all_gone_says_so(metaloom, add3):
+    metaloom("tombstone", "me/add3@1", "--why", "private")
+    said = metaloom("show", add3).err
+    assert "every version of me/add3 was taken away for good" in said
+    assert "yanked" not in said
+    [gone] = metaloom("list", "--versions", add3, "--json").json
+    assert (gone["tombstone"], gone["yanked"]) == ("private", "private")
+
+
+def test_of_yanked_and_gone_versions_one_that_can_be_had_is_named(metaloom, add3):
+    metaloom("publish", add3, "(lam (map (add 3) $0))")
+    metaloom("tombstone", "me/add3@2", "--why", "private")
+    metaloom("yank", "me/add3@1")
+    assert "ask for one by its number, me/add3@1" in metaloom("show", add3).err
+
+
+def test_a_text_that_is_no_namespace_has_no_owners(metaloom):
+    for verb in (["list", "a b"], ["remove", "a b", "ed25519:" + "0" * 64]):
+        done = metaloom("owner", *verb)
+        assert (done.code, done.out) == (1, "")
+        assert "'a b' is not a namespace" in done.err
+
+
+def test_one_s_own_key_that_owns_the_namespace_is_used(metaloom, add3):
+    metaloom("key", "new", "alice")
+    metaloom("key", "new", "bob")
+    assert metaloom("yank", "me/add3@1").code == 0  # nobody's namespace needs no key
+    metaloom("owner", "add", "me", "bob")
+    assert metaloom("yank", "me/add3@1", "--undo").code == 0
+
+
+def test_a_successor_that_is_gone_is_none(metaloom, add3):
+    metaloom("publish", "me/other", "(lam (map (add 3) $0))")
+    metaloom("tombstone", "me/other@1", "--why", "private")
+    done = metaloom("deprecate", "me/add3@1", "--use", "me/other@1")
+    assert "taken away for good: private" in done.err

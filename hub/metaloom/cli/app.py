@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from metaloom.cli import (
-    blocks,
+    alias,
     custody,
     exchange,
     find,
@@ -25,6 +25,7 @@ from metaloom.cli import (
     sharing,
     show,
     upkeep,
+    verify,
 )
 from metaloom.cli.output import complain
 from metaloom_registry.errors import MetaloomError
@@ -118,12 +119,12 @@ app.command("import", rich_help_panel=_KEEP)(exchange.import_)
 app.command("export", rich_help_panel=_KEEP)(exchange.export)
 app.command("push", rich_help_panel=_KEEP)(sharing.push)
 app.command("pull", rich_help_panel=_KEEP)(sharing.pull)
-app.command("alias", rich_help_panel=_KEEP)(blocks.alias)
+app.command("alias", rich_help_panel=_KEEP)(alias.alias)
 app.command("yank", rich_help_panel=_KEEP)(custody.yank)
 app.command("deprecate", rich_help_panel=_KEEP)(custody.deprecate)
 app.command("tombstone", rich_help_panel=_KEEP)(custody.tombstone)
 app.add_typer(custody.app, rich_help_panel=_KEEP)
-app.command("verify", rich_help_panel=_KEEP)(blocks.verify)
+app.command("verify", rich_help_panel=_KEEP)(verify.verify)
 app.command("repair", rich_help_panel=_KEEP)(upkeep.repair)
 app.command("gc", rich_help_panel=_KEEP)(upkeep.gc)
 app.add_typer(key.app, rich_help_panel=_KEEP)

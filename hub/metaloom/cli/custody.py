@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import metaloom
+from metaloom.cli.key import unlock
 from metaloom.cli.listing import describe
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import note, show, show_json
@@ -56,7 +57,8 @@ def add(
       metaloom owner add vision alice.pub --key default
     """
     with metaloom.Hub.open(home) as hub:
-        hub.registry.custody.add_owner(namespace, hub.keys.public(owner), by=acting(hub, key))
+        by = acting(hub, namespace, key)
+        hub.registry.custody.add_owner(namespace, hub.keys.public(owner), by=by)
         _owners(hub, namespace, as_json)
 
 
@@ -75,7 +77,8 @@ def remove(
       metaloom owner remove vision bob --key alice
     """
     with metaloom.Hub.open(home) as hub:
-        hub.registry.custody.remove_owner(namespace, hub.keys.public(owner), by=acting(hub, key))
+        by = acting(hub, namespace, key)
+        hub.registry.custody.remove_owner(namespace, hub.keys.public(owner), by=by)
         _owners(hub, namespace, as_json)
 
 
@@ -111,9 +114,8 @@ def yank(
       metaloom yank vision/conv4@3 --undo
     """
     with metaloom.Hub.open(home) as hub:
-        found = Reference.parse(reference)
-        by = acting(hub, key)
-        registry = hub.registry
+        found, registry = Reference.parse(reference), hub.registry
+        by = acting(hub, found, key)
         version = registry.unyank(found, by=by) if undo else registry.yank(found, why, by=by)
         _tell(hub, version, as_json, f"{version} is {'offered again' if undo else 'yanked'}")
 
@@ -136,7 +138,8 @@ def deprecate(
       metaloom deprecate vision/conv4@3 --use vision/conv5 --why "conv5 is as fast"
     """
     with metaloom.Hub.open(home) as hub:
-        custody, found, by = hub.registry.custody, Reference.parse(reference), acting(hub, key)
+        custody, found = hub.registry.custody, Reference.parse(reference)
+        by = acting(hub, found, key)
         other = None if successor is None else Reference.parse(successor)
         version = (
             custody.undeprecate(found, by=by)
@@ -165,18 +168,25 @@ def tombstone(
     with metaloom.Hub.open(home) as hub:
         children = hub.lineage(reference, depth=1).children
         found = Reference.parse(reference)
-        version = hub.registry.custody.tombstone(found, why, by=acting(hub, key))
+        version = hub.registry.custody.tombstone(found, why, by=acting(hub, found, key))
         _tell(hub, version, as_json, f"{version} is gone: {version.tombstone}")
         if users := ", ".join(node.label for node in children.nodes[1:]):
             rest = f" and {children.rest} more" if children.more else ""
             note(f"what used it can be loaded no longer: {users}{rest}")
 
 
-def acting(hub: Hub, key: str | None) -> PublicKey | None:
-    """The key that a change is made by: the one named, else the usual one, if there is any."""
-    if key is None and not hub.keys.names:
+def acting(hub: Hub, what: Reference | str, key: str | None = None) -> PublicKey | None:
+    """The key by which a version or a namespace is changed, as `Hub.acting` says.
+
+    Its passphrase is asked for.
+    """
+    space = what if isinstance(what, str) else what.name.namespace if what.name else None
+    owners = () if space is None else hub.registry.custody.owners(space)
+    name = key or hub.keys.among(owners)
+    if name is None:
         return None
-    return hub.keys.secret(key).public
+    unlock(hub, name)
+    return hub.keys.secret(name).public
 
 
 def _tell(hub: Hub, version: Version, as_json: bool, said: str) -> None:

@@ -159,7 +159,7 @@ def export(
 
 def _import_namespace(name: str, archive: Path, home: str | None, as_json: bool) -> None:
     with metaloom.Hub.open(home) as hub, waiting(f"importing {archive}"):
-        by = acting(hub, None)
+        by = acting(hub, name)
         moved = catalogue.import_namespace(hub.registry, archive, namespace=name, by=by)
     _tell_moved(moved, name, as_json)
 

@@ -125,6 +125,7 @@ def describe(block: Block) -> dict[str, object]:
             "uses": version.uses,
             "created": version.created.isoformat(),
             "yanked": version.yanked,
+            "tombstone": version.tombstone,
             "deprecated": version.deprecated,
             "successor": None if version.successor is None else str(version.successor),
             "aliases": list(version.aliases),

@@ -13,12 +13,12 @@ from rich.padding import Padding
 from rich.text import Text
 
 import metaloom
-from metaloom.cli.blocks import signer_json
 from metaloom.cli.example import example_of_use
 from metaloom.cli.facts import in_bytes, measured, others, said, training
 from metaloom.cli.listing import describe, state
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import console, show_json, table, visible
+from metaloom.cli.verify import signer_json
 from metaloom_metalearn import Score
 from metaloom_registry import BadSeal
 

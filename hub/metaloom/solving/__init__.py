@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from metaloom.solving.devices import OnDevice as OnDevice
     from metaloom.solving.devices import at_home as at_home
     from metaloom.solving.devices import choose_device as choose_device
+    from metaloom.solving.origins import Origin as Origin
+    from metaloom.solving.origins import Origins as Origins
     from metaloom.solving.records import task_digest as task_digest
     from metaloom.solving.searching import recorded_solution as recorded_solution
     from metaloom.solving.searching import searched as searched
-    from metaloom.solving.storing import Origin as Origin
     from metaloom.solving.storing import solution_drafts as solution_drafts
     from metaloom.solving.storing import stored_solution as stored_solution
 else:
@@ -34,13 +35,16 @@ else:
                 "at_home",
                 "choose_device",
             ),
+            "origins": (
+                "Origin",
+                "Origins",
+            ),
             "records": ("task_digest",),
             "searching": (
                 "recorded_solution",
                 "searched",
             ),
             "storing": (
-                "Origin",
                 "solution_drafts",
                 "stored_solution",
             ),

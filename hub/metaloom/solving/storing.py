@@ -8,10 +8,11 @@ support's files keep what it takes to predict as the solution did.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from metaloom.publishing import Details, graph_draft, licensed, program_draft
+from metaloom.solving.origins import Origin
 from metaloom.vocabulary import Vocabulary, renamed
 from metaloom_metalearn import Score, Solution, support_from_files, support_to_files
 from metaloom_registry import (
@@ -31,24 +32,11 @@ from metaloom_registry import (
 if TYPE_CHECKING:
     from metaloom.blocks import Block
     from metaloom.hub import Hub
-    from metaloom_registry.catalogue import Draft, Leak
+    from metaloom_registry.catalogue import Draft
 
 FACT = "solution"
 LEAKAGE = "leakage"
 """Under it, in those facts: the blocks that had seen classes of the task, and how many."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a hub knows of how a solution came about: the run, the task and its classes.
-
-    `leaks` are the blocks in it that were trained on some of the classes.
-    """
-
-    run: Digest | None = None
-    task: Digest | None = None
-    classes: frozenset[Digest] = frozenset()
-    leaks: tuple[Leak, ...] = ()
 
 
 def solution_drafts(

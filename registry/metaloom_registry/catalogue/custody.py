@@ -1,4 +1,4 @@
-"""Custody: who may change a namespace, and what is said of versions that should not be used.
+"""Custody: who may change a namespace, its aliases, and what is said of versions not to be used.
 
 A namespace without owners is everybody's.  Once a key owns it, what is published there has to carry
 a seal of an owner, and every other change names the owner's key by which it is made.  A key becomes
@@ -18,6 +18,7 @@ from sqlalchemy import Text, bindparam, update
 from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import publishing, tables, versions
+from metaloom_registry.catalogue.aliases import AliasMove, alias_moves, move_alias
 from metaloom_registry.catalogue.among import Among, many
 from metaloom_registry.catalogue.database import Database
 from metaloom_registry.catalogue.versions import Version, described
@@ -32,7 +33,10 @@ By: TypeAlias = PublicKey | None
 
 
 class Custody:
-    """The owners of namespaces, deprecations and tombstones of one registry."""
+    """The owners of namespaces, aliases, yanks, deprecations and tombstones of one registry.
+
+    `by` is the key of whoever makes a change; NotOwner is raised where it owns the namespace not.
+    """
 
     def __init__(
         self,
@@ -45,7 +49,8 @@ class Custody:
         self._manifest = manifest
 
     def owners(self, namespace: str) -> tuple[PublicKey, ...]:
-        """The keys that own a namespace, the first owner first."""
+        """The keys that own a namespace, the first owner first. Raises InvalidName for no name."""
+        publishing.check_namespace(namespace)
         with self._database.reading() as session:
             return owners(session, namespace)
 
@@ -65,6 +70,7 @@ class Custody:
 
     def remove_owner(self, namespace: str, key: PublicKey, *, by: By) -> None:
         """Let a key own a namespace no longer. Raises NotOwner, or NotFound where it is none."""
+        publishing.check_namespace(namespace)
 
         def change(session: Session) -> None:
             if key not in owners(session, namespace):
@@ -75,6 +81,66 @@ class Custody:
             session.delete(session.get_one(tables.Owner, (space.id, key.hex)))
 
         self._database.write(change)
+
+    def set_alias(self, reference: Reference, alias: str, *, by: By = None) -> Version:
+        """Let `namespace/name@alias` mean the version of a reference from now on.
+
+        Raises NotFound where the version was taken away for good.
+        """
+        if reference.name is None:
+            raise InvalidName(f"an alias is a name's; give a named version, not {reference}")
+        Reference(reference.name, alias)  # raises InvalidName
+        now = self._microseconds()
+
+        def change(session: Session) -> Version:
+            name, version, block = self._named(session, reference, by)
+            found = described(session, [(name, version, block)])[0]
+            if found.tombstone is not None:
+                raise gone_for_good(found.digest, found.tombstone)
+            move_alias(session, name, alias, version, now)
+            session.flush()
+            return described(session, [(name, version, block)])[0]
+
+        return self._database.write(change)
+
+    def remove_alias(self, name: BlockName, alias: str, *, by: By = None) -> None:
+        """Take an alias away. Raises NotFound where there is none."""
+        now = self._microseconds()
+
+        def change(session: Session) -> None:
+            require_owner(session, name.namespace, [by])
+            move_alias(session, versions.find_name(session, name), alias, None, now)
+
+        self._database.write(change)
+
+    def alias_history(self, name: BlockName) -> tuple[AliasMove, ...]:
+        """Every move of every alias of a name, the oldest first."""
+        with self._database.reading() as session:
+            return tuple(alias_moves(session, versions.find_name(session, name)))
+
+    def yank(self, reference: Reference, reason: str | None = None, *, by: By = None) -> Version:
+        """Stop offering a version: only its number, its alias and its digest find it then."""
+        return self._offer(reference, self._microseconds(), reason, by)
+
+    def unyank(self, reference: Reference, *, by: By = None) -> Version:
+        """Offer a yanked version again. Raises NotFound where it was taken away for good."""
+        return self._offer(reference, None, None, by)
+
+    def _offer(
+        self, reference: Reference, yanked: int | None, reason: str | None, by: By
+    ) -> Version:
+        if reference.name is None:
+            raise InvalidName(f"only a named version can be yanked; {reference} has no name")
+
+        def change(session: Session) -> Version:
+            name, version, block = self._named(session, reference, by)
+            if yanked is None:
+                digest = described(session, [(name, version, block)])[0].digest
+                require_bytes(session, [digest])
+            publishing.offer(session, name, version, yanked, reason, self._manifest)
+            return described(session, [(name, version, block)])[0]
+
+        return self._database.write(change)
 
     def deprecate(
         self,
@@ -93,9 +159,10 @@ class Custody:
             found = self._named(session, reference, by)
             name, version, block = found
             if successor is not None:
-                other = versions.find(session, successor)
-                if other[2] == block:
+                other = described(session, [versions.find(session, successor)])[0]
+                if other.digest == described(session, [found])[0].digest:
                     raise InvalidName(f"{successor} is the deprecated version itself; name another")
+                require_bytes(session, [other.digest])
             version.deprecation = reason or "use another"
             version.successor = None if successor is None else str(successor)
             session.add(version)

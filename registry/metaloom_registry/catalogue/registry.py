@@ -28,7 +28,6 @@ from metaloom_registry.catalogue.finding import Hit
 from metaloom_registry.catalogue.fitting import TypeIndex
 from metaloom_registry.catalogue.integrity import Report, examine
 from metaloom_registry.catalogue.kinds import Validator
-from metaloom_registry.catalogue.naming import Naming
 from metaloom_registry.catalogue.outbox import Outbox, announce
 from metaloom_registry.catalogue.putting import put_all, put_and_write
 from metaloom_registry.catalogue.reading import Reader
@@ -76,7 +75,6 @@ class Registry:
         self._shares_pool = pool is not None
         self.admission = Admission(database, self._pool, self._microseconds)
         self._reader = Reader(database, lambda digest: self.blobs.get(digest))
-        self._naming = Naming(database, self._microseconds, self.manifest)
 
     @classmethod
     def open(
@@ -121,7 +119,7 @@ class Registry:
 
     @property
     def custody(self) -> Custody:
-        """Who may publish where, what is deprecated, and what was taken away for good."""
+        """Who may change a namespace, what its aliases mean, and what should not be used."""
         return Custody(self.database, self._microseconds, self.manifest)
 
     def publish(
@@ -240,25 +238,25 @@ class Registry:
 
         `by` is the key of whoever does it, here and below. Raises NotOwner.
         """
-        return self._naming.set_alias(_reference(reference), alias, by=by)
+        return self.custody.set_alias(_reference(reference), alias, by=by)
 
     def remove_alias(self, name: BlockName | str, alias: str, *, by: By = None) -> None:
         """Take an alias away. Raises NotFound where there is none."""
-        self._naming.remove_alias(_block_name(name), alias, by=by)
+        self.custody.remove_alias(_block_name(name), alias, by=by)
 
     def alias_history(self, name: BlockName | str) -> tuple[AliasMove, ...]:
         """Every move of every alias of a name, the oldest first."""
-        return self._naming.alias_history(_block_name(name))
+        return self.custody.alias_history(_block_name(name))
 
     def yank(
         self, reference: Reference | str, reason: str | None = None, *, by: By = None
     ) -> Version:
         """Stop offering a version: only its number, its alias and its digest find it then."""
-        return self._naming.yank(_reference(reference), reason, by=by)
+        return self.custody.yank(_reference(reference), reason, by=by)
 
     def unyank(self, reference: Reference | str, *, by: By = None) -> Version:
         """Offer a yanked version again. Raises NotFound where it was taken away for good."""
-        return self._naming.unyank(_reference(reference), by=by)
+        return self.custody.unyank(_reference(reference), by=by)
 
     def search(
         self,

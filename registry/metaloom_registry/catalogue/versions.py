@@ -197,10 +197,13 @@ def _selected(session: Session, name: tables.Name, reference: Reference) -> tabl
 
 def _not_selected(session: Session, name: tables.Name, reference: Reference) -> str:
     if reference.selector is None:
-        return (
-            f"every version of {name.spelling} is yanked; "
-            f"ask for one by its number, {name.spelling}@{name.newest}"
-        )
+        kept = next((v for v in listed(session, name) if v.tombstone is None), None)
+        if kept is None:
+            return (
+                f"every version of {name.spelling} was taken away for good; use another block, "
+                f"`metaloom list --versions {name.spelling}` tells why"
+            )
+        return f"every version of {name.spelling} is yanked; ask for one by its number, {kept}"
     if isinstance(reference.selector, str):
         aliases = session.exec(
             select(tables.Alias.alias).where(tables.Alias.name_id == name.id).limit(20)

@@ -1,4 +1,4 @@
-"""`metaloom alias` and `metaloom verify`: names that move, and blocks that must not."""
+"""`metaloom verify`: blocks as they were published, and who signed them."""
 
 from __future__ import annotations
 
@@ -12,30 +12,6 @@ from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import counted, show, show_json
 from metaloom.cli.progress import waiting
 from metaloom_registry import Reference, Standing
-
-
-def alias(
-    reference: Annotated[
-        str, typer.Argument(help="The version, as namespace/name@3.", metavar="BLOCK")
-    ],
-    name: Annotated[str, typer.Argument(help="The alias, such as champion.", metavar="ALIAS")],
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
-    """Give a version a name that can be moved to another version later.
-
-    [bold]Examples[/bold]
-
-      metaloom alias vision/conv4@3 champion
-      metaloom show vision/conv4@champion
-    """
-    with metaloom.Hub.open(home) as hub:
-        block = hub.alias(reference, name)
-        named = f"{block.reference.name}@{name}"
-        if as_json:
-            show_json({"alias": named, "reference": str(block.reference)})
-        else:
-            show(f"{named} is {block.reference}")
 
 
 def verify(
