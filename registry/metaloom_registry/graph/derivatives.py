@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from metaloom_registry.graph.copying import copied
 from metaloom_registry.graph.examples import tensors_of, uniform
 
 
@@ -36,7 +36,7 @@ def agrees_with_differences(module: nn.Module, inputs: tuple[Any, ...], step: fl
 
     One direction is tried: fixed numbers for every parameter.
     """
-    module = copy.deepcopy(module).double()
+    module = copied(module).double()
     module._apply(lambda x: x.to(torch.complex128) if x.is_complex() else x)  # type: ignore[no-untyped-call]
     doubled = pytree.tree_map_only(
         Tensor, lambda x: x.double() if x.is_floating_point() else x, inputs
@@ -52,7 +52,7 @@ def agrees_with_differences(module: nn.Module, inputs: tuple[Any, ...], step: fl
     )
     ends = []
     for sign in (1.0, -1.0):
-        moved = copy.deepcopy(module)
+        moved = copied(module)
         with torch.no_grad():
             owned = [p for p in moved.parameters() if p.requires_grad]
             for parameter, direction in zip(owned, directions, strict=True):

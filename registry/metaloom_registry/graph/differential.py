@@ -6,7 +6,6 @@ gradient; transforms of `torch.func`; names, dtypes and shared tensors.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from metaloom_registry.graph.agreement import (
     disagreement,
     require_agreement,
 )
+from metaloom_registry.graph.copying import copied
 from metaloom_registry.graph.derivatives import (
     agrees_with_differences,
     first_gradients,
@@ -162,8 +162,8 @@ def _compare_state(original: nn.Module, loaded: nn.Module) -> None:
 def _compare_sharing(original: nn.Module, loaded: nn.Module) -> None:
     """Tensors of several names are one tensor still: as loaded, copied, and in another dtype."""
     wanted = _shared(original)
-    moved = copy.deepcopy(loaded).double()
-    for module, what in ((loaded, "loaded"), (copy.deepcopy(loaded), "copied"), (moved, "moved")):
+    moved = copied(loaded).double()
+    for module, what in ((loaded, "loaded"), (copied(loaded), "copied"), (moved, "moved")):
         if _shared(module) != wanted:
             raise Refused(
                 f"tensors of several names {sorted(wanted)} would be {sorted(_shared(module))} "
@@ -185,7 +185,7 @@ def _shared(module: nn.Module) -> set[tuple[str, ...]]:
 def _compare_forward(
     original: nn.Module, loaded: nn.Module, inputs: tuple[Any, ...], training: bool, what: str
 ) -> Result:
-    return _require_one_pass(copy.deepcopy(original), copy.deepcopy(loaded), inputs, training, what)
+    return _require_one_pass(copied(original), copied(loaded), inputs, training, what)
 
 
 def _require_one_pass(
@@ -224,8 +224,8 @@ def _batch(inputs: tuple[Any, ...]) -> int:
 def _compare_gradients(
     original: nn.Module, loaded: nn.Module, inputs: tuple[Any, ...], training: bool
 ) -> None:
-    theirs_module = copy.deepcopy(original).train(training)
-    ours_module = copy.deepcopy(loaded).train(training)
+    theirs_module = copied(original).train(training)
+    ours_module = copied(loaded).train(training)
     theirs = attempt(lambda: first_gradients(theirs_module, inputs))
     ours = attempt(lambda: first_gradients(ours_module, inputs))
     mode = "training" if training else "eval mode"
@@ -241,8 +241,8 @@ def _compare_second_gradients(
     """
     able = True
     for training in (False, True):
-        theirs_module = copy.deepcopy(original).train(training)
-        ours_module = copy.deepcopy(loaded).train(training)
+        theirs_module = copied(original).train(training)
+        ours_module = copied(loaded).train(training)
         theirs = attempt(lambda module=theirs_module: second_gradients(module, inputs))  # type: ignore[misc]
         ours = attempt(lambda module=ours_module: second_gradients(module, inputs))  # type: ignore[misc]
         if isinstance(theirs, Exception):
@@ -254,7 +254,7 @@ def _compare_second_gradients(
 
 def _batch_independent(loaded: nn.Module, inputs: tuple[Any, ...]) -> bool:
     """Whether each item's output is the same without the others, in eval mode."""
-    module = copy.deepcopy(loaded).eval()
+    module = copied(loaded).eval()
     with torch.no_grad():
         together = attempt(lambda: module(*inputs))
         first = pytree.tree_map_only(Tensor, lambda x: x[:1], inputs)
@@ -269,7 +269,7 @@ def _batch_independent(loaded: nn.Module, inputs: tuple[Any, ...]) -> bool:
 
 def _deterministic(loaded: nn.Module, inputs: tuple[Any, ...]) -> bool:
     """Whether two passes in eval mode with different random numbers give the same."""
-    module = copy.deepcopy(loaded).eval()
+    module = copied(loaded).eval()
     with torch.no_grad():
         one = attempt(lambda: module(*inputs), 1)
         other = attempt(lambda: module(*inputs), 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -17,6 +16,7 @@ from metaloom_registry.graph.agreement import Result, attempt
 from metaloom_registry.graph.architecture import architecture
 from metaloom_registry.graph.capture import capture
 from metaloom_registry.graph.conversions import Conversion, Conversions
+from metaloom_registry.graph.copying import copied
 from metaloom_registry.graph.differential import agrees_on_one, compare, compare_passes
 from metaloom_registry.graph.document import (
     BATCH,
@@ -97,7 +97,7 @@ _Converted: TypeAlias = tuple[Conversion, bytes, Sequence[Tensor | None]]
 def _copied(module: nn.Module) -> nn.Module:
     """A copy on the CPU, to be run and changed."""
     try:
-        return copy.deepcopy(module).to("cpu")
+        return copied(module).to("cpu")
     except Exception as error:
         raise Refused(
             f"{type(module).__name__} cannot be copied ({type(error).__name__}: {error}); the "
@@ -158,7 +158,7 @@ def _converted_again(
     loaded = GraphModule(graph, read_weights(graph, weights)).eval()
     try:
         if not known.items_alone:
-            compare_passes(original, copy.deepcopy(loaded), graph, trees, seed)
+            compare_passes(original, copied(loaded), graph, trees, seed)
         outputs = _probed(loaded, trees)
         if isinstance(outputs, Exception):
             return None

@@ -5,7 +5,6 @@ Each transform is held to what it should give: one pass, or one gradient, after 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -16,6 +15,7 @@ from torch.func import functional_call, grad, vmap
 from torch.utils import _pytree as pytree
 
 from metaloom_registry.graph.agreement import attempt, disagreement, require_agreement
+from metaloom_registry.graph.copying import copied
 from metaloom_registry.graph.derivatives import weighted
 from metaloom_registry.graph.examples import tensors_of
 from metaloom_registry.graph.module import GraphModule
@@ -32,7 +32,7 @@ def batches_over_parameters(
 
     Raises Refused where it gives something else, or where only the module can.
     """
-    original, loaded = copy.deepcopy(original).eval(), copy.deepcopy(loaded).eval()
+    original, loaded = copied(original).eval(), copied(loaded).eval()
     stacked = _two_sets(loaded)
 
     def run(module: nn.Module) -> Callable[[Named], Any]:
@@ -54,7 +54,7 @@ def batches_over_parameters(
 
 def batches_gradients(loaded: nn.Module, inputs: tuple[Any, ...]) -> bool:
     """Whether `vmap` of `grad` gives the gradients at two sets of parameters, in eval mode."""
-    loaded = copy.deepcopy(loaded).eval()
+    loaded = copied(loaded).eval()
     stacked = _two_sets(loaded)
     slopes = grad(_loss(loaded, inputs))
     ours = attempt(lambda: vmap(slopes)(stacked))
@@ -69,7 +69,7 @@ def differentiable_in_training(loaded: nn.Module, inputs: tuple[Any, ...]) -> bo
     Dropout keeps everything here: a transform may draw other random numbers.
     """
     module = _without_dropout(loaded) if isinstance(loaded, GraphModule) else loaded
-    function, plain = copy.deepcopy(module).train(), copy.deepcopy(module).train()
+    function, plain = copied(module).train(), copied(module).train()
     parameters = {name: p.detach() for name, p in function.named_parameters() if p.requires_grad}
     if not parameters:
         return False

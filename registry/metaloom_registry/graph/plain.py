@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch.export import Dim, ExportedProgram
 from torch.utils import _pytree as pytree
 
 from metaloom_registry.errors import Refused
+from metaloom_registry.graph.copying import copied
 from metaloom_registry.graph.document import Dimension, Graph, Leaf, Tree
 from metaloom_registry.graph.examples import InputKind, example_inputs
 from metaloom_registry.graph.module import GraphModule
@@ -26,7 +26,7 @@ def exported_program(module: GraphModule, *, training: bool = False) -> Exported
     The module itself is not changed.  Raises Refused where torch cannot trace it for all sizes.
     """
     graph = module.graph.value
-    traced = copy.deepcopy(module).to("cpu").train(training)
+    traced = copied(module).to("cpu").train(training)
     inputs = traced_inputs(graph, TRACED_SIZE)
     try:
         with torch.random.fork_rng(devices=[]):

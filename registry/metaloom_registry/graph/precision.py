@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from metaloom_registry.graph.agreement import Result, attempt, disagreement
+from metaloom_registry.graph.copying import copied
 from metaloom_registry.graph.derivatives import first_gradients
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -53,7 +53,7 @@ def moved_to_dtypes(
 
 def _moved(original: nn.Module, loaded: nn.Module, inputs: tuple[Any, ...], name: str) -> Moved:
     dtype = getattr(torch, name)
-    theirs, ours = (_floats_to(copy.deepcopy(module), dtype) for module in (original, loaded))
+    theirs, ours = (_floats_to(copied(module), dtype) for module in (original, loaded))
     given = pytree.tree_map_only(
         Tensor, lambda x: x.to(dtype) if x.is_floating_point() else x, inputs
     )
@@ -81,11 +81,11 @@ def _compared(
 
 
 def _forward(module: nn.Module, inputs: tuple[Any, ...]) -> Result:
-    module = copy.deepcopy(module).eval()
+    module = copied(module).eval()
     with torch.no_grad():
         return attempt(lambda: module(*inputs))
 
 
 def _slopes(module: nn.Module, inputs: tuple[Any, ...]) -> Result:
-    module = copy.deepcopy(module).train()
+    module = copied(module).train()
     return attempt(lambda: first_gradients(module, inputs))

@@ -7,7 +7,6 @@ of the inputs and whatever else a publisher says are claims, and stay claims.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import nn
 from metaloom_registry.canonical import Json
 from metaloom_registry.errors import MetaloomError, Refused, WrongFact
 from metaloom_registry.graph.checking import Budget, infer
+from metaloom_registry.graph.copying import copied
 from metaloom_registry.graph.differential import compare
 from metaloom_registry.graph.document import Graph, Leaf, Tree
 from metaloom_registry.graph.examples import InputKind, input_trees
@@ -185,7 +185,7 @@ def _check_fingerprint(claimed: Any, module: GraphModule, graph: Graph, signatur
         for seed in (0, 1):
             torch.manual_seed(seed)
             try:
-                measured.append(fingerprint(probed(copy.deepcopy(module), graph, trees)))
+                measured.append(fingerprint(probed(copied(module), graph, trees)))
             except MetaloomError:
                 raise
             except (RuntimeError, IndexError, ValueError, TypeError) as error:
@@ -265,7 +265,7 @@ def _check_capabilities(
     described = told.get("inputs") if isinstance(told, Mapping) else None
     trees = _trees(described, graph, signature)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        found = compare(module, copy.deepcopy(module), graph, trees, 0)
+        found = compare(module, copied(module), graph, trees, 0)
     for name, holds in claimed.items():
         if holds and not found.get(name, False):
             raise WrongFact(
