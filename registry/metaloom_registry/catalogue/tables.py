@@ -34,6 +34,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import UniqueConstraint as Unique
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field, SQLModel
 
 METADATA = MetaData(
@@ -251,7 +252,11 @@ class Document(Row, table=True):
     title: str = Field(sa_type=Text)
     tags: str = Field(sa_type=Text)
     card: str = Field(sa_type=Text)
-    words: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": text("''")})
+    words: str = Field(
+        default="",
+        sa_type=Text().with_variant(TSVECTOR(), "postgresql"),  # type: ignore[arg-type]
+        sa_column_kwargs={"server_default": text("''")},
+    )
 
 
 class Embedding(Row, table=True):
@@ -339,9 +344,9 @@ class Verdict(Row, table=True):
 
 
 class Sweep(Row, table=True):
-    """One row: how often unreachable blobs were removed; a publish that sees it change puts again.
+    """One row: how often removals of blobs began and ended, so odd while blobs are removed.
 
-    Removing and publishing take turns by a lock on this row.
+    Removing and publishing take turns by a lock on this row, as `putting` says.
     """
 
     __tablename__ = "sweep"

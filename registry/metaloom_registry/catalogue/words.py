@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy import text as sql
@@ -25,6 +26,9 @@ MAX_QUERY = 1_000
 MAX_WORDS = 16
 MAX_WORD = 400
 """Longer words are not indexed in PostgreSQL, which takes 2 kB a word."""
+
+MAX_BYTES = 1 << 19
+"""Words after so many bytes of others are not indexed there: it takes a megabyte a document."""
 
 _BEYOND = (1 << 31) - 1
 """An id that no name has."""
@@ -68,7 +72,9 @@ def words_of(query: str) -> list[str]:
 def plain_words(*texts: str) -> str:
     """The words of texts in plain form, each once, as the index of PostgreSQL takes them."""
     found = dict.fromkeys(word for text in texts for word in _plain(text))
-    return " ".join(word for word in found if len(word) <= MAX_WORD)
+    words = [word for word in found if len(word) <= MAX_WORD]
+    ends = accumulate(len(word.encode()) for word in words)
+    return " ".join(word for word, end in zip(words, ends, strict=True) if end <= MAX_BYTES)
 
 
 def holding(connection: Connection, words: Sequence[str], enough: int) -> Iterator[list[int]]:
@@ -162,6 +168,6 @@ _INDEXED = sql(
     "AND rowid < :below ORDER BY rowid DESC LIMIT :limit"
 )
 _LEXEMES = sql(
-    "SELECT id FROM document WHERE array_to_tsvector(string_to_array(words, ' ')) "
-    "@@ CAST(:query AS tsquery) AND id < :below ORDER BY id DESC LIMIT :limit"
+    "SELECT id FROM document WHERE words @@ CAST(:query AS tsquery) AND id < :below "
+    "ORDER BY id DESC LIMIT :limit"
 )

@@ -1,5 +1,7 @@
 """Search: by words, type, kind and tag, with reasons and pages."""
 
+import itertools
+
 import pytest
 from sqlalchemy import event
 
@@ -138,6 +140,13 @@ def test_words_are_found_without_accents_and_in_any_case(registry, publish):
     publish("a/x", "int", b"1", card="Prédiction de Caractères")
     assert found(registry.search("PREDICTION caracteres")) == ["a/x"]
     assert found(registry.search("Caractères")) == ["a/x"]
+
+
+def test_a_card_of_more_words_than_an_index_takes_is_found_by_its_first(registry, publish):
+    signs = [chr(0x3300 + i) for i in range(88)]  # each is three to six letters in plain form
+    words = itertools.islice(map("".join, itertools.product(signs, repeat=4)), 39_000)
+    publish("a/x", "int", b"1", card=f"first {' '.join(words)}")
+    assert found(registry.search("first")) == ["a/x"]
 
 
 @pytest.mark.parametrize(

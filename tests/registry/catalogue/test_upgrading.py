@@ -10,6 +10,7 @@ from sqlalchemy import create_engine, text
 
 from metaloom_registry import Json, Manifest, Reference, Registry, parse_type
 from metaloom_registry.catalogue import Database, migrations
+from metaloom_registry.catalogue.embeddings import block_embedding
 from metaloom_registry.catalogue.shapes import canonical, identity, indexed
 from metaloom_registry.storage import MemoryBlobs
 
@@ -29,9 +30,17 @@ def migrated(url, revision: str):
     return engine
 
 
-def old_rows(manifest: Manifest) -> list[tuple[str, dict]]:
-    """What the first Metaloom wrote for a block under the name a/old."""
-    facts = json.dumps({"parameters": 8, "fingerprint": FINGERPRINT})
+def old_rows(manifest: Manifest, revision: str, dialect: str) -> list[tuple[str, dict]]:
+    """What an older Metaloom wrote for a block under the name a/old."""
+    embedded = revision >= "0004"
+    facts = json.dumps({"parameters": 8} | ({} if embedded else {"fingerprint": FINGERPRINT}))
+    document = {"id": 1, "title": "a/old", "tags": "", "card": "Ancient Caractères"}
+    embedding = []
+    if embedded:
+        words = "a old ancient caracteres" if dialect == "postgresql" else ""
+        document["words"] = words
+        space, point = block_embedding(manifest)
+        embedding = [("embedding", {"id": 1, "node_id": 1, "space": space, "point": point})]
     name = {"id": 1, "key": "a/old", "part": "old", "spelling": "a/old", "created": 1}
     listed = canonical(TYPE)
     signature = str(listed)
@@ -47,22 +56,25 @@ def old_rows(manifest: Manifest) -> list[tuple[str, dict]]:
         ("block", {"id": 1, "kind": "graph", "signature_id": 1, "signature": signature, "size": 0,
                    "facts": facts, "uses": 0, "current": True, "created": 1}),
         ("version", {"id": 1, "name_id": 1, "number": 1, "block_id": 1, "created": 1}),
-        ("document", {"id": 1, "title": "a/old", "tags": "", "card": "Ancient Caractères"}),
+        ("document", document),
+        *embedding,
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("revision", migrations.REVISIONS[:3])
+@pytest.mark.parametrize("revision", migrations.REVISIONS[:-1])
 def test_what_an_older_metaloom_wrote_is_found_by_this_one(database, revision):
     url = database("template1")
     manifest = Manifest("graph", TYPE, facts={"parameters": 8, "fingerprint": FINGERPRINT})
     engine = migrated(url, revision)
     with engine.begin() as connection:
-        for table, row in old_rows(manifest):
+        dialect = engine.dialect.name
+        for table, row in old_rows(manifest, revision, dialect):
             names = ", ".join(row)
             values = ", ".join(f":{name}" for name in row)
             connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
-        if engine.dialect.name == "postgresql":
-            for table in ("namespace", "name", "node", "signature", "version"):
+        if dialect == "postgresql":
+            numbered = ("namespace", "name", "node", "signature", "version")
+            for table in (*numbered, *(("embedding",) if revision >= "0004" else ())):
                 sequence = f"pg_get_serial_sequence('{table}', 'id')"
                 connection.execute(text(f"SELECT setval({sequence}, 1)"))
     engine.dispose()
