@@ -40,7 +40,6 @@ def drafts_of(
         what = hub.read(what)
     if isinstance(what, metaloom_metalearn.Trained):
         what, details = _meta_trained(what, details)
-    details = licensed(details, details.parents, hub.vocabulary, {})
     trained = isinstance(what, StoredGraph) or hasattr(what, "state_dict")
     if not trained and (details.sample is not None or details.groups):
         raise TypeMismatch(
@@ -63,6 +62,7 @@ def drafts_of(
             f"the module {type(what).__name__} needs a signature to be published, for example "
             '"image[1,28,28] -> vec[64]"'
         )
+    details = licensed(details, details.parents, hub.vocabulary, {})
     if isinstance(what, StoredGraph):
         return [stored_graph_draft(what, signature, details)]
     return [graph_draft(what, signature, details, hub.registry.admission.conversions)]

@@ -111,7 +111,7 @@ def program_draft(
             used.append(Parent(reference.selector, "uses"))
         else:
             required.append(reference)
-    details = licensed(details, used, vocabulary, beside)
+    details = licensed(details, (*details.parents, *used), vocabulary, beside)
     contents = {TERM_FILE: dump_canonical(term_to_json(term)), **(files or {})}
     manifest = Manifest.of(
         "program", signature, contents, requires=tuple(required), **details.fields({}, used)

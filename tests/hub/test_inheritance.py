@@ -29,6 +29,16 @@ def test_a_composition_has_the_strictest_licence_of_its_parts(hub, encoders):
         hub.publish("a/three", hub["a/copyleft"] >> hub["heads/prototypes"], license="MIT")
 
 
+def test_a_program_has_the_strictest_licence_of_its_blocks_and_its_parents(hub):
+    hub.publish("a/free", "(lam (map (add 1) $0))", license="mit")
+    hub.publish("a/copyleft", "(lam (map (add 2) $0))", license="gpl-3.0")
+    assert hub["a/free"].license == "MIT"
+    made = hub.publish("a/one", "(lam (a/copyleft $0))", parents=["a/free"])
+    assert made.license == "GPL-3.0-only"
+    turned = hub.publish("a/two", "(lam (a/free $0))", parents=["a/copyleft"])
+    assert turned.license == "GPL-3.0-only"
+
+
 def test_parents_whose_licences_exclude_each_other_are_named(hub, encoders):
     encoders("a/old", 0, license="GPL-2.0-only")
     encoders("a/new", 1, license="Apache-2.0")
