@@ -46,18 +46,22 @@ class Predictor:
     _function: Callable[..., Any] | None = field(default=None, repr=False)
 
     def predict(self, columns: Sequence[Values]) -> Values:
-        """The outputs for inputs, one column an argument; None where there is no value."""
+        """The outputs for inputs, one column an argument; None where there is no value.
+
+        What takes no argument has the one output.
+        """
         given, want = uncurried(self.type)
         if len(columns) != len(given):
             raise InvalidTask(f"{self.type} takes {len(given)} inputs, not {len(columns)}")
-        if self._batched():
+        if given and self._batched():
             device = next((p.device for p in self._module.parameters()), "cpu")
             batch = [
                 metaloom_metalearn.to_batch(column, type_, device)
                 for column, type_ in zip(columns, given, strict=True)
             ]
             return self._on_batch(batch, want, device)
-        return tuple(self._one(row) for row in zip(*columns, strict=True))
+        rows = zip(*columns, strict=True) if given else [()]
+        return tuple(self._one(row) for row in rows)
 
     def function(self) -> Callable[..., Any]:
         """The term in the hard engine, on hard values. It takes no support."""

@@ -25,6 +25,8 @@ def test_a_program_runs_before_it_is_published(hub: Hub) -> None:
     assert hub.run(hub["lists/reverse"] >> hub["lists/sum"], [1, 2]) == 3
     assert hub.run(ADD3, [1, 2]) == (4, 5)
     assert hub.run(hub.read(ADD3), [1, 2]) == (4, 5)
+    assert hub.run("(map (add 3) (range 2))") == (3, 4)  # what takes nothing has its value
+    assert hub.run("lists/empty") == ()
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,7 @@ def test_a_program_runs_before_it_is_published(hub: Hub) -> None:
     [
         ("lists/map", ([1], [2]), "takes a function, which is no input; give one in a program"),
         (ADD3, (1, 2), "takes 1 input, not 2"),
+        ("(add 1 2)", (1,), "takes 0 inputs, not 1"),
         ("lists/add", (1,), "takes 2 inputs, not 1"),
         (ADD3, ("x",), "holds 'x', which is no list"),
         (

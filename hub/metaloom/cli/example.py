@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
+from ast import literal_eval
 from typing import TYPE_CHECKING
 
+from metaloom import solving
+from metaloom.cli import made_up
 from metaloom.cli.output import visible
 from metaloom.home import library_folder
-from metaloom_registry import (
-    BOOL,
-    FLOAT,
-    GRID,
-    INT,
-    TEXT,
-    Arrow,
-    Constructed,
-    Tensor,
-    Variable,
-    uncurried,
-)
-from metaloom_registry import taught as takes_examples
+from metaloom_metalearn import Effect, Limits
+from metaloom_registry import Arrow, Constructed, Primitive, uncurried
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metaloom.blocks import Block
+    from metaloom.hub import Hub
     from metaloom_registry import Type
 
-OPEN_SIZE = 4
-"""What stands for a size that a type leaves open."""
-
-_LITERALS: dict[Type, str] = {INT: "1", FLOAT: "1.5", BOOL: "false", TEXT: '"some words"'}
-_PLAIN = {INT: "1", FLOAT: "1.5", BOOL: "True", TEXT: '"some words"', GRID: "[[0, 1], [2, 3]]"}
+TRIAL = Limits(steps=20_000, items=1_000, seconds=0.2)
+"""What trying made-up values may cost, because a page is to appear at once."""
 
 
 def example_of_use(block: Block, solution: bool) -> str:
@@ -39,22 +29,18 @@ def example_of_use(block: Block, solution: bool) -> str:
     solution: whether the block is a program that has its examples with it.
     """
     name = visible(block.reference)
-    takes, _ = uncurried(block.signature)
-    taught = takes_examples(block.signature)
+    takes, gives = uncurried(block.signature)
+    learns = next((i for i, one in enumerate(takes) if _is_examples(one)), None)
     if block.kind == "graph":
-        inputs = [_batch(type_) for type_ in takes]
+        inputs = [made_up.batch(type_) for type_ in takes]
         given = "..." if None in inputs else ", ".join(map(str, inputs))
         lines = [f'module = hub["{name}"].load()  # a torch.nn.Module', f"print(module({given}))"]
-    elif taught is not None and not solution:
-        lines = _taught_lines(name, takes)
+    elif learns is not None and not solution:
+        lines = _taught_lines(block.hub, name, takes, learns, _is_examples(gives))
     else:
-        own = takes[1:] if taught is not None else takes
-        functions = [_function(type_) for type_ in own if isinstance(type_, Arrow)]
-        values = [_value(type_) for type_ in own if not isinstance(type_, Arrow)]
-        given = "..." if None in (*values, *functions) else ", ".join(map(str, values))
-        what = _applied(name, own, functions) if functions else name
-        called = f"hub.run({_quoted(what)}, {given})" if own else f'hub["{name}"].source'
-        lines = [f"print({called})"]
+        effect = Effect.of(block.signature)
+        own = effect.given if effect and block.primitive is None else takes
+        lines = [f"print({_called(block, name, own if learns is None else takes[1:])})"]
     imports = ["import torch"] if any("torch." in line for line in lines[-2:]) else []
     if any("Examples(" in line for line in lines):
         imports.append("from metaloom_metalearn import Examples")
@@ -63,27 +49,74 @@ def example_of_use(block: Block, solution: bool) -> str:
     return "\n".join([*imports[:1], "from metaloom import Hub", *imports[1:], "", opened, *lines])
 
 
-def _taught_lines(name: str, takes: Sequence[Type]) -> list[str]:
-    """A program that learns from examples first: four of two classes, and a question."""
-    examples = takes[0]
+def _is_examples(type_: Type) -> bool:
+    return isinstance(type_, Constructed) and type_.name == "examples"
+
+
+def _taught_lines(
+    hub: Hub, name: str, takes: Sequence[Type], learns: int, embeds: bool
+) -> Sequence[str]:
+    """What learns from examples first: four of two classes, and a question.
+
+    It takes its settings before; what only changes examples does so for a head.
+    """
+    examples = takes[learns]
     assert isinstance(examples, Constructed)
     given, _ = examples.arguments
-    inputs, question = _batch(given, 4), _batch(given, 4)
-    if inputs is None:
+    settings = [
+        made_up.function(one) if isinstance(one, Arrow) else made_up.literal(one)
+        for one in takes[:learns]
+    ]
+    called = " ".join((name, *map(str, settings)))
+    what = f"({called})" if settings else name
+    head = next(filter(_is_head, hub.primitives), None) if embeds else None
+    if head is not None:
+        what = f"(lam (lam ({head.reference} ({called} $1) $0)))"
+        given = _first(head)
+    inputs, question = made_up.batch(given, 4), made_up.batch(given, 4)
+    if inputs is None or None in settings or (embeds and head is None):
         return [f'hub.adapt(hub["{name}"], task.support).predict(...)']
+    learner = f'hub["{name}"]' if what == name else _quoted(what)
     return [
         f"support = Examples(({inputs},), torch.tensor([0, 1, 0, 1]))",
-        f'print(hub.adapt(hub["{name}"], support).predict({question}[0]))',
+        f"print(hub.adapt({learner}, support).predict({question}[0]))",
     ]
 
 
-def _batch(type_: Type, count: int = 1) -> str | None:
-    """So many random items of a tensor type, as Python; None for other types."""
-    if not isinstance(type_, Tensor):
-        return None
-    if type_.kind == "label":
-        return f"torch.zeros({count}, dtype=torch.int64)"
-    return f"torch.rand({', '.join(map(str, (count, *_sizes(type_))))})"
+def _is_head(primitive: Primitive) -> bool:
+    return _is_examples(uncurried(primitive.signature)[0][0]) if primitive.parameters else False
+
+
+def _first(head: Primitive) -> Type:
+    """What the examples of a head are of."""
+    examples = uncurried(head.signature)[0][0]
+    assert isinstance(examples, Constructed)
+    return examples.arguments[0]
+
+
+def _called(block: Block, name: str, takes: Sequence[Type]) -> str:
+    """A call of a block on values for which it has one, as far as can be told."""
+    functions = [made_up.function(type_) for type_ in takes if isinstance(type_, Arrow)]
+    what = _applied(name, takes, functions) if functions else name
+    plain = [type_ for type_ in takes if not isinstance(type_, Arrow)]
+    turns = [[made_up.value(one, turn) for one in plain] for turn in range(len(made_up.ROUNDS))]
+    if not any(None in (*values, *functions) for values in turns):
+        written = [tuple(map(str, values)) for values in turns]
+        if any("torch." in value for value in written[0]) or Effect.of(block.signature):
+            return _call(what, written[0])
+        term = block.hub.read(what) if functions else block.term
+        for values in dict.fromkeys(written):
+            inputs = [literal_eval(value) for value in values]
+            if solving.tried(block.hub, term, inputs, TRIAL) not in (None, ""):
+                return _call(what, values)
+        turns = [list(written[0])]
+    if block.primitive is not None and block.primitive.examples:
+        return _call(block.primitive.examples[0][0], ())  # its author's
+    return _call(what, turns[0] if None not in (*turns[0], *functions) else ("...",))
+
+
+def _call(what: str, values: Sequence[str | None]) -> str:
+    return f"hub.run({', '.join((_quoted(what), *map(str, values)))})"
 
 
 def _applied(name: str, takes: Sequence[Type], functions: Sequence[str | None]) -> str:
@@ -95,56 +128,6 @@ def _applied(name: str, takes: Sequence[Type], functions: Sequence[str | None]) 
     return "(lam " * count + f"({name} {' '.join(map(str, given))})" + ")" * count
 
 
-def _function(type_: Type) -> str | None:
-    """A function of a type, as a term: what it takes last of the type it gives, else a constant.
-
-    Type variables stand for integers.
-    """
-    takes, gives = uncurried(type_)
-    alike = [i for i, one in enumerate(takes) if _closed(one) == _closed(gives)]
-    body = f"${len(takes) - 1 - alike[-1]}" if alike else _LITERALS.get(_closed(gives))
-    return None if body is None else "(lam " * len(takes) + body + ")" * len(takes)
-
-
-def _closed(type_: Type) -> Type:
-    return INT if isinstance(type_, Variable) else type_
-
-
 def _quoted(text: str) -> str:
     """A text as Python, in double quotes where it holds none."""
     return repr(text) if '"' in text else f'"{text}"'
-
-
-def _value(type_: Type) -> str | None:
-    """A made-up value of a type, as Python and as `hub.run` takes it; None where there is none."""
-    if type_ in _PLAIN:
-        return _PLAIN[type_]
-    if isinstance(type_, Variable):
-        return "1"
-    if isinstance(type_, Tensor):
-        if type_.kind == "label":
-            return "0"
-        return f"torch.rand({', '.join(map(str, _sizes(type_)))}).tolist()"
-    if isinstance(type_, Constructed):
-        return _container(type_)
-    return None
-
-
-def _container(type_: Constructed) -> str | None:
-    items = [_value(one) for one in type_.arguments]
-    if None in items:
-        return None
-    if type_.name in ("list", "set"):
-        return "[3, 1, 2]" if _closed(type_.arguments[0]) == INT else f"[{items[0]}]"
-    if type_.name == "tuple":
-        return f"({', '.join(map(str, items))})"
-    if type_.name == "dict":
-        return f"{{{items[0]}: {items[1]}}}"
-    if type_.name == "graph":
-        whole = _closed(type_.arguments[0]) == INT
-        return "[(1, 2), (2, 3)]" if whole else f"[({items[0]}, {items[0]})]"
-    return None
-
-
-def _sizes(type_: Tensor) -> list[int]:
-    return [size if isinstance(size, int) else OPEN_SIZE for size in type_.dimensions]

@@ -131,8 +131,8 @@ def run(
         typer.Argument(help="A program of the library, or (in quotes) a term.", metavar="PROGRAM"),
     ],
     inputs: Annotated[
-        list[str], typer.Argument(help="One JSON value an argument.", metavar="INPUT")
-    ],
+        list[str] | None, typer.Argument(help="One JSON value an argument.", metavar="INPUT")
+    ] = None,
     memory: Annotated[
         Path | None,
         typer.Option(
@@ -154,7 +154,7 @@ def run(
       metaloom run me/visits '"Ada"' --memory visits.json
     """
     del as_json  # what comes out is JSON in any case
-    values = [load_strict(text.encode(), f"input {i + 1}") for i, text in enumerate(inputs)]
+    values = [load_strict(text.encode(), f"input {i + 1}") for i, text in enumerate(inputs or ())]
     with metaloom.Hub.open(home) as hub:
         show_json(hub.run(_program(name, hub), *values, memory=memory))
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from metaloom.solving.adapting import adapted_solution as adapted_solution
     from metaloom.solving.adapting import recorded as recorded
     from metaloom.solving.applying import applied as applied
+    from metaloom.solving.applying import tried as tried
     from metaloom.solving.devices import OnDevice as OnDevice
     from metaloom.solving.devices import at_home as at_home
     from metaloom.solving.devices import choose_device as choose_device
@@ -29,7 +30,10 @@ else:
                 "adapted_solution",
                 "recorded",
             ),
-            "applying": ("applied",),
+            "applying": (
+                "applied",
+                "tried",
+            ),
             "devices": (
                 "OnDevice",
                 "at_home",

@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from metaloom.solving.devices import choose_device
+from metaloom.solving.origins import Origin
 from metaloom.solving.records import ADAPT, Work, task_digest
-from metaloom.solving.storing import Origin
 from metaloom.vocabulary import renamed
 from metaloom_metalearn import (
     Adapted,

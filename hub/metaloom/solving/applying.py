@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from metaloom.remembered import memory_path, remembered
 from metaloom.solving.storing import stored_solution, unscored
-from metaloom_metalearn import Effect, Solution, hard_value, holds_tensors
+from metaloom_metalearn import Effect, Limits, Solution, hard_value, holds_tensors
 from metaloom_registry import (
     Arrow,
     Constructed,
     InvalidTask,
+    MetaloomError,
     Substitution,
     Term,
     Type,
@@ -64,8 +65,6 @@ def applied(
     if memory is not None:
         raise InvalidTask(f"{name} : {solution.type} has no memory; leave the file out")
     given, _ = uncurried(solution.type)
-    if not given:
-        raise InvalidTask(f"{name} : {solution.type} is a value and takes no input; print its term")
     if any(isinstance(type_, Arrow) for type_ in given):
         raise InvalidTask(
             f"{name} : {solution.type} takes a function, which is no input; give one in a program, "
@@ -83,6 +82,16 @@ def applied(
         term_type=type_ if same else solution.term_type,
     )
     return called.predict(*values)
+
+
+def tried(hub: Hub, term: Term, inputs: Sequence[Any], limits: Limits) -> Any:
+    """What a program of plain types gives within limits; None where it gives nothing."""
+    try:
+        type_ = _for_inputs(infer(term, hub.vocabulary.type_of), inputs)
+        predictor = replace(unscored(hub, "it", term, type_).predictor, limits=limits)
+        return predictor.predict([(value,) for value in inputs])[0]
+    except MetaloomError:
+        return None
 
 
 def _with_memory(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import metaloom_metalearn
 from metaloom import solving
+from metaloom.solving.origins import Origin
 from metaloom.solving.records import Work
-from metaloom.solving.storing import Origin
 from metaloom_metalearn import Clock, Solution, Task
 from metaloom_registry import Library, NoSolution
 
