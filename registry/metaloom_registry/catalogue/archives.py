@@ -13,6 +13,7 @@ else, or less, is refused.
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -52,9 +53,15 @@ class Contents:
 def write_archive(
     path: Path, index: Mapping[str, Json], contents: Contents, read: Callable[[Digest], bytes]
 ) -> None:
-    """Write an archive; `read` gives the bytes of a blob. Equal contents give equal archives."""
+    """Write an archive and flush it to the disk; `read` gives the bytes of a blob.
+
+    Equal contents give equal archives.
+    """
     blocks: list[Json] = [str(manifest.digest) for manifest in contents.manifests]
-    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+    with (
+        path.open("wb") as file,
+        tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
         _add(archive, INDEX, dump_canonical({**index, "format": FORMAT, "blocks": blocks}))
         for manifest in contents.manifests:
             _add(archive, f"manifests/{manifest.digest.hex}", manifest.to_bytes())
@@ -62,6 +69,9 @@ def write_archive(
             _add(archive, f"seals/{digest.hex}", write_seals(digest, seals))
         for digest in contents.blobs:
             _add(archive, f"blobs/{digest.hex}", read(digest))
+        archive.close()
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:

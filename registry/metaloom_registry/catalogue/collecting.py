@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from sqlalchemy import func
 from sqlmodel import Session, select
 
 from metaloom_registry.catalogue import publishing, tables
-from metaloom_registry.catalogue.putting import begin_sweep
+from metaloom_registry.catalogue.putting import begin_sweep, end_sweep, hold_publishes
 from metaloom_registry.catalogue.registry import Registry
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import MetaloomError, NotFound, StorageError
@@ -18,8 +18,8 @@ from metaloom_registry.storage.folder import FolderBlobs
 from metaloom_registry.storage.store import BlobStore, Collectable
 
 DAY = 86_400.0
-BATCH = 200
-"""Blobs removed in one transaction: so long a publish waits at most."""
+TURN = 0.1
+"""Seconds for which one transaction removes blobs: so long a publish waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +44,47 @@ def collect(registry: Registry, grace: float = DAY, *, dry: bool = False) -> Col
     reachable = Reachable(registry)
     unreachable = [digest for digest in blobs.digests() if digest not in reachable.digests]
     old = [digest for digest in unreachable if _is_old(blobs, digest, before)]
-    removed: list[Digest] = []
-    for batch in [] if dry else _batches(old):
-
-        def change(session: Session, batch: Sequence[Digest] = batch) -> list[Digest]:
-            begin_sweep(session)
-            reachable.extend(session)
-            gone = [d for d in batch if d not in reachable.digests and _is_old(blobs, d, before)]
-            for digest in gone:
-                blobs.remove(digest)
-            return gone
-
-        removed += registry.database.write(change)
+    removed = [] if dry else _remove(registry, blobs, old, before, reachable)
     unfinished = 0
     if isinstance(blobs, FolderBlobs) and not dry:
         unfinished = blobs.remove_unfinished(grace)
     found = tuple(old if dry else removed)
     return Collected(found, len(unreachable) - len(found), unfinished)
+
+
+def _remove(
+    registry: Registry,
+    blobs: Collectable,
+    old: Sequence[Digest],
+    before: float,
+    reachable: Reachable,
+) -> list[Digest]:
+    """Remove those of these blobs that are still old and that still no block has."""
+    removed: list[Digest] = []
+    while old:
+        count = registry.database.write(begin_sweep)
+
+        def change(
+            session: Session, count: int = count, waiting: Sequence[Digest] = old
+        ) -> tuple[int, list[Digest]]:
+            if hold_publishes(session).count != count:  # somebody ended it, so begin another
+                return 0, []
+            reachable.extend(session)
+            until = time.monotonic() + TURN
+            turn, gone = 0, []
+            while turn < len(waiting) and (turn == 0 or time.monotonic() < until):
+                digest = waiting[turn]
+                if digest not in reachable.digests and _is_old(blobs, digest, before):
+                    blobs.remove(digest)
+                    gone.append(digest)
+                turn += 1
+            end_sweep(session)
+            return turn, gone
+
+        turn, gone = registry.database.write(change)
+        removed += gone
+        old = old[turn:]
+    return removed
 
 
 class Reachable:
@@ -90,6 +114,8 @@ class Reachable:
     def _add(self, block: Digest) -> None:
         try:
             manifest = self._registry.read_manifest(block)
+        except NotFound:  # taken away for good meanwhile
+            return
         except MetaloomError as error:
             raise StorageError(
                 f"nothing is removed: which blobs the block {block} has cannot be read: {error}; "
@@ -100,7 +126,7 @@ class Reachable:
 
 
 def _last_block(session: Session) -> int:
-    begin_sweep(session)
+    hold_publishes(session)
     return session.exec(select(func.max(tables.Block.id))).one() or 0
 
 
@@ -118,9 +144,3 @@ def _is_old(blobs: Collectable, digest: Digest, before: float) -> bool:
         return blobs.last_put(digest) < before
     except NotFound:  # another collection was first
         return False
-
-
-def _batches(digests: Iterable[Digest]) -> Iterator[list[Digest]]:
-    rest = iter(digests)
-    while batch := list(islice(rest, BATCH)):
-        yield batch

@@ -3,6 +3,9 @@
 SQLite runs in write-ahead mode: readers never wait, writers wait for each other.  A transaction
 that writes begins with `BEGIN IMMEDIATE`, so what it read first cannot change before it commits.  A
 file that this user cannot write is read as it is.
+
+In PostgreSQL what reads is `REPEATABLE READ`, one state as in SQLite, and what writes is `READ
+COMMITTED` and locks the rows that it changes by what it read of them.
 """
 
 from __future__ import annotations
@@ -27,11 +30,18 @@ from metaloom_registry.errors import MissingExtra, StorageError
 
 T = TypeVar("T")
 BUSY_SECONDS = 60.0
-"""How long a writer of SQLite waits for the others."""
+"""How long a writer waits for the others."""
+
+BUSY_TURN = 0.5
+"""Seconds after which a writer of SQLite that waits looks whether it was interrupted."""
 
 BUSY_PAUSE = 0.005
 """Seconds between two attempts at what SQLite does not wait for itself."""
 
+DAMAGED = (
+    "the file is damaged; restore it from a copy, and remove the -wal and -shm files "
+    "that stand beside the damaged one"
+)
 MIGRATION_LOCK = 0x6D6C6F6F6D
 """The advisory lock under which PostgreSQL is migrated by one process at a time."""
 
@@ -53,6 +63,8 @@ class Database:
         self._writer = self.engine.execution_options(writes=True)
         with self._explained("open"):
             self._migrate()
+        if self.dialect == "sqlite":
+            _stay_with(self.engine, Path(self.url.database or ""))
 
     @property
     def dialect(self) -> str:
@@ -85,6 +97,7 @@ class Database:
         `change` is called again where another transaction got in its way, so it must do nothing
         but read and write the session it is given.
         """
+        until = time.monotonic() + BUSY_SECONDS
         with self._explained("write"):
             for attempt in range(ATTEMPTS):
                 try:
@@ -93,7 +106,8 @@ class Database:
                         session.commit()
                         return found
                 except (IntegrityError, OperationalError) as error:
-                    if attempt + 1 == ATTEMPTS or not _in_the_way(error):
+                    late = attempt + 1 == ATTEMPTS or time.monotonic() > until
+                    if late or not _in_the_way(error):
                         raise
         raise AssertionError("unreachable")
 
@@ -128,6 +142,8 @@ class Database:
             raise StorageError(
                 f"cannot {doing} {self._where}: {reason}; {_remedy(reason)}"
             ) from error
+        except UnicodeDecodeError as error:  # what SQLite says of damage may itself be damaged
+            raise StorageError(f"cannot {doing} {self._where}: {error}; {DAMAGED}") from error
 
 
 def sqlite_url(path: str) -> URL:
@@ -156,12 +172,14 @@ def database_url(given: str | URL) -> URL:
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         try:
-            return create_engine(url, pool_pre_ping=True)
+            engine = create_engine(url, pool_pre_ping=True)
         except ModuleNotFoundError as error:
             raise MissingExtra(
                 f"a catalogue in PostgreSQL needs {error.name}; "
                 "run `pip install 'metaloom[postgres]'`"
             ) from None
+        event.listen(engine, "connect", _limit_patience)
+        return engine
     options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}}
     if _read_only(url):
         options["poolclass"] = NullPool  # each transaction looks anew whether somebody writes
@@ -187,6 +205,38 @@ def _address(_: object, __: object, arguments: list[Any], options: dict[str, Any
     if _read_only(sqlite_url(path)) and not Path(f"{path}-wal").exists():
         arguments[0] = f"{Path(path).absolute().as_uri()}?immutable=1"
         options["uri"] = True
+
+
+def _stay_with(engine: Engine, path: Path) -> None:
+    """Let an engine use no other file than the one that is at a path now.
+
+    What is written into a file that was moved away or removed is lost to all who look at the path.
+    """
+
+    def identity() -> tuple[int, int] | None:
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def require_same(*_: object) -> None:
+        if identity() != opened:
+            raise StorageError(
+                f"the catalogue {path} was moved, replaced or removed while it was open; "
+                "open the library again, where it is now"
+            )
+
+    opened = identity()
+    event.listen(engine, "do_connect", require_same)
+    event.listen(engine, "checkout", require_same)
+
+
+def _limit_patience(connection: Any, _: object) -> None:
+    """Let a statement in PostgreSQL wait for others as long as a writer of SQLite does."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {1000 * BUSY_SECONDS:.0f}")
+    connection.commit()
 
 
 def _prepare(connection: Any, _: object) -> None:
@@ -217,8 +267,21 @@ def _log_ahead(cursor: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    until = time.monotonic() + BUSY_SECONDS
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * BUSY_TURN:.0f}")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                return
+            except OperationalError as error:
+                if "locked" not in str(error.orig) or time.monotonic() > until:
+                    raise
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * BUSY_SECONDS:.0f}")
 
 
 def _revision(connection: Connection) -> str | None:
@@ -262,10 +325,15 @@ def _remedy(reason: str) -> str:
         return "make the file and its folder writable"
     if "unable to open" in reason:
         return "check that the folder exists and is writable"
-    if "not a database" in reason or "malformed" in reason:
-        return "the file is damaged; restore it from a copy"
+    if any(word in reason for word in ("not a database", "malformed", "vtable")):
+        return DAMAGED
+    if "disk i/o" in reason:
+        return "check that its disk works and has room"
     if "full" in reason:
         return "make room on the disk"
-    if "locked" in reason:
-        return "another process keeps it locked; end that process and try again"
+    if "locked" in reason or "lock timeout" in reason:
+        return (
+            f"another process kept it locked for {BUSY_SECONDS:g} seconds; "
+            "end that process and try again"
+        )
     return "check that the database can be reached and is whole"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from metaloom_registry.catalogue.reading import Reader
 from metaloom_registry.digest import Digest
-from metaloom_registry.errors import MetaloomError
-from metaloom_registry.manifest import Manifest
+from metaloom_registry.errors import MetaloomError, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +32,29 @@ class Report:
         return not self.problems
 
 
-def examine(
-    blocks: Iterable[Digest],
-    manifest: Callable[[Digest], Manifest],
-    read: Callable[[Digest, str], bytes],
-    listed: Callable[[Digest], bool],
-) -> Report:
-    """Read every file of these blocks and look for their parents."""
+def examine(blocks: Iterable[Digest], reader: Reader, listed: Callable[[Digest], bool]) -> Report:
+    """Read every file of these blocks and look for their parents.
+
+    What is taken away for good meanwhile is no problem.
+    """
     checked, files, size = 0, 0, 0
     problems: list[Problem] = []
     for block in blocks:
         checked += 1
         try:
-            found = manifest(block)
+            found = reader.read_manifest(block)
+        except NotFound:
+            continue
         except MetaloomError as error:
             problems.append(Problem(block, str(error)))
             continue
         size += len(found.to_bytes())
-        for path in found.files:
+        for path, file in found.files.items():
             files += 1
             try:
-                size += len(read(block, path))
+                size += len(reader.read_file(block, path, file.digest))
+            except NotFound:
+                continue
             except MetaloomError as error:
                 problems.append(Problem(block, str(error)))
         for parent in found.parents:

@@ -1,9 +1,11 @@
 """Blobs put, then listed: in turns with the removal of blobs that nothing lists.
 
 A publish puts its blobs before the transaction that lists them, and a collection removes blobs that
-nothing lists.  So that it never removes what is about to be listed, each removal happens inside a
-transaction that counts it in the row of `sweep`, and the transaction of a publish looks at the
-count first: where it has changed since the blobs were put, they are put again.
+nothing lists.  So that it never removes what is about to be listed, it counts in the row `sweep`:
+once before it removes any, in a transaction of its own, and once in the transaction in which it
+removes them.  The count is odd in between, and stays so where a collection was killed.  A publish
+begins at an even count, and its transaction looks at the count first: where it has changed since
+the blobs were put, they are put again.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from sqlmodel import Session, select
 from metaloom_registry.catalogue import tables
 from metaloom_registry.catalogue.database import Database
 from metaloom_registry.digest import Digest
-from metaloom_registry.errors import StorageError
+from metaloom_registry.errors import NotFound, StorageError
 from metaloom_registry.storage.store import BlobStore
 
 T = TypeVar("T")
@@ -50,7 +52,15 @@ def put_and_write(database: Database, put: Callable[[], None], change: Callable[
     for _ in range(TRIES):
         with database.reading() as session:
             before = sweeps(session)
-        put()
+        if before % 2:
+            before = database.write(end_sweep)
+        try:
+            put()
+        except NotFound:  # what it looked for again may have been removed meanwhile
+            with database.reading() as session:
+                if sweeps(session) == before:
+                    raise
+            continue
 
         def unswept(session: Session, before: int = before) -> T:
             if sweeps(session, shared=True) != before:
@@ -65,14 +75,27 @@ def put_and_write(database: Database, put: Callable[[], None], change: Callable[
 
 
 def sweeps(session: Session, *, shared: bool = False) -> int:
-    """How often blobs were removed; `shared` lets none be removed until the transaction ends."""
+    """How often removals began and ended; `shared` lets none begin until the transaction ends."""
     found = session.connection().execute(_SWEEPS_SHARED if shared else _SWEEPS)
     return int(found.scalar_one())
 
 
-def begin_sweep(session: Session) -> None:
-    """Count a removal of blobs; no publish lists any until the transaction ends."""
+def begin_sweep(session: Session) -> int:
+    """The count of a removal to come, which others may share: odd, once this is committed."""
+    row = hold_publishes(session)
+    row.count += 1 - row.count % 2
+    return row.count
+
+
+def end_sweep(session: Session) -> int:
+    """The even count once a removal is through, or is known not to take place in this count."""
+    row = hold_publishes(session)
+    row.count += row.count % 2
+    return row.count
+
+
+def hold_publishes(session: Session) -> tables.Sweep:
+    """The row that counts removals; no publish lists blobs until the transaction ends."""
     row = session.exec(select(tables.Sweep).with_for_update()).one()
-    row.count += 1
     session.add(row)
-    session.flush()
+    return row

@@ -40,19 +40,21 @@ class Reader:
         if file is None:
             there = ", ".join(manifest.files) or "no files"
             raise NotFound(f"the block {digest} has no file {path[:80]!r}; it has {there}")
-        return self._blob(digest, file.digest, f"file {path!r}")
+        return self.read_file(digest, path, file.digest)
 
     def files(self, digest: Digest) -> dict[str, bytes]:
         """The bytes of every file of a block, verified."""
         return {path: self.read(digest, path) for path in self.manifest(digest).files}
 
-    def reread(self, digest: Digest, path: str) -> bytes:
-        """The bytes of one file, by the manifest in the store whatever is remembered."""
-        file = self.read_manifest(digest).files[path]
-        return self._blob(digest, file.digest, f"file {path!r}")
+    def read_file(self, block: Digest, path: str, file: Digest) -> bytes:
+        """The bytes of one file as the manifest of a block names it. Raises NotFound or Corrupt."""
+        return self._blob(block, file, f"file {path!r}")
 
     def read_manifest(self, digest: Digest) -> Manifest:
-        """The manifest, read from the store whatever is remembered. Raises Corrupt."""
+        """The manifest, read from the store whatever is remembered.
+
+        Raises Corrupt, or NotFound where the block was taken away for good.
+        """
         return Manifest.parse(self._blob(digest, digest, "manifest"))
 
     def _blob(self, block: Digest, digest: Digest, what: str) -> bytes:
@@ -61,6 +63,8 @@ class Reader:
         except Corrupt as error:
             raise Corrupt(f"the block {block}, {what}: {error}") from None
         except NotFound as error:
+            with self._database.reading() as session:
+                custody.require_held(session, block)  # or it was taken away since it was remembered
             raise Corrupt(
                 f"the block {block}, {what}: {error}, although it is listed; "
                 "publish the block again or restore the file from a copy"

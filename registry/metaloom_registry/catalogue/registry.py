@@ -38,6 +38,7 @@ from metaloom_registry.errors import StorageError
 from metaloom_registry.manifest import Manifest
 from metaloom_registry.names import BlockName, Reference
 from metaloom_registry.seals import Seal
+from metaloom_registry.storage.cached import origin_of
 from metaloom_registry.storage.folder import FolderBlobs
 from metaloom_registry.storage.store import BlobStore
 from metaloom_registry.types import Type
@@ -334,9 +335,17 @@ class Registry:
         self.database.write(change)
 
     def verify(self, reference: Reference | str | None = None) -> Report:
-        """Read every byte of one block again, or of all of them, and look for their parents."""
-        blocks = self.digests() if reference is None else [self.resolve(reference).digest]
-        return examine(blocks, self.read_manifest, self._reader.reread, self._lists)
+        """Read every byte of one block again, or of all of them, and look for their parents.
+
+        It is read where it is kept, whatever copies there are. Raises NotFound for a block that was
+        taken away for good.
+        """
+        blocks: Iterable[Digest] = self.digests()
+        if reference is not None:
+            blocks = [self.resolve(reference).digest]
+            with self.database.reading() as session:
+                custody.require_bytes(session, blocks)
+        return examine(blocks, Reader(self.database, origin_of(self.blobs).get), self._lists)
 
     def check(self, draft: Draft) -> Verdict | None:
         """Validate a draft; the verdict to be kept, if any. Raises what validation raises."""

@@ -8,6 +8,7 @@ from metaloom_registry.catalogue.integrity import Problem
 from metaloom_registry.catalogue.registry import Registry
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import Corrupt, MetaloomError, NotFound
+from metaloom_registry.storage.cached import origin_of
 from metaloom_registry.storage.store import BlobStore
 
 
@@ -22,14 +23,16 @@ class Repaired:
 def repair(registry: Registry, source: BlobStore) -> Repaired:
     """Read every blob of every block, and restore the damaged and missing ones from a source.
 
-    What the source gives is checked against its digest.
+    They are read where they are kept, whatever copies there are.  What the source gives is checked
+    against its digest.
     """
+    kept = origin_of(registry.blobs)
     restored: list[Digest] = []
     problems: list[Problem] = []
 
     def whole(block: Digest, blob: Digest) -> bool:
         try:
-            registry.blobs.get(blob)
+            kept.get(blob)
         except (Corrupt, NotFound):
             try:
                 registry.blobs.put(source.get(blob))

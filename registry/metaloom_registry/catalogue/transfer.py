@@ -30,7 +30,7 @@ from metaloom_registry.catalogue.archives import (
     write_archive,
 )
 from metaloom_registry.catalogue.custody import By
-from metaloom_registry.catalogue.drafts import Draft
+from metaloom_registry.catalogue.drafts import Draft, check_ancestry
 from metaloom_registry.catalogue.outbox import announce, published
 from metaloom_registry.catalogue.putting import put_and_write
 from metaloom_registry.catalogue.registry import Registry
@@ -61,14 +61,21 @@ def export_namespace(registry: Registry, namespace: str, path: Path | str) -> Mo
     """Write every version in a namespace, with all it came from, into a new archive.
 
     Versions that were taken away for good are left out; their numbers are not given again.  Raises
-    NotFound where the namespace has no version, AlreadyExists where something is at the path.
+    NotFound where the namespace has no version, or one came from what was taken away for good, and
+    AlreadyExists where something is at the path.
     """
     target = Path(path)
     if target.exists():
         raise AlreadyExists(f"{target} is there already; choose another path or remove it first")
     with registry.database.reading() as session:
         index, wanted = _index(session, namespace)
-    manifests = _with_ancestors(registry, wanted)
+    try:
+        manifests = _with_ancestors(registry, wanted)
+    except NotFound as error:
+        raise NotFound(
+            f"the namespace {namespace} cannot be exported whole: {error}; "
+            "take away for good what came of it, too"
+        ) from None
     seals = {d: found for d in manifests if (found := registry.seals(d))}
     contents = Contents(index, tuple(manifests.values()), seals)
     try:
@@ -156,6 +163,8 @@ def _with_ancestors(registry: Registry, wanted: Iterable[Digest]) -> dict[Digest
         else:
             waiting.append((digest, True))
             waiting += [(parent.digest, False) for parent in manifest.parents]
+    with registry.database.reading() as session:
+        custody.require_bytes(session, found)  # a manifest may be remembered
     return found
 
 
@@ -176,10 +185,12 @@ def import_namespace(
         raise Refused(f"{source} holds the namespace {arriving.namespace}, not {namespace}")
     for manifest in contents.manifests:
         sealing.check_seals(manifest, contents.seals.get(manifest.digest, ()))
+    drafts = [Draft(manifest) for manifest in contents.manifests]
     verdicts: dict[Digest, Verdict | None] = {}
 
     def require_allowed(session: Session) -> None:
         custody.require_owner(session, arriving.namespace, [by])
+        check_ancestry(session, drafts, None)
         arriving.require_free(session)
 
     def put() -> None:
@@ -229,10 +240,17 @@ class _Arriving:
             own = versions.setdefault(name, {})
             if row.get("block") not in blocks or number in own:
                 raise Refused(f"the archive lists {name}@{number} twice, or without its block")
+            if any(row["block"] == other["block"] for other in own.values()):
+                raise Refused(f"the archive lists the block of {name}@{number} under two numbers")
             if number > newest.get(name, 0):
                 raise Refused(f"the archive lists {name}@{number}, which is none of its numbers")
             for field in ("yanked", "deprecation", "successor"):
-                if not isinstance(row.get(field), str | None) or len(row.get(field) or "") > 2000:
+                said = row.get(field)
+                if (
+                    not isinstance(said, str | None)
+                    or len(said or "") > 2000
+                    or "\0" in (said or "")
+                ):
                     raise Refused(f"the archive says no text of {name}@{number} as {field!r}")
             if row.get("successor") is not None:
                 Reference.parse(row["successor"])

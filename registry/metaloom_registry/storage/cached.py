@@ -11,7 +11,7 @@ from pathlib import Path
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import Corrupt, NotFound, StorageError
 from metaloom_registry.storage.folder import FolderBlobs
-from metaloom_registry.storage.store import Collectable, verified
+from metaloom_registry.storage.store import BlobStore, Collectable, verified
 
 LIMIT = 10 << 30
 """How many bytes of copies are kept unless something else is said: 10 GiB."""
@@ -53,7 +53,7 @@ class CachedBlobs:
     def get(self, digest: Digest) -> bytes:
         """The copy, else what the remote holds.
 
-        Raises StorageError offline where there is no copy, and as the remote does.
+        Raises StorageError offline where there is no copy that can be read, and as the remote does.
         """
         try:
             data = self.copies.get(digest)
@@ -61,6 +61,9 @@ class CachedBlobs:
             pass
         except Corrupt:
             self._forget(digest)
+        except StorageError:  # a disk that fails, or the copy of somebody who lets nobody read it
+            if self.offline:
+                raise
         else:
             with contextlib.suppress(OSError):  # evicted meanwhile, or not ours to mark
                 os.utime(self.copies.path(digest))
@@ -100,7 +103,7 @@ class CachedBlobs:
             return
         with contextlib.suppress(StorageError):
             self.copies.put(data)
-        with self._lock:
+        with contextlib.suppress(StorageError), self._lock:
             known = self._size
             self._size = self._total() if known is None else known + len(data)
             if self._size > self.limit:
@@ -111,7 +114,11 @@ class CachedBlobs:
             self.copies.remove(digest)
 
     def _total(self) -> int:
-        """The bytes of all copies, whoever made them: counted once a process, then kept up."""
+        """The bytes of all copies, whoever made them: counted once a process, then kept up.
+
+        What killed processes left half-written is removed by the way.
+        """
+        self.copies.remove_unfinished(0)
         return sum(size for _, size, _ in self._listed())
 
     def _evict(self) -> None:
@@ -121,7 +128,10 @@ class CachedBlobs:
         for _, size, path in listed if total > self.limit else ():
             if total <= KEPT * self.limit:
                 break
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError:  # the copy of somebody else, who may evict it
+                continue
             total -= size
         self._size = total
 
@@ -134,3 +144,8 @@ class CachedBlobs:
                 status = path.stat()
                 found.append((status.st_mtime, status.st_size, path))
         return sorted(found)
+
+
+def origin_of(store: BlobStore) -> BlobStore:
+    """The store without its copies on this machine, unless nothing may be asked of it."""
+    return store.remote if isinstance(store, CachedBlobs) and not store.offline else store

@@ -23,6 +23,7 @@ from metaloom_registry.errors import Corrupt, NotFound, StorageError
 from metaloom_registry.storage.store import verified
 
 HOUR = 3_600.0
+_FIRST = re.compile(r"[0-9a-f]{2}", re.ASCII)
 _REST = re.compile(r"[0-9a-f]{62}", re.ASCII)
 
 
@@ -66,10 +67,16 @@ class FolderBlobs:
 
     def digests(self) -> Iterator[Digest]:
         top = self.folder / "sha256"
-        for first in sorted(top.iterdir()) if top.is_dir() else ():
-            for file in sorted(first.iterdir()) if first.is_dir() else ():
-                if _REST.fullmatch(file.name):
-                    yield Digest(first.name + file.name)
+        try:
+            for first in sorted(top.iterdir()) if top.is_dir() else ():
+                inside = _FIRST.fullmatch(first.name) and first.is_dir()
+                for file in sorted(first.iterdir()) if inside else ():
+                    if _REST.fullmatch(file.name):
+                        yield Digest(first.name + file.name)
+        except OSError as error:
+            raise StorageError(
+                f"cannot list {top}: {_reason(error)}; check that it can be read"
+            ) from error
 
     def last_put(self, digest: Digest) -> float:
         path = self.path(digest)
@@ -98,7 +105,7 @@ class FolderBlobs:
         waiting = self.folder / "tmp"
         removed = 0
         for file in sorted(waiting.iterdir()) if waiting.is_dir() else ():
-            with contextlib.suppress(FileNotFoundError):  # its writer has just finished it
+            with contextlib.suppress(OSError):  # just finished by its writer, or not ours to remove
                 if file.is_file() and file.stat().st_mtime < before:
                     file.unlink()
                     removed += 1

@@ -6,6 +6,7 @@ what `FolderBlobs` is for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,8 @@ from fsspec.core import url_to_fs
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import MetaloomError, MissingExtra, NotFound, StorageError
 from metaloom_registry.storage.store import verified
+
+_BLOB = re.compile(r"/sha256/([0-9a-f]{2})/([0-9a-f]{62})\Z", re.ASCII)
 
 
 class FsspecBlobs:
@@ -64,10 +67,8 @@ class FsspecBlobs:
             except FileNotFoundError:
                 return
         for path in found:
-            first, _, rest = path.rpartition("/")
-            name = first.rpartition("/")[2] + rest
-            if len(name) == 64:
-                yield Digest(name)
+            if blob := _BLOB.search(path):
+                yield Digest(blob[1] + blob[2])
 
     def last_put(self, digest: Digest) -> float:
         with self._reached(f"look for {digest} in", digest):

@@ -104,6 +104,65 @@ def test_a_publish_whose_blobs_were_removed_before_it_was_listed_puts_them_again
     assert racing.read(version.digest, "content") == b"raced"
 
 
+class Broken(MemoryBlobs):
+    """Gives up after one removal, as a killed process or a lost network does."""
+
+    def remove(self, digest):
+        super().remove(digest)
+        raise KeyboardInterrupt
+
+
+def test_a_publish_whose_blobs_a_broken_collection_removed_puts_them_again(
+    registry, publish, draft
+):
+    put, broken = threading.Event(), threading.Event()
+
+    class Racing(Broken):
+        """Lets a publish put its blobs once a collection has begun, and list them once it broke."""
+
+        def put(self, data):
+            digest = super().put(data)
+            self._put[digest] = OLD
+            if data.startswith(b"{"):  # the manifest is put last
+                put.set()
+                broken.wait(60)
+            return digest
+
+        def digests(self):
+            publishing.start()
+            put.wait(60)
+            return super().digests()
+
+    racing = Registry(Racing(), registry.database, now=lambda: NOW, validate=lambda *_: None)
+    made = draft("int -> int", b"raced")
+    publishing = threading.Thread(
+        target=racing.publish, args=("a/raced", made.manifest, made.files)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        collect(racing, grace=0)
+    broken.set()
+    publishing.join()
+    assert racing.read(racing.resolve("a/raced").digest, "content") == b"raced"
+
+
+def test_what_a_broken_collection_left_is_removed_by_the_next(registry, publish):
+    kept = publish("a/x")
+    blobs = Broken()
+    blobs.held = {d: registry.blobs.get(d) for d in registry.blobs.digests()}
+    for i in range(3):
+        blobs.put(f"garbage {i}".encode())
+    blobs._put = dict.fromkeys(blobs.held, OLD)
+    breaking = Registry(blobs, registry.database, now=lambda: NOW)
+    with pytest.raises(KeyboardInterrupt):
+        collect(breaking, grace=0)
+    whole = MemoryBlobs()
+    whole.held, whole._put = blobs.held, blobs._put
+    again = Registry(whole, registry.database, now=lambda: NOW)
+    assert len(collect(again, grace=0).removed) == 2
+    assert again.read(kept.digest, "content") == b"1"
+    assert collect(again, grace=0).removed == ()
+
+
 def test_publishing_while_collections_without_grace_run_loses_nothing(registry, publish):
     registry.now = lambda: NOW * 2  # every blob is old at once
     stop = threading.Event()

@@ -1,7 +1,11 @@
 """The database: its migrations, and what is said where it cannot be used."""
 
+import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -9,6 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
+from tests.registry.catalogue.killing import start
 
 from metaloom_registry import Registry, StorageError
 from metaloom_registry.catalogue import Database, migrations
@@ -98,6 +103,124 @@ def test_a_database_that_cannot_be_written_says_so(registry, publish):
         connection.commit()
     with pytest.raises(StorageError, match=r"cannot write the catalogue .*readonly.*writable"):
         registry.mark_used([published.digest])
+
+
+def locked(registry, monkeypatch):
+    """The same database, for a process that has little patience, while another keeps it locked."""
+    monkeypatch.setattr("metaloom_registry.catalogue.database.BUSY_SECONDS", 0.25)
+    other, impatient = registry.database.engine.connect(), Database(registry.database.url)
+    if registry.database.dialect == "sqlite":
+        other.rollback()
+        other.connection.dbapi_connection.execute("BEGIN IMMEDIATE")
+    else:
+        other.execute(text("SELECT * FROM sweep FOR UPDATE"))
+    return other, impatient
+
+
+def test_a_database_that_stays_locked_is_waited_for_once_and_then_named(registry, monkeypatch):
+    other, impatient = locked(registry, monkeypatch)
+    tried = []
+
+    def change(session):
+        tried.append(session)
+        session.connection().execute(text("UPDATE sweep SET count = count"))
+
+    with pytest.raises(StorageError, match=r"kept it locked for 0.25 seconds; end that process"):
+        impatient.write(change)
+    assert len(tried) == 1
+    other.close()
+    impatient.write(change)
+    impatient.close()
+
+
+WAITING = """
+registry = Registry.open(sys.argv[1], validate=accept)
+print("opened", flush=True)
+try:
+    publish(registry, "a/x", b"x")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@sqlite_only
+def test_who_waits_for_a_lock_can_be_interrupted(registry, tmp_path):
+    other = sqlite3.connect(tmp_path / "hub" / "catalogue.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    process = start(WAITING, tmp_path / "hub")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "opened\n"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[0] == "interrupted\n", "not after 60 seconds"
+    other.close()
+    assert registry.names().items == ()
+
+
+@sqlite_only
+@pytest.mark.parametrize("fate", ["moved", "removed", "replaced"])
+def test_a_library_that_is_moved_while_it_is_open_takes_nothing_more(
+    registry, publish, tmp_path, fate
+):
+    publish("a/x")
+    home, file = tmp_path / "hub", tmp_path / "hub" / "catalogue.db"
+    if fate == "moved":
+        home.rename(tmp_path / "elsewhere")
+    elif fate == "removed":
+        file.unlink()
+    else:
+        shutil.copy(file, tmp_path / "copy.db")
+        (tmp_path / "copy.db").replace(file)
+    for act in (registry.names, lambda: publish("a/y")):
+        with pytest.raises(StorageError, match=r"moved, replaced or removed.*open the library"):
+            act()
+    registry.database.engine.dispose()
+    with pytest.raises(StorageError, match="moved, replaced or removed"):
+        registry.names()
+    assert (home.exists(), file.exists()) == (fate != "moved", fate == "replaced")
+    if fate == "moved":
+        moved = Registry.open(tmp_path / "elsewhere", validate=lambda *_: None)
+        assert [str(version) for version in moved.names().items] == ["a/x@1"]
+        assert moved.verify().sound
+        moved.close()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data.replace(b"TABLE alembic_version", b"TABLE\xe5alembic_version"),
+        lambda data: data[:5000],
+        lambda data: data[:200] + b"\xff" * 4000 + data[4200:],
+        "DROP TABLE document_words_config",
+    ],
+)
+def test_a_damaged_file_is_named_with_the_remedy(tmp_path, spoil):
+    Registry.open(tmp_path).close()
+    file = tmp_path / "catalogue.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        if isinstance(spoil, str):
+            connection.execute(spoil)
+    connection.close()
+    if not isinstance(spoil, str):
+        file.write_bytes(spoil(file.read_bytes()))
+    with pytest.raises(StorageError, match=r"catalogue\.db.*damaged; restore it.*-wal and -shm"):
+        Registry.open(tmp_path).search("word")
+
+
+@sqlite_only
+def test_what_a_killed_process_left_in_the_log_is_there_without_the_files_beside(
+    registry, publish, tmp_path
+):
+    publish("a/x")
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path / "hub", copy)  # as a kill leaves it: the log holds what is new
+    assert (copy / "catalogue.db-wal").stat().st_size > 0
+    (copy / "catalogue.db-shm").unlink()
+    again = Registry.open(copy)
+    assert [str(version) for version in again.names().items] == ["a/x@1"]
+    assert again.verify().sound
+    again.close()
 
 
 def test_a_home_folder_is_understood(tmp_path, monkeypatch):

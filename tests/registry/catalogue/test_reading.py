@@ -87,3 +87,13 @@ def test_one_block_can_be_verified_alone(registry, publish):
     damage(registry, publish("a/y", "int", b"2").digest, flipped)
     assert registry.verify("a/x").sound
     assert not registry.verify("a/y").sound
+
+
+def test_a_remembered_block_that_was_taken_away_says_so(registry, publish):
+    block = publish("a/x", "int -> int", b"gone")
+    assert registry.read(block.digest, "content") == b"gone"
+    registry.custody.tombstone(block.reference, "a mistake")
+    for digest in list(registry.blobs.digests()):
+        registry.blobs.remove(digest)
+    with pytest.raises(NotFound, match="taken away for good: a mistake"):
+        registry.read(block.digest, "content")

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from metaloom_registry import Digest, FolderBlobs, MemoryBlobs, StorageError
-from metaloom_registry.catalogue import repair
+from metaloom_registry import Digest, FolderBlobs, MemoryBlobs, NotFound, StorageError
+from metaloom_registry.catalogue import collect, repair
+from metaloom_registry.storage import CachedBlobs
 
 pytestmark = [
     pytest.mark.parametrize("database", ["sqlite"], indirect=True),
@@ -67,6 +68,49 @@ def test_what_the_other_store_has_not_or_has_damaged_stays_a_problem(registry, p
     [problem] = repair(registry, other).problems
     assert "is damaged" in problem.message
     assert not registry.blobs.has(lost)
+
+
+@pytest.mark.parametrize("harm", ["flipped", "lost"])
+def test_what_a_remote_damaged_is_found_and_restored_past_the_copies_here(
+    registry, publish, tmp_path, harm
+):
+    remote = MemoryBlobs()
+    registry.blobs = CachedBlobs(remote, tmp_path / "copies")
+    version = publish("a/x", "int -> int", b"8 bytes!")
+    whole, lost = dict(remote.held), Digest.of(b"8 bytes!")
+    if harm == "lost":
+        remote.remove(lost)
+    else:
+        remote.held[lost] = flip(b"8 bytes!", 5)
+    assert registry.blobs.get(lost) == b"8 bytes!", "there is a copy on this machine"
+    [problem] = registry.verify().problems
+    assert problem.block == version.digest
+    other = MemoryBlobs()
+    other.held = whole
+    assert repair(registry, other).restored == (lost,)
+    assert remote.get(lost) == b"8 bytes!"
+    assert registry.verify().sound
+
+
+def test_offline_the_copies_are_verified(registry, publish, tmp_path):
+    remote = MemoryBlobs()
+    registry.blobs = CachedBlobs(remote, tmp_path / "copies")
+    publish("a/x", "int -> int", b"content")
+    remote.held.clear()
+    registry.blobs = CachedBlobs(remote, tmp_path / "copies", offline=True)
+    assert registry.verify().sound
+
+
+def test_a_block_that_is_taken_away_while_all_is_verified_is_no_problem(registry, publish):
+    gone = publish("a/x", "int -> int", b"gone")
+    publish("a/y", "int -> int", b"stays")
+    digests = list(registry.digests())
+    registry.custody.tombstone(gone.reference, "a mistake")
+    assert len(collect(registry, grace=-1e10).removed) == 2
+    registry.digests = lambda: digests
+    assert registry.verify().sound
+    with pytest.raises(NotFound, match="taken away for good: a mistake"):
+        registry.verify(gone.reference)
 
 
 class FullBlobs(MemoryBlobs):

@@ -20,7 +20,7 @@ from metaloom_registry import (
     Refused,
     Registry,
 )
-from metaloom_registry.catalogue import export_namespace, import_namespace
+from metaloom_registry.catalogue import collect, export_namespace, import_namespace
 
 pytestmark = [
     pytest.mark.parametrize("database", ["sqlite"], indirect=True),
@@ -262,6 +262,8 @@ def test_other_bytes_than_the_name_says_are_found(other, archive, tmp_path):
         ("namespace", "other", "archive of the namespace other lists team/x"),
         ("names", [{"name": "team/x", "newest": 10**12}], "as a number of a version"),
         ("names", [], "none of its numbers"),
+        ("versions", "twice", "under two numbers"),
+        ("versions", "zero", "no text of team/x@1"),
         ("versions", ["x"], "something else than objects"),
         ("aliases", [{"name": "team/x", "alias": "A B", "number": 1}], "is not an alias"),
         ("aliases", [{"name": "team/x", "alias": "a", "number": 9}], "which is not in it"),
@@ -273,11 +275,61 @@ def test_other_bytes_than_the_name_says_are_found(other, archive, tmp_path):
 )
 def test_an_index_that_breaks_a_rule_is_refused(other, archive, tmp_path, field, value, said):
     listed = entries(archive)
-    index = json.loads(listed[0][1]) | {field: value}
+    index = json.loads(listed[0][1])
+    first, second, *rest = index["versions"]
+    value = {
+        "twice": [first, second | {"block": first["block"]}, *rest],
+        "zero": [first | {"deprecation": "\0"}, second, *rest],
+    }.get(str(value), value)
+    index |= {field: value}
     listed[0] = plain("index.json", json.dumps(index).encode())
     with pytest.raises(MetaloomError, match=said):
         import_namespace(other, written(tmp_path / "bad.tar", listed))
     assert other.names().items == ()
+
+
+def test_a_block_without_one_it_came_from_is_refused(other, archive, tmp_path):
+    listed = entries(archive)
+    index = json.loads(listed[0][1])
+    base = Digest.of(b"base").hex
+    parent = next(d for d in index["blocks"] if base in dict(by_name(listed))[f"manifests/{d[7:]}"])
+    index["blocks"].remove(parent)
+    kept = [
+        (e, d) for e, d in listed[1:] if e.name not in (f"manifests/{parent[7:]}", f"blobs/{base}")
+    ]
+    bad = written(tmp_path / "bad.tar", [plain("index.json", json.dumps(index).encode()), *kept])
+    with pytest.raises(NotFound, match=f"the parent {parent} is not in this registry"):
+        import_namespace(other, bad)
+    assert other.names().items == ()
+
+
+def by_name(listed):
+    return {e.name: data.decode(errors="replace") for e, data in listed}
+
+
+def test_what_came_of_a_block_that_was_taken_away_cannot_be_exported_whole(
+    registry, archive, tmp_path
+):
+    registry.custody.tombstone(Reference.parse("elsewhere/base@1"), "a mistake")
+    with pytest.raises(NotFound, match=r"team cannot be exported whole: .*for good: a mistake"):
+        export_namespace(registry, "team", tmp_path / "later.tar")
+    registry.custody.tombstone(Reference.parse("team/x@1"), "of a mistake")
+    assert export_namespace(registry, "team", tmp_path / "later.tar").versions == 3
+
+
+def test_blobs_that_are_removed_while_an_archive_is_read_are_put_again(other, archive):
+    races = 1
+
+    def swept(manifest, files):
+        nonlocal races
+        if races:
+            races -= 1
+            assert collect(other, grace=-1e10).removed
+
+    other._validate = swept
+    assert import_namespace(other, archive).blocks == 5
+    assert races == 0
+    assert other.verify().sound
 
 
 KILLED = """

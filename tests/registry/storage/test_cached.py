@@ -139,6 +139,64 @@ def test_a_full_disk_under_the_copies_is_no_error_of_reading(remote, tmp_path, m
     assert list(store.copies.digests()) == []
 
 
+def in_the_way(store, digest):
+    """Something at the place of a copy that can be neither read nor removed, whoever asks."""
+    place = store.copies.path(digest)
+    place.unlink(missing_ok=True)
+    place.mkdir(parents=True)
+
+
+def test_a_copy_that_cannot_be_read_is_fetched_anew_and_offline_is_an_error(remote, tmp_path):
+    digest = remote.put(b"words")
+    store = CachedBlobs(remote, tmp_path)
+    in_the_way(store, digest)
+    assert store.get(digest) == b"words"
+    with pytest.raises(StorageError, match=f"cannot read {store.copies.path(digest)}"):
+        CachedBlobs(remote, tmp_path, offline=True).get(digest)
+
+
+def test_a_copy_that_cannot_be_removed_does_not_stop_an_eviction(remote, tmp_path):
+    store = CachedBlobs(remote, tmp_path, limit=6_000)
+    digests = [remote.put(bytes([i]) * 1000) for i in range(8)]
+    in_the_way(store, digests[0])
+    os.utime(store.copies.path(digests[0]), (0, 0))
+    for age, digest in enumerate(digests[1:], 1):
+        assert len(store.get(digest)) == 1000
+        os.utime(store.copies.path(digest), (age, age))
+    assert digests[0] in set(store.copies.digests())
+    assert digests[7] in set(store.copies.digests())
+    assert digests[1] not in set(store.copies.digests())
+
+
+def test_what_killed_readers_left_half_written_is_removed_before_long(remote, tmp_path):
+    store = CachedBlobs(remote, tmp_path)
+    (tmp_path / "tmp").mkdir()
+    old, young = tmp_path / "tmp" / "old", tmp_path / "tmp" / "young"
+    for file in (old, young):
+        file.write_bytes(b"wor")
+    os.utime(old, (1, 1))
+    assert store.get(remote.put(b"words")) == b"words"
+    assert (old.exists(), young.exists()) == (False, True), "the young one may be being written"
+
+
+def test_a_copy_that_is_evicted_while_it_is_read_is_fetched_anew(remote, tmp_path, monkeypatch):
+    digest = remote.put(b"words")
+    store = CachedBlobs(remote, tmp_path)
+    store.get(digest)
+    marked = os.utime
+
+    def evicted(path):
+        os.unlink(path)
+        marked(path)
+
+    monkeypatch.setattr(os, "utime", evicted)
+    assert store.get(digest) == b"words"
+    monkeypatch.undo()
+    assert not store.copies.has(digest)
+    assert store.get(digest) == b"words"
+    assert store.copies.has(digest)
+
+
 def test_what_the_remote_has_not_is_not_found(remote, tmp_path):
     with pytest.raises(NotFound):
         CachedBlobs(remote, tmp_path).get(Digest.of(b"never put"))

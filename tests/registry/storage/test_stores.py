@@ -84,6 +84,47 @@ def test_a_file_that_is_no_blob_is_not_listed(tmp_path):
     assert list(store.digests()) == [digest]
 
 
+def test_what_only_looks_like_a_blob_is_not_listed(tmp_path):
+    folder = FolderBlobs(tmp_path)
+    remote = FsspecBlobs(f"memory://{uuid.uuid4().hex}")
+    for store in (folder, remote):
+        kept = store.put(b"words")
+        for name in ("old/" + "0" * 62, "zz/" + "0" * 62, "ab/" + "x" * 62, "AB/" + "0" * 62):
+            if store is folder:
+                (tmp_path / "sha256" / name).parent.mkdir(exist_ok=True)
+                (tmp_path / "sha256" / name).write_text("not ours")
+            else:
+                remote.files.pipe_file(f"{remote.root}/sha256/{name}", b"not ours")
+        assert list(store.digests()) == [kept]
+
+
+def test_a_store_that_cannot_be_listed_says_why(tmp_path, monkeypatch):
+    store = FolderBlobs(tmp_path)
+    store.put(b"words")
+
+    def refused(*_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("pathlib.Path.iterdir", refused)
+    with pytest.raises(StorageError, match=r"cannot list .*sha256: Permission denied; check"):
+        list(store.digests())
+
+
+def test_a_half_written_file_that_is_not_ours_to_remove_is_left(tmp_path, monkeypatch):
+    store = FolderBlobs(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / "theirs").write_bytes(b"half")
+    os.utime(tmp_path / "tmp" / "theirs", (1, 1))
+
+    def refused(*_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.unlink", refused)
+        assert store.remove_unfinished(0) == 0
+    assert store.remove_unfinished(0) == 1
+
+
 def test_a_url_of_this_machine_is_for_a_folder_store(tmp_path):
     with pytest.raises(StorageError, match="FolderBlobs"):
         FsspecBlobs(f"file://{tmp_path}")
