@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from metaloom_registry.graph.copying import copied
-from metaloom_registry.graph.examples import tensors_of, uniform
+from metaloom_registry.graph.examples import tensors_of
 
 
 def first_gradients(module: nn.Module, inputs: tuple[Any, ...]) -> list[Tensor | None]:
@@ -42,9 +43,7 @@ def agrees_with_differences(module: nn.Module, inputs: tuple[Any, ...], step: fl
         Tensor, lambda x: x.double() if x.is_floating_point() else x, inputs
     )
     parameters = [p for p in module.parameters() if p.requires_grad]
-    directions = [
-        (uniform(p.numel(), 2000 + i) - 0.5).reshape(p.shape) for i, p in enumerate(parameters)
-    ]
+    directions = [_centred(p.numel(), 2000 + i).reshape(p.shape) for i, p in enumerate(parameters)]
     torch.manual_seed(0)
     second = second_gradients(module, doubled)[: len(parameters)]
     exact = sum(
@@ -96,7 +95,12 @@ def weighted(outputs: Any, *, every: bool = False) -> Tensor | None:
         if y.is_complex():
             y = torch.view_as_real(y.resolve_conj())
         if y.is_floating_point():
-            weight = (uniform(y.numel(), 1000 + i) - 0.5).reshape(y.shape).to(y.dtype)
+            weight = _centred(y.numel(), 1000 + i).reshape(y.shape).to(y.dtype)
             part = (y * weight).sum()
             total = part if total is None else total + part
     return total
+
+
+def _centred(count: int, seed: int) -> Tensor:
+    """Numbers in [-1/2, 1/2), float64; NumPy draws them, since `vmap` forbids that torch does."""
+    return torch.from_numpy(np.random.default_rng(seed).random(count) - 0.5)

@@ -80,7 +80,7 @@ def compare(
     inputs = example_inputs(trees, _sizes(graph, BATCHES[-1]), seed + 100)
     for training in (False, True):
         _compare_gradients(original, loaded, inputs, training)
-    few = example_inputs(trees, _sizes(graph, BATCHES[0]), seed + 100)  # for what is slow on a CPU
+    few = example_inputs(trees, _sizes(graph, PAIR), seed + 100)  # for what is slow on a CPU
     second = _compare_second_gradients(original, loaded, few)
     moved = moved_to_dtypes(original, loaded, few)
     return {

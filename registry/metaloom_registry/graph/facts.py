@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ FINGERPRINT_LENGTH = 128
 PROBE = "metaloom-1"
 PROBES = 16
 PROBE_SEED = 2017
+FOLDINGS_KEPT = 8
 PROBED_KEPT = 1 << 18
 """Probe inputs of at most so many numbers are remembered with the graph."""
 
@@ -135,11 +137,10 @@ def fingerprint(outputs: Sequence[Tensor | None]) -> list[float] | None:
     width = FINGERPRINT_LENGTH // PROBES
     count = table.shape[1]
     folded = torch.zeros(PROBES, width, dtype=torch.float64)
-    signs = torch.where(uniform(count, PROBE_SEED + 1) < 0.5, -1.0, 1.0).to(torch.float64)
-    places = (uniform(count, PROBE_SEED + 2) * width).to(torch.int64)
     if count <= width:
         folded[:, :count] = table
     else:
+        signs, places = _folding(count, width)
         folded.index_add_(1, places, table * signs)
         folded /= (count / width) ** 0.5
     rounded = folded.flatten().to(torch.float16)
@@ -147,6 +148,13 @@ def fingerprint(outputs: Sequence[Tensor | None]) -> list[float] | None:
         return None
     values: list[float] = rounded.tolist()
     return values
+
+
+@lru_cache(FOLDINGS_KEPT)
+def _folding(count: int, width: int) -> tuple[Tensor, Tensor]:
+    """The sign and the place of each of so many numbers that are folded into a few."""
+    signs = torch.where(uniform(count, PROBE_SEED + 1) < 0.5, -1.0, 1.0).to(torch.float64)
+    return signs, (uniform(count, PROBE_SEED + 2) * width).to(torch.int64)
 
 
 def _row(y: Tensor) -> Tensor:
