@@ -63,7 +63,11 @@ def check_installation(
     except MetaloomError as error:
         return [*findings, Finding("library", "bad", str(error), "see the message")]
     with hub:
-        return [*findings, *_library(hub, now())]
+        try:
+            findings += _library(hub, now())
+        except MetaloomError as error:
+            findings.append(Finding("library", "bad", str(error), "see the message"))
+    return findings
 
 
 def _python() -> Iterator[Finding]:
@@ -117,6 +121,11 @@ def _library(hub: Hub, now: float) -> Iterator[Finding]:
     database = hub.registry.database
     yield Finding("library", "ok", f"{hub.home}: {database.dialect} at schema {database.schema}")
     yield from _room(hub.home)
+    damage = database.damage()
+    if damage is None:
+        yield Finding("catalogue", "ok", "nothing is damaged")
+    else:
+        yield Finding("catalogue", "bad", damage, "see the message")
     yield from _blobs(hub)
     [*newest] = hub.registry.newest(1)
     ahead = newest[0].created.timestamp() - now if newest else 0.0

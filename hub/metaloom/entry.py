@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -12,8 +13,9 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run `metaloom`; neither an interrupt while it is being loaded nor a broken installation
-    ends in a traceback.
+    ends in a traceback.  Being told to end is an interrupt; being told twice ends it at once.
     """
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         import_module("metaloom.cli").main()
     except ImportError as error:
@@ -27,3 +29,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted; nothing half-done was kept\n")
         raise SystemExit(INTERRUPTED) from None
+
+
+def _interrupt(number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    raise KeyboardInterrupt

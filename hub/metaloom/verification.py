@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from metaloom_registry import (
     BadSeal,
     MetaloomError,
+    NotFound,
     PublicKey,
     Reference,
     Standing,
@@ -76,9 +77,13 @@ def all_verified(registry: Registry, trust: TrustList) -> Verification:
     broken = {problem.block for problem in report.problems}
     problems = list(report.problems)
     for digest in registry.sealed():
-        if digest not in broken:
+        if digest in broken:
+            continue
+        try:
             seals, manifest = registry.seals(digest), registry.manifest(digest).to_bytes()
-            problems += _bad(digest, trust.standings(seals, manifest, None))
+        except NotFound:  # taken away for good
+            continue
+        problems += _bad(digest, trust.standings(seals, manifest, None))
     return Verification(report.blocks, report.files, report.size, tuple(problems))
 
 

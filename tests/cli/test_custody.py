@@ -55,6 +55,14 @@ def test_a_tombstone_says_what_breaks(metaloom, add3):
     assert "nor published again" in again.err
 
 
+def test_a_signed_block_that_was_taken_away_is_no_problem_of_a_verification(metaloom):
+    metaloom("key", "new")
+    assert metaloom("publish", "me/add1", "(lam (add 1 $0))", "--sign").code == 0
+    assert metaloom("tombstone", "me/add1@1", "--why", "a mistake").code == 0
+    done = metaloom("verify")
+    assert (done.code, done.err) == (0, "")
+
+
 def test_a_name_whose_versions_are_all_gone_says_so(metaloom, add3):
     metaloom("tombstone", "me/add3@1", "--why", "private")
     said = metaloom("show", add3).err

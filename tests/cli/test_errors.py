@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +137,34 @@ def test_an_interrupt_exits_with_130(metaloom: Command, monkeypatch: pytest.Monk
 
 
 SCRIPT = str(Path(sys.executable).with_name("metaloom"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_publish_that_is_told_to_end_says_so_and_leaves_nothing(
+    metaloom: Command, home: Path, number: signal.Signals
+) -> None:
+    assert metaloom("list").code == 0
+    other = sqlite3.connect(home / "catalogue.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # it waits for this for a minute
+    process = subprocess.Popen(
+        [SCRIPT, "publish", "me/x", "(lam (add 1 $0))", "--home", str(home)],
+        env={**os.environ, "METALOOM_MLFLOW_URI": "off"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    began = time.monotonic()
+    while not any((home / "blobs").glob("sha256/*/*")):
+        assert process.poll() is None
+        assert time.monotonic() < began + 60
+        time.sleep(0.02)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err == "error: interrupted; nothing half-done was kept\n"
+    other.close()
+    assert metaloom("list", "--json").json == []
+    assert list((home / "blobs" / "tmp").iterdir()) == []
 
 
 def _real(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

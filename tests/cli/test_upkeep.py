@@ -110,6 +110,25 @@ def test_damage_is_found_with_the_remedy(metaloom, add3, home):
     assert "metaloom repair" in done.out
 
 
+@pytest.mark.parametrize("page", ["index", "table"])
+def test_a_damaged_catalogue_is_found_with_the_remedy(metaloom, add3, home, page):
+    with sqlite3.connect(home / "catalogue.db") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        name = "ix_tag_block_id" if page == "index" else "alias_event"
+        of = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+        [root] = connection.execute(of, [name]).fetchone()
+        [size] = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    data = bytearray((home / "catalogue.db").read_bytes())
+    data[(root - 1) * size : root * size] = bytes(size)
+    (home / "catalogue.db").write_bytes(data)
+    done = metaloom("doctor", "--json")
+    [bad] = [row for row in done.json if row["state"] == "bad"]
+    assert done.code == 1
+    assert bad["what"] == "catalogue"
+    assert "restore it from a copy" in bad["said"]
+
+
 def test_a_clock_that_jumped_back_a_mirror_that_is_off_and_offline_are_noted(
     add3, home, monkeypatch
 ):

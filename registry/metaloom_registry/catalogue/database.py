@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
@@ -48,6 +49,18 @@ MIGRATION_LOCK = 0x6D6C6F6F6D
 ATTEMPTS = 8
 """How often a transaction is tried that another one got in the way of."""
 
+PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10}
+"""Seconds until a server of PostgreSQL that does not answer counts as lost, unless its URL says."""
+
+_SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT = "40001", "40P01", "55P03"
+_REMEDIES = {
+    "25006": "give the address of the server that can be written, not of a copy of it",
+    "42501": "let the owner of the database grant it to this user",
+    "53100": "make room on the disk of the server",
+    "53300": "end processes that have it open, or raise `max_connections` of the server",
+}
+"""What to do, by the code of an error of PostgreSQL: its words are in the server's language."""
+
 
 class Database:
     """A catalogue's database, at the newest schema."""
@@ -61,6 +74,7 @@ class Database:
         self.url = database_url(url)
         self.engine = _engine(self.url)
         self._writer = self.engine.execution_options(writes=True)
+        self._reader = _reader(self.engine)
         with self._explained("open"):
             self._migrate()
         if self.dialect == "sqlite":
@@ -76,19 +90,30 @@ class Database:
         """The revision of the tables: the newest this Metaloom knows, once it is open."""
         return HEAD
 
+    def damage(self) -> str | None:
+        """What is wrong with the file of a SQLite database, if anything; it is read as a whole.
+
+        PostgreSQL looks after its own files.
+        """
+        if self.dialect != "sqlite":
+            return None
+        with self.asking() as connection:
+            found = str(connection.execute(text("PRAGMA quick_check(1)")).scalar())
+        return None if found == "ok" else f"{self._where}: {found}; {DAMAGED}"
+
     def close(self) -> None:
         self.engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A transaction that sees one state of the database and changes nothing."""
-        with self._explained("read"), Session(self.engine) as session:
+        with self._explained("read"), Session(self._reader) as session:
             yield session
 
     @contextmanager
     def asking(self) -> Iterator[Connection]:
         """The same for what reads rows and needs no objects, which is quicker."""
-        with self._explained("read"), self.engine.connect() as connection:
+        with self._explained("read"), self._reader.connect() as connection:
             yield connection
 
     def write(self, change: Callable[[Session], T]) -> T:
@@ -117,7 +142,9 @@ class Database:
                 return
         with self._writer.connect() as connection, connection.begin():
             if self.dialect == "postgresql":  # SQLite's writers wait for each other anyway
+                connection.execute(text("SET LOCAL lock_timeout = 0"))  # it may take minutes
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+                connection.execute(text(f"SET LOCAL lock_timeout = '{BUSY_SECONDS:.0f}s'"))
             revision = _revision(connection)  # again: another process may have been first
             if revision == HEAD:
                 return
@@ -140,7 +167,12 @@ class Database:
         except DBAPIError as error:
             reason = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
             raise StorageError(
-                f"cannot {doing} {self._where}: {reason}; {_remedy(reason)}"
+                f"cannot {doing} {self._where}: {reason}; {_remedy(_code(error), reason)}"
+            ) from error
+        except NoConnectionLeft as error:
+            raise StorageError(
+                f"cannot {doing} {self._where}: as many threads of this process as may at once "
+                "keep it busy; ask with fewer, or again later"
             ) from error
         except UnicodeDecodeError as error:  # what SQLite says of damage may itself be damaged
             raise StorageError(f"cannot {doing} {self._where}: {error}; {DAMAGED}") from error
@@ -172,7 +204,8 @@ def database_url(given: str | URL) -> URL:
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         try:
-            engine = create_engine(url, pool_pre_ping=True)
+            given = {name: value for name, value in PATIENCE.items() if name not in url.query}
+            engine = create_engine(url, pool_pre_ping=True, connect_args=given)
         except ModuleNotFoundError as error:
             raise MissingExtra(
                 f"a catalogue in PostgreSQL needs {error.name}; "
@@ -188,6 +221,13 @@ def _engine(url: URL) -> Engine:
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _reader(engine: Engine) -> Engine:
+    """The engine for what reads: each transaction sees one state."""
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ")
 
 
 def _read_only(url: URL) -> bool:
@@ -315,11 +355,18 @@ def _in_the_way(error: DBAPIError) -> bool:
     """Whether trying again may help: two inserted one key, or the database chose a victim."""
     if isinstance(error, IntegrityError):
         return True
-    reason = str(error.orig).lower()
-    return any(word in reason for word in ("deadlock", "serialize", "is locked"))
+    return _code(error) in (_SERIALIZATION_FAILURE, _DEADLOCK) or "is locked" in str(error.orig)
 
 
-def _remedy(reason: str) -> str:
+def _code(error: DBAPIError) -> str:
+    """The code of an error of PostgreSQL; empty where it has none."""
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _remedy(code: str, reason: str) -> str:
+    """What to do about an error of a code, if it has one, that says this."""
+    if code in _REMEDIES:
+        return _REMEDIES[code]
     reason = reason.lower()
     if "readonly" in reason or "read-only" in reason:
         return "make the file and its folder writable"
@@ -331,7 +378,7 @@ def _remedy(reason: str) -> str:
         return "check that its disk works and has room"
     if "full" in reason:
         return "make room on the disk"
-    if "locked" in reason or "lock timeout" in reason:
+    if code == _LOCK_TIMEOUT or "locked" in reason:
         return (
             f"another process kept it locked for {BUSY_SECONDS:g} seconds; "
             "end that process and try again"
