@@ -254,7 +254,7 @@ class Document(Row, table=True):
     card: str = Field(sa_type=Text)
     words: str = Field(
         default="",
-        sa_type=Text().with_variant(TSVECTOR(), "postgresql"),  # type: ignore[arg-type]
+        sa_type=Text().with_variant(TSVECTOR(), "postgresql"),
         sa_column_kwargs={"server_default": text("''")},
     )
 

@@ -39,7 +39,9 @@ def old_rows(manifest: Manifest, revision: str, dialect: str) -> list[tuple[str,
     if embedded:
         words = "a old ancient caracteres" if dialect == "postgresql" else ""
         document["words"] = words
-        space, point = block_embedding(manifest)
+        known = block_embedding(manifest)
+        assert known is not None
+        space, point = known
         embedding = [("embedding", {"id": 1, "node_id": 1, "space": space, "point": point})]
     name = {"id": 1, "key": "a/old", "part": "old", "spelling": "a/old", "created": 1}
     listed = canonical(TYPE)

@@ -1,0 +1,118 @@
+"""PostgreSQL as many use it: what readers see, writers in each other's way, a lost server."""
+
+from contextlib import ExitStack
+
+import pytest
+from sqlalchemy import text
+
+from metaloom_registry import StorageError
+from metaloom_registry.catalogue import Database
+
+from .conftest import execute
+
+pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+ADD = "INSERT INTO namespace (key, spelling, created) VALUES ('a', 'a', 1)"
+COUNT = "SELECT count(*) FROM namespace"
+OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
+@pytest.fixture
+def catalogue(database):
+    """A catalogue that is open."""
+    opened = Database(database())
+    yield opened
+    opened.close()
+
+
+def add(catalogue: Database) -> None:
+    """Write one row."""
+    catalogue.write(lambda session: session.connection().execute(text(ADD)))
+
+
+def count(catalogue: Database) -> int:
+    with catalogue.asking() as connection:
+        return connection.execute(text(COUNT)).scalar_one()
+
+
+def test_what_reads_sees_one_state_while_others_write(catalogue):
+    with catalogue.asking() as connection, catalogue.reading() as session:
+        assert connection.execute(text(COUNT)).scalar() == 0
+        assert session.connection().execute(text(COUNT)).scalar() == 0
+        add(catalogue)
+        assert connection.execute(text(COUNT)).scalar() == 0
+        assert session.connection().execute(text(COUNT)).scalar() == 0
+    assert count(catalogue) == 1
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+def test_a_writer_that_the_database_chose_as_a_victim_tries_again(catalogue, code):
+    tried = []
+
+    def change(session):
+        tried.append(session.connection().execute(text(ADD)))
+        if len(tried) == 1:
+            said = f"RAISE EXCEPTION 'Verklemmung entdeckt' USING ERRCODE = '{code}'"
+            session.connection().execute(text(f"DO $$ BEGIN {said}; END $$"))
+
+    catalogue.write(change)
+    assert len(tried) == 2
+    assert count(catalogue) == 1
+
+
+def test_a_server_that_is_lost_is_named_and_the_next_call_finds_it_again(catalogue):
+    def lose() -> None:
+        execute(catalogue.url, f"SELECT pg_terminate_backend(pid, 5000) {OTHERS}")
+
+    def change(session):
+        session.connection().execute(text(ADD))
+        lose()
+
+    def ask() -> None:
+        with catalogue.asking() as connection:
+            connection.execute(text(COUNT))
+            lose()
+            connection.execute(text(COUNT))
+
+    with pytest.raises(StorageError, match=r"cannot read the catalogue hub.*can be reached"):
+        ask()
+    assert count(catalogue) == 0
+    with pytest.raises(StorageError, match=r"cannot write the catalogue hub.*can be reached"):
+        catalogue.write(change)
+    assert count(catalogue) == 0
+    lose()
+    assert count(catalogue) == 0
+
+
+def test_a_writer_waits_for_a_lock_no_longer_than_it_may(database, monkeypatch):
+    monkeypatch.setattr("metaloom_registry.catalogue.database.BUSY_SECONDS", 0.2)
+    catalogue = Database(database())
+    lock = "LOCK TABLE namespace IN EXCLUSIVE MODE"
+    with catalogue.engine.begin() as other:
+        other.execute(text(lock))
+        with pytest.raises(StorageError, match=r"kept it locked for 0\.2 seconds; end that"):
+            add(catalogue)
+    add(catalogue)
+    catalogue.close()
+
+
+def test_more_threads_than_may_ask_at_once_are_told(catalogue, monkeypatch):
+    monkeypatch.setattr(catalogue.engine.pool, "_timeout", 0.05)
+
+    def ask(times: int) -> None:
+        with ExitStack() as asking:
+            for _ in range(times):
+                asking.enter_context(catalogue.asking())
+
+    with pytest.raises(StorageError, match=r"threads of this process.*ask with fewer"):
+        ask(100)
+    ask(10)
+
+
+def test_a_server_that_cannot_be_written_is_read_and_says_so(database):
+    url = database()
+    execute(url, f"ALTER DATABASE {url.database} SET default_transaction_read_only = on")
+    catalogue = Database(url)
+    assert count(catalogue) == 0
+    with pytest.raises(StorageError, match="give the address of the server that can be written"):
+        add(catalogue)
+    catalogue.close()
