@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,19 @@ class Waiting:
         self.messages = [Message(i + 1, "publish", {"digest": str(i)}) for i in range(count)]
         self.failures: list[tuple[int, str]] = []
 
-    def pending(self, limit: int, after: int = 0) -> Sequence[Message]:
-        return [m for m in self.messages if m.id > after][:limit]
+    def pending(self, limit: int, after: Any = None) -> Sequence[Message]:
+        place = (0, 0) if after is None else (after.attempts, after.id)
+        found = sorted((m.attempts, m.id) for m in self.messages if (m.attempts, m.id) > place)
+        return [next(m for m in self.messages if m.id == id_) for _, id_ in found[:limit]]
 
     def mark_sent(self, ids: Sequence[int]) -> None:
         self.messages = [m for m in self.messages if m.id not in ids]
 
     def mark_failed(self, ids: Sequence[int], error: str) -> None:
         self.failures += [(i, error) for i in ids]
+        self.messages = [
+            replace(m, attempts=m.attempts + 1) if m.id in ids else m for m in self.messages
+        ]
 
     def waiting(self) -> int:
         return len(self.messages)
@@ -86,7 +93,30 @@ def test_a_server_that_does_not_open_is_reported_and_not_raised(tmp_path: Path) 
 
     report = Sender(tmp_path, Waiting(1), "http://localhost:1", connect=down).flush()
     assert report.left == 1
-    assert report.problem == "MLflow at http://localhost:1 does not open: ConnectionError: refused"
+    assert report.problem == (
+        "MLflow at http://localhost:1 does not open: ConnectionError: refused; look that it runs, "
+        "and that METALOOM_MLFLOW_URI (or MLFLOW_TRACKING_URI) is its address"
+    )
+
+
+def test_a_password_in_the_address_is_not_told(tmp_path: Path) -> None:
+    def down(uri: str, home: Path) -> Receiver:
+        raise ConnectionError(f"401 from {uri}")
+
+    report = Sender(tmp_path, Waiting(1), "http://me:secret@host:1/x", connect=down).flush()
+    assert report.problem is not None
+    assert "secret" not in report.problem
+    assert "http://***@host:1/x" in report.problem
+
+
+def test_messages_that_no_server_takes_hold_up_no_other(tmp_path: Path) -> None:
+    outbox, receiver = Waiting(9), Recorder(refuses=["0", "1", "2"])
+    sender = _sender(tmp_path, outbox, receiver)
+    assert sender.flush().sent == 0
+    report = sender.flush()
+    assert (report.sent, report.left) == (6, 3)
+    assert receiver.received == [str(i) for i in range(3, 9)]
+    assert [m.attempts for m in outbox.messages] == [2, 2, 2]
 
 
 def test_two_senders_do_not_send_at_once(tmp_path: Path) -> None:
@@ -96,6 +126,16 @@ def test_two_senders_do_not_send_at_once(tmp_path: Path) -> None:
         report = _sender(tmp_path, outbox, receiver).flush()
     assert (report.sent, report.left, report.problem) == (0, 1, "another process is sending")
     assert _sender(tmp_path, outbox, receiver).flush().sent == 1
+
+
+def test_who_waits_sends_when_the_other_sender_has_ended(tmp_path: Path) -> None:
+    outbox, receiver = Waiting(1), Recorder()
+    held = (tmp_path / LOCK_FILE).open("ab")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    other = threading.Timer(0.3, held.close)
+    other.start()
+    assert _sender(tmp_path, outbox, receiver).flush(wait=60).sent == 1
+    other.join()
 
 
 def test_an_empty_outbox_opens_no_connection(tmp_path: Path) -> None:
@@ -113,6 +153,7 @@ def test_a_mirror_that_is_off_keeps_the_messages(tmp_path: Path) -> None:
 
 def test_where_mlflow_is_comes_from_the_environment_or_is_the_library(tmp_path: Path) -> None:
     assert tracking_uri(tmp_path, {}) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert tracking_uri(tmp_path, {"MLFLOW_TRACKING_URI": ""}) == f"sqlite:///{tmp_path}/mlflow.db"
     assert tracking_uri(tmp_path, {"MLFLOW_TRACKING_URI": "http://a"}) == "http://a"
     both = {"MLFLOW_TRACKING_URI": "http://a", "METALOOM_MLFLOW_URI": "http://b"}
     assert tracking_uri(tmp_path, both) == "http://b"
@@ -131,7 +172,7 @@ from metaloom.lineage.sender import Sender
 class Outbox:
     def waiting(self):
         return 1
-    def pending(self, limit, after=0):
+    def pending(self, limit, after=None):
         raise AssertionError
     def mark_sent(self, ids):
         raise AssertionError

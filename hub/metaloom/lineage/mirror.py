@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import (
     Dataset,
     DatasetInput,
     InputTag,
+    LifecycleStage,
     LoggedModel,
     LoggedModelInput,
     LoggedModelOutput,
@@ -33,10 +34,20 @@ from metaloom.lineage.mirror_tags import (
     TAG_SOLVE,
     TAG_TASK,
 )
+from metaloom_registry import StorageError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+STATUS = {
+    "finished": "FINISHED",
+    "interrupted": "KILLED",
+    "no-solution": "FAILED",
+    "failed": "FAILED",
+}
+"""What MLflow calls the ways in which a run ends; one that patience or a deadline ended is done."""
+MAX_KNOWN = 10_000
+"""So many models are remembered while messages are sent, so as not to search for each again."""
 MAX_METRICS = 1_000
 """How many metrics MLflow takes at once."""
 MAX_VALUE = 5_000
@@ -47,18 +58,15 @@ class Mirror:
     """An experiment of an MLflow tracking server that the messages are written to."""
 
     def __init__(self, client: MlflowClient, artifacts: str | None = None) -> None:
+        """Find the experiment, or make it. Raises StorageError where somebody deleted it."""
         self.client = client
-        found = client.get_experiment_by_name(EXPERIMENT)
-        self.experiment = (
-            client.create_experiment(EXPERIMENT, artifact_location=artifacts)
-            if found is None
-            else found.experiment_id
-        )
+        self.experiment = _experiment(client, artifacts)
+        self._known: dict[str, LoggedModel] = {}
 
     def send(self, kind: str, payload: Mapping[str, Any]) -> None:
         """Write one message; sending it again changes nothing. Unknown kinds are passed over."""
         if kind == "publish":
-            self._block(payload)
+            self.block(payload)
         elif kind in ("solve", "adapt"):
             self._solve(payload)
         elif kind == "train":
@@ -75,51 +83,46 @@ class Mirror:
         run = self._run(train)
         for first in range(0, len(curves), MAX_METRICS):
             self.client.log_batch(run.info.run_id, metrics=curves[first : first + MAX_METRICS])
-        self._log(run, train, ())
+        self._log(run, train)
         self._end(run, train)
 
     def _solve(self, solve: Mapping[str, Any]) -> None:
         run = self._run(solve)
-        when = int(1000 * solve["time"])
-        metrics = [
-            Metric(_key(name), float(value), when, 0)
-            for name, value in sorted(solve.get("metrics", {}).items())
-        ]
-        self._log(run, solve, metrics)
-        datasets = _datasets(solve)
-        if datasets:
-            self.client.log_inputs(run.info.run_id, datasets=datasets)
-        made = self._composition(solve, run.info.run_id)
-        known = {output.model_id for output in (run.outputs.model_outputs if run.outputs else ())}
-        if made.model_id not in known:
-            self.client.log_outputs(run.info.run_id, [LoggedModelOutput(made.model_id, 0)])
-        if solve.get("source"):
-            self.client.set_tag(run.info.run_id, "mlflow.note.content", _note(solve))
+        run_id = run.info.run_id
+        self._log(run, solve)
+        if solve.get("term"):
+            made = self._composition(solve, run_id)
+            known = run.outputs.model_outputs if run.outputs else ()
+            if made.model_id not in {output.model_id for output in known}:
+                self.client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
         self._end(run, solve)
 
-    def _log(self, run: Run, solve: Mapping[str, Any], metrics: Sequence[Metric]) -> None:
-        """Metrics, parameters and tags of a run, and the blocks it used."""
-        run_id = run.info.run_id
+    def _log(self, run: Run, solve: Mapping[str, Any]) -> None:
+        """Metrics, parameters and tags of a run, its task, and the blocks it used."""
+        run_id, when = run.info.run_id, int(1000 * solve["time"])
+        metrics = sorted(solve.get("metrics", {}).items())
+        params = sorted(solve.get("params", {}).items())
+        tags = sorted(solve.get("tags", {}).items())
+        if solve.get("source"):
+            tags.append(("mlflow.note.content", _note(solve)))
+        elif solve.get("error"):
+            tags.append(("mlflow.note.content", solve["error"]))
         self.client.log_batch(
             run_id,
-            metrics=metrics,
-            params=[
-                Param(_key(name), _short(value))
-                for name, value in sorted(solve.get("params", {}).items())
-            ],
-            tags=[
-                RunTag(_key(name), _short(value))
-                for name, value in sorted(solve.get("tags", {}).items())
-            ],
+            metrics=[Metric(_key(name), float(value), when, 0) for name, value in metrics],
+            params=[Param(_key(name), _short(value)) for name, value in params],
+            tags=[RunTag(_key(name), _short(value)) for name, value in tags],
         )
-        inputs = [self._block(block) for block in solve.get("inputs", ())]
-        if inputs:
-            self.client.log_inputs(run_id, models=[LoggedModelInput(m.model_id) for m in inputs])
+        datasets = _datasets(solve)
+        models = [self.block(block) for block in solve.get("inputs", ())]
+        if datasets or models:
+            taken = [LoggedModelInput(model.model_id) for model in models]
+            self.client.log_inputs(run_id, datasets=datasets, models=taken)
 
     def _end(self, run: Run, solve: Mapping[str, Any]) -> None:
         self.client.set_terminated(
             run.info.run_id,
-            status="FINISHED",
+            status=STATUS.get(solve.get("status", "finished"), "FINISHED"),
             end_time=int(1000 * (solve["time"] + solve["seconds"])),
         )
 
@@ -144,7 +147,7 @@ class Mirror:
         found = self._model(TAG_SOLVE, event)
         if found is not None:
             return found
-        return self._new_model(
+        made = self._new_model(
             solve.get("name") or "composition",
             "program",
             {
@@ -155,8 +158,9 @@ class Mirror:
             },
             run_id,
         )
+        return self._keep(event, made)
 
-    def _block(self, block: Mapping[str, Any]) -> LoggedModel:
+    def block(self, block: Mapping[str, Any]) -> LoggedModel:
         """The logged model of a published block; that of its solve, where a solve made it."""
         digest = str(block["digest"])
         tags = {
@@ -169,24 +173,38 @@ class Mirror:
         for i, parent in enumerate(block.get("parents", ())[:50]):
             tags[f"metaloom.parent.{i}"] = f"{parent['role']} {parent['digest']}"
         solve = block.get("solve")
-        found = self._model(TAG_DIGEST, digest)
-        if found is None and solve:
-            found = self._model(TAG_SOLVE, str(solve))
+        found = self._model(TAG_SOLVE, str(solve)) if solve else None
+        found = found or self._model(TAG_DIGEST, digest)
         if found is None:
             if solve:
                 tags[TAG_SOLVE] = str(solve)
             name = block.get("reference") or digest.removeprefix("sha256:")[:12]
-            return self._new_model(str(name), str(block.get("kind", "")), tags, None)
+            made = self._new_model(str(name), str(block.get("kind", "")), tags, None)
+            return self._keep(digest, made)
         missing = {k: v for k, v in tags.items() if found.tags.get(k) != v}
         if missing:
             self.client.set_logged_model_tags(found.model_id, missing)
-        return found
+            found.tags.update(missing)
+        return self._keep(digest, found)
 
     def _model(self, tag: str, value: str) -> LoggedModel | None:
+        """The oldest model with a tag; what this mirror met already is not asked for again."""
+        if value in self._known:
+            return self._known[value]
         found = self.client.search_logged_models(
-            [self.experiment], f"tags.`{tag}` = '{_quoted(value)}'", max_results=1
+            [self.experiment],
+            f"tags.`{tag}` = '{_quoted(value)}'",
+            max_results=1,
+            order_by=[{"field_name": "creation_timestamp", "ascending": True}],
         )
-        return found[0] if found else None
+        return self._keep(value, found[0]) if found else None
+
+    def _keep(self, value: str, model: LoggedModel) -> LoggedModel:
+        """The model, which is known from now on, as one of the last."""
+        if len(self._known) >= MAX_KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[value] = model
+        return model
 
     def _new_model(
         self, name: str, kind: str, tags: Mapping[str, str], run_id: str | None
@@ -199,6 +217,18 @@ class Mirror:
             model_type=f"metaloom {kind}",
         )
         return self.client.finalize_logged_model(model.model_id, "READY")
+
+
+def _experiment(client: MlflowClient, artifacts: str | None) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is None:
+        return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
+    if found.lifecycle_stage != LifecycleStage.ACTIVE:
+        raise StorageError(
+            f"somebody deleted the experiment {EXPERIMENT!r} there; bring it back with "
+            f"`mlflow experiments restore -x {found.experiment_id}`, or purge it with `mlflow gc`"
+        )
+    return str(found.experiment_id)
 
 
 def _datasets(solve: Mapping[str, Any]) -> list[DatasetInput]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ CALM = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 """Settings of MLflow for a process that is ours: no telemetry, few words, no patience."""
 
@@ -46,12 +50,15 @@ class Message(Protocol):
     @property
     def payload(self) -> Mapping[str, Any]: ...
 
+    @property
+    def attempts(self) -> int: ...
+
 
 class Outbox(Protocol):
-    """Messages that wait to be sent, oldest first: the registry's."""
+    """Messages that wait to be sent: the registry's."""
 
-    def pending(self, limit: int, after: int = 0) -> Sequence[Message]:
-        """At most `limit` messages not yet sent whose id is above `after`."""
+    def pending(self, limit: int, after: Message | None = None) -> Sequence[Message]:
+        """At most `limit` messages not yet sent after one: those refused least, then by id."""
         ...
 
     def waiting(self) -> int:
@@ -84,18 +91,28 @@ def tracking_uri(home: Path, environment: Mapping[str, str] = os.environ) -> str
     None where METALOOM_MLFLOW_URI is `off`.
     """
     given = environment.get("METALOOM_MLFLOW_URI") or environment.get("MLFLOW_TRACKING_URI")
-    if given is None:
+    if not given:
         return f"sqlite:///{home / 'mlflow.db'}"
     return None if given.strip().lower() == OFF else given
+
+
+def without_password(uri: str) -> str:
+    """An address as people may see it."""
+    return re.sub(r"(?<=://)[^/@]*@", "***@", uri)
 
 
 def connect(uri: str, home: Path) -> Receiver:
     """The experiment `metaloom` of the tracking server at `uri`. Raises where MLflow does."""
     mlflow = import_module("mlflow")
     mirror = import_module("metaloom.lineage.mirror")
-    artifacts = (home / "mlflow-artifacts").as_uri() if uri.startswith("sqlite:") else None
-    receiver: Receiver = mirror.Mirror(mlflow.MlflowClient(tracking_uri=uri), artifacts)
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    receiver: Receiver = mirror.Mirror(client, artifact_root(uri, home))
     return receiver
+
+
+def artifact_root(uri: str, home: Path) -> str | None:
+    """Where a new experiment keeps its files: in the library, or where the server says."""
+    return (home / "mlflow-artifacts").as_uri() if uri.startswith("sqlite:") else None
 
 
 class Sender:
@@ -114,13 +131,13 @@ class Sender:
         self._connect = connect
         self._process: subprocess.Popen[bytes] | None = None
 
-    def flush(self) -> Sent:
-        """Send all that waits, unless another process is at it."""
+    def flush(self, wait: float = 0.0) -> Sent:
+        """Send all that waits; another process that is at it has so many seconds to end."""
         if self.uri is None:
             return self._report(0, "the mirror is off (METALOOM_MLFLOW_URI)")
         if not self.outbox.waiting():
             return Sent(0, 0)
-        with _only_one(self.home / LOCK_FILE) as alone:
+        with _only_one(self.home / LOCK_FILE, wait) as alone:
             if not alone:
                 return self._report(0, "another process is sending")
             try:
@@ -128,7 +145,13 @@ class Sender:
             except ImportError as error:
                 return self._report(0, f'{error}; install it with `pip install "metaloom[mlflow]"`')
             except Exception as error:
-                return self._report(0, f"MLflow at {self.uri} does not open: {_line(error)}")
+                shown = without_password(self.uri)
+                said = _line(error).replace(self.uri, shown)
+                return self._report(
+                    0,
+                    f"MLflow at {shown} does not open: {said}; look that it runs, and that "
+                    "METALOOM_MLFLOW_URI (or MLFLOW_TRACKING_URI) is its address",
+                )
             return self._report(*self._send_all(receiver))
 
     def flush_behind(self) -> bool:
@@ -153,21 +176,30 @@ class Sender:
         return True
 
     def _send_all(self, receiver: Receiver) -> tuple[int, str | None]:
-        sent, failed, problem, after = 0, 0, None, 0
-        while messages := self.outbox.pending(BATCH, after):
+        """How many were sent, and why the last one that was refused was.
+
+        What was refused before comes last, so that it never keeps new messages from being sent.
+        """
+        sent, in_a_row, problem = 0, 0, None
+        last: Message | None = None
+        refused: set[int] = set()
+        while messages := self.outbox.pending(BATCH, last):
             for message in messages:
-                after = message.id
+                last = message
+                if message.id in refused:
+                    continue
                 try:
                     receiver.send(message.kind, message.payload)
                 except Exception as error:
                     self.outbox.mark_failed([message.id], _line(error))
                     problem = f"message {message.id} ({message.kind}) was refused: {_line(error)}"
-                    failed += 1
-                    if failed >= PATIENCE:
+                    refused.add(message.id)
+                    in_a_row += 1
+                    if in_a_row >= PATIENCE:
                         return sent, problem
                 else:
                     self.outbox.mark_sent([message.id])
-                    sent, failed = sent + 1, 0
+                    sent, in_a_row = sent + 1, 0
         return sent, problem
 
     def _report(self, sent: int, problem: str | None) -> Sent:
@@ -176,15 +208,21 @@ class Sender:
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[bool]:
+def _only_one(path: Path, wait: float) -> Iterator[bool]:
     """Whether this process alone holds the lock, which the system frees when a process dies."""
+    end = time.monotonic() + wait
     with path.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        while not (alone := _locked(file.fileno())) and time.monotonic() < end:
+            time.sleep(0.1)
+        yield alone
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _line(error: BaseException) -> str:

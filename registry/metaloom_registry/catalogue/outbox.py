@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import func, tuple_, update
 from sqlmodel import Session, col, select
 
 from metaloom_registry.catalogue import tables
@@ -32,25 +32,31 @@ class Message:
 
 
 class Outbox:
-    """The messages of one registry, oldest first."""
+    """The messages of one registry."""
 
     def __init__(self, database: Database, microseconds: Callable[[], int]) -> None:
         self._database = database
         self._microseconds = microseconds
 
-    def pending(self, limit: int, after: int = 0) -> Sequence[Message]:
-        """At most `limit` messages not yet sent whose id is above `after`."""
-        query = (
-            select(tables.Outbox)
-            .where(col(tables.Outbox.sent).is_(None), col(tables.Outbox.id) > after)
-            .order_by(col(tables.Outbox.id))
-            .limit(limit)
-        )
+    def pending(self, limit: int, after: Message | None = None) -> Sequence[Message]:
+        """At most `limit` messages not yet sent that come after one.
+
+        Those never tried come first, by their ids, and then those that were refused, the least
+        refused first: a message that no mirror takes holds up no other.
+        """
+        attempts, id_ = col(tables.Outbox.attempts), col(tables.Outbox.id)
+        query = select(tables.Outbox).where(col(tables.Outbox.sent).is_(None)).limit(limit)
+        found: list[tables.Outbox] = []
         with self._database.reading() as session:
-            return [
-                Message(row.id or 0, row.kind, row.payload, row.attempts)
-                for row in session.exec(query)
-            ]
+            if after is None or after.attempts == 0:
+                beyond = 0 if after is None else after.id
+                untried = query.where(attempts == 0, id_ > beyond).order_by(id_)
+                found += session.exec(untried)
+            if not found:
+                place = (0, 0) if after is None else (after.attempts, after.id)
+                refused = query.where(attempts > 0, tuple_(attempts, id_) > place)
+                found += session.exec(refused.order_by(attempts, id_))
+        return [Message(row.id or 0, row.kind, row.payload, row.attempts) for row in found]
 
     def waiting(self) -> int:
         """How many messages are not yet sent."""
