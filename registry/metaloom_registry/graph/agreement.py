@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -79,13 +80,26 @@ def apart(one: Tensor | None, other: Tensor | None, looseness: float, at_least: 
     if one.numel() == 0:
         return ""
     tolerance = looseness * 300 * torch.finfo(one.dtype).eps
-    one, other = one.detach().double(), other.detach().double()
-    if not torch.equal(one.isfinite(), other.isfinite()):
-        return "NaN or infinity in one of them"
-    one, other = one.nan_to_num(), other.nan_to_num()
-    scale = max(float(other.abs().max()), at_least)
-    gap = float((one - other).abs().max())
+    gap, scale = _gap(one, other)
+    if not math.isfinite(gap + scale):  # or too large for the dtype
+        one, other = one.detach().double(), other.detach().double()
+        odd = ~other.isfinite()
+        if not torch.equal(odd, ~one.isfinite()) or not torch.equal(_kinds(one), _kinds(other)):
+            return "NaN or infinity in one of them"
+        gap, scale = _gap(one.masked_fill(odd, 0.0), other.masked_fill(odd, 0.0))
+    scale = max(scale, at_least)
     return "" if gap <= tolerance * (scale + 1e-3) else f"by {gap:.3g} where values are {scale:.3g}"
+
+
+def _gap(one: Tensor, other: Tensor) -> tuple[float, float]:
+    """The largest difference of two tensors, and the largest number of the second."""
+    one, other = one.detach(), other.detach()
+    return float((one - other).abs().max()), float(other.abs().max())
+
+
+def _kinds(x: Tensor) -> Tensor:
+    """Of what is not finite whether it is infinite, with its sign."""
+    return x[~x.isfinite()].nan_to_num()
 
 
 def _largest(x: Tensor) -> float:
