@@ -392,6 +392,8 @@ def _licence_problem(m: Manifest) -> str | None:
 def _card_problem(m: Manifest) -> str | None:
     if len(m.card) > MAX_CARD:
         return f"a card of {len(m.card)} characters is too long; at most {MAX_CARD}"
+    if "\0" in m.card:
+        return "a card holds no NUL, which no PostgreSQL takes; leave it out"
     return None
 
 

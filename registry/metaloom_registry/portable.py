@@ -161,6 +161,32 @@ def load_block(path: Path | str) -> nn.Module | Term:
     raise Refused(f"{path} holds a primitive, whose code is a plugin's: install that plugin")
 
 
+def listed_files(path: Path | str) -> tuple[Digest, dict[str, File]]:
+    """The block in a portable folder, and all files that it and its ancestors consist of by path.
+
+    Reads manifests alone, which are not compared to what they are called.  Raises as
+    `read_portable`.
+    """
+    source = Path(path)
+    listed: dict[str, File] = {}
+    with _reader(source) as read:
+        main = _read_manifest(read, "", source)
+        known: set[Digest] = set()
+        waiting = [("", main)]
+        while waiting:
+            folder, manifest = waiting.pop()
+            listed |= {f"{folder}{name}": file for name, file in manifest.files.items()}
+            for parent in manifest.parents:
+                inside = _ancestor_folder(parent.digest)
+                if parent.digest in known or read(f"{inside}{MANIFEST_FILE}", MAX_BYTES) is None:
+                    continue
+                if len(known) >= MAX_ANCESTORS:
+                    raise _too_many(source)
+                known.add(parent.digest)
+                waiting.append((inside, _read_manifest(read, inside, source)))
+    return main.digest, listed
+
+
 def _with_ancestors(block: Portable, read: Reader, source: Path) -> Portable:
     """The block with those it came from, each after its own parents."""
     known: dict[Digest, Portable | None] = {}
@@ -176,7 +202,7 @@ def _with_ancestors(block: Portable, read: Reader, source: Path) -> Portable:
         if digest in known:
             continue
         if len(known) >= MAX_ANCESTORS:
-            raise Refused(f"{source} has more than {MAX_ANCESTORS} ancestors, which are not read")
+            raise _too_many(source)
         known[digest] = ancestor = _read_ancestor(read, digest, source)
         if ancestor is not None:
             waiting.append((digest, True))
@@ -184,8 +210,16 @@ def _with_ancestors(block: Portable, read: Reader, source: Path) -> Portable:
     return replace(block, ancestors=tuple(order))
 
 
+def _too_many(source: Path) -> Refused:
+    return Refused(f"{source} has more than {MAX_ANCESTORS} ancestors, which are not read")
+
+
+def _ancestor_folder(digest: Digest) -> str:
+    return f"{ANCESTORS}/{digest.hex}/"
+
+
 def _read_ancestor(read: Reader, digest: Digest, source: Path) -> Portable | None:
-    folder = f"{ANCESTORS}/{digest.hex}/"
+    folder = _ancestor_folder(digest)
     if read(f"{folder}{MANIFEST_FILE}", MAX_BYTES) is None:
         return None
     found = _read_block(read, folder, source)
@@ -197,13 +231,17 @@ def _read_ancestor(read: Reader, digest: Digest, source: Path) -> Portable | Non
     return found
 
 
-def _read_block(read: Reader, folder: str, source: Path) -> Portable:
+def _read_manifest(read: Reader, folder: str, source: Path) -> Manifest:
     data = read(f"{folder}{MANIFEST_FILE}", MAX_BYTES)
     if data is None:
         raise NotFound(
             f"{source} has no {MANIFEST_FILE}, so it is no block; `metaloom export` writes one"
         )
-    manifest = Manifest.parse(data)
+    return Manifest.parse(data)
+
+
+def _read_block(read: Reader, folder: str, source: Path) -> Portable:
+    manifest = _read_manifest(read, folder, source)
     files = {
         path: _checked(read(f"{folder}{path}", file.size), file, source / folder / path)
         for path, file in manifest.files.items()

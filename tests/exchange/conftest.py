@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.exchange.hub_server import TOKEN, running
+from tests.exchange.hub_server import Hub as ModelServer
 from torch import nn
 
 from metaloom import Block, Hub
+from metaloom.exchange import Remote
 from metaloom_registry import catalogue
 from metaloom_registry.workers import Pool
 
@@ -88,3 +91,28 @@ def doubling(hub: Hub) -> Block:
     """A program that uses another program."""
     hub.publish("me/add3", "(lam (map (lam (add 3 $0)) $0))")
     return hub.publish("me/add6", "(lam (me/add3 (me/add3 $0)))", license="MIT")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServer]:
+    """The house forbids the network; this server is of this machine."""
+    yield from _reached(monkeypatch, elsewhere=False)
+
+
+@pytest.fixture
+def server_and_host(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServer]:
+    """A server whose tensors are at another host."""
+    yield from _reached(monkeypatch, elsewhere=True)
+
+
+def _reached(monkeypatch: pytest.MonkeyPatch, *, elsewhere: bool) -> Iterator[ModelServer]:
+    constants = pytest.importorskip("huggingface_hub.constants", reason="the extra is missing")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # it speaks git LFS, not Xet
+    with running(elsewhere) as hub:
+        yield hub
+
+
+@pytest.fixture
+def remote(server: ModelServer, tmp_path: Path) -> Remote:
+    return Remote(server.url, TOKEN, tmp_path / "cache")

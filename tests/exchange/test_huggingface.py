@@ -15,6 +15,7 @@ from torch import nn
 from metaloom.exchange import HUGGINGFACE, import_block
 from metaloom_registry import (
     Consent,
+    MetaloomError,
     NotFound,
     ParseError,
     Refused,
@@ -118,6 +119,23 @@ def test_a_repository_becomes_a_block_with_its_card_and_licence(repository, mixe
     assert block.license == "Apache-2.0"
     assert block.card == "# A small network"
     assert set(block.tags) == {"mine", "small", "toy-model", "model_hub_mixin"}
+
+
+@pytest.mark.parametrize(
+    "card",
+    [b"---\nlicense: mit\n---\n\xff\xfe net", b"---\nlicense: mit\n---\na net " * 200_000],
+)
+def test_a_card_that_is_no_text_or_has_no_end_is_read_as_far_as_it_goes(repository, other, card):
+    (repository / "README.md").write_bytes(card)
+    found: Any = import_block(other, "you/m", repository, SIGNATURE, consent=Consent(Mixed))
+    assert found.license == "MIT"
+    assert "net" in found.card
+
+
+def test_a_card_that_holds_what_no_database_takes_is_refused(repository, other):
+    (repository / "README.md").write_bytes(b"a \0 net")
+    with pytest.raises(MetaloomError, match="card"):
+        import_block(other, "you/m", repository, SIGNATURE, consent=Consent(Mixed))
 
 
 def test_what_the_importing_person_says_goes_first(repository, other):
@@ -271,7 +289,7 @@ def test_a_class_that_is_no_module_is_refused(plain):
 
 
 def test_a_repository_that_cannot_be_fetched_is_an_error_with_the_remedy():
-    with pytest.raises(StorageError, match="check the name, the connection"):
+    with pytest.raises(StorageError, match="HF_HUB_OFFLINE forbids to fetch it; unset it"):
         HUGGINGFACE.read("hf://nobody/nothing@v1", Consent(Plain))
     with pytest.raises(ParseError, match="is no repository such as hf://org/name"):
         HUGGINGFACE.read("hf://nothing", Consent(Plain))

@@ -11,9 +11,17 @@ mlflow = pytest.importorskip("mlflow", reason="the extra `mlflow` is not install
 
 from tests.exchange.conftest import SIGNATURE  # noqa: E402
 
-from metaloom.exchange import import_block, register_model  # noqa: E402
+from metaloom.exchange import from_pretrained, import_block, register_model  # noqa: E402
 from metaloom.lineage import block_of_model  # noqa: E402
-from metaloom_registry import Consent, NotFound, ParseError, Refused, StorageError  # noqa: E402
+from metaloom_registry import (  # noqa: E402
+    Consent,
+    Corrupt,
+    Digest,
+    NotFound,
+    ParseError,
+    Refused,
+    StorageError,
+)
 
 
 @pytest.fixture
@@ -44,6 +52,10 @@ def test_a_registered_block_comes_back_as_the_same_block(block, other, uri, imag
     assert torch.allclose(torch.as_tensor(served), expected, atol=1e-6)
     copy = import_block(other, "me/back", address)
     assert copy.digest == block.digest
+    with pytest.raises(Corrupt, match="was asked for"):
+        from_pretrained(other, address, "me/x", digest=Digest.of(b"x"))
+    again = from_pretrained(other, address, "me/again", digest=block.digest)
+    assert again.digest == block.digest
 
 
 def test_a_pytorch_model_is_a_pickle_and_needs_trust(other, uri, net, images):
@@ -57,6 +69,8 @@ def test_a_pytorch_model_is_a_pickle_and_needs_trust(other, uri, net, images):
         )
     with pytest.raises(Refused, match=r"models:/plain/1 is a pickled model.*--trust"):
         import_block(other, "me/plain", "models:/plain/1", SIGNATURE)
+    with pytest.raises(NotFound, match=r"models:/plain/1 is no block .*metaloom import NAME"):
+        from_pretrained(other, "models:/plain/1", "me/plain")
     made: Any = import_block(
         other, "me/plain", "models:/plain/1", SIGNATURE, consent=Consent(trust=True)
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +9,16 @@ import torch
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="the extra is not installed")
 
-from huggingface_hub import constants  # noqa: E402
-from tests.exchange.hub_server import TOKEN, Hub, running  # noqa: E402
+from tests.exchange.hub_server import TOKEN  # noqa: E402
 
 from metaloom.exchange import Remote, from_pretrained, push_to_hub, save_pretrained  # noqa: E402
-from metaloom.exchange.model_card import hub_licence, read_card, write_card  # noqa: E402
-from metaloom.exchange.repositories import Repository, snapshot  # noqa: E402
+from metaloom.exchange.model_card import (  # noqa: E402
+    hub_licence,
+    pipeline,
+    read_card,
+    write_card,
+)
+from metaloom.exchange.repositories import Repository  # noqa: E402
 from metaloom_registry import (  # noqa: E402
     AlreadyExists,
     Corrupt,
@@ -24,21 +26,8 @@ from metaloom_registry import (  # noqa: E402
     MetaloomError,
     ParseError,
     StorageError,
+    parse_type,
 )
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The house forbids the network; this server is of this machine."""
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # it speaks git LFS, not Xet
-    with running() as hub:
-        yield hub
-
-
-@pytest.fixture
-def remote(server: Hub, tmp_path: Path) -> Remote:
-    return Remote(server.url, TOKEN, tmp_path / "cache")
 
 
 def test_a_block_that_was_pushed_is_pulled_as_the_same_block(block, other, server, remote, images):
@@ -48,9 +37,9 @@ def test_a_block_that_was_pushed_is_pulled_as_the_same_block(block, other, serve
     assert copy.digest == block.digest
     assert str(copy.reference) == "org/small@1"
     assert torch.equal(copy.load().eval()(images), block.load().eval()(images))
-    assert "PUT lfs" in server.requests, "tensors go through LFS"
-    card = snapshot(Repository("org/small"), remote) / "README.md"
-    assert 'from_pretrained("org/small")' in card.read_text(), "the card says how to get it"
+    assert "PUT" in [one.method for one in server.requests], "tensors go through LFS"
+    card = server.repositories["org/small"].files()["README.md"].decode()
+    assert 'from_pretrained("org/small")' in card, "the card says how to get it"
 
 
 def test_a_program_brings_its_ancestors(doubling, other, remote):
@@ -65,7 +54,7 @@ def test_a_second_push_replaces_the_files_and_keeps_the_old_commit(
 ):
     first = push_to_hub(block, "org/x", remote=remote).rpartition("/")[2]
     push_to_hub(doubling, "org/x", remote=remote)
-    assert "graph.json" not in server.repositories["org/x"][-1][1]
+    assert "graph.json" not in server.repositories["org/x"].files()
     assert from_pretrained(other, "org/x", "me/new", remote=remote).digest == doubling.digest
     old = from_pretrained(other, f"org/x@{first}", "me/old", remote=remote)
     assert old.digest == block.digest
@@ -76,6 +65,7 @@ def test_the_card_is_one_that_the_hub_reads(block, tmp_path):
     card = huggingface_hub.ModelCard.load(folder / "README.md")
     assert card.data.license == "mit"
     assert card.data.library_name == "metaloom"
+    assert card.data.pipeline_tag == "image-classification"
     assert card.data.to_dict()["metaloom"] == {
         "digest": str(block.digest),
         "kind": "graph",
@@ -121,9 +111,9 @@ def test_another_block_than_the_one_asked_for_is_caught(block, doubling, other, 
     push_to_hub(doubling, "org/x", remote=remote)
     with pytest.raises(Corrupt, match=f"{block.digest} was asked for, and {doubling.digest}"):
         from_pretrained(other, "org/x", digest=block.digest, remote=remote)
-    files = server.repositories["org/x"][-1][1]
+    files = server.repositories["org/x"].files()
     card = files["README.md"].decode().replace(doubling.digest.hex, Digest.of(b"x").hex)
-    server.commit("org/x", {**files, "README.md": card.encode()})
+    server.repositories["org/x"].commit({**files, "README.md": card.encode()})
     with pytest.raises(Corrupt, match="the card says that the block is"):
         from_pretrained(other, "org/x", remote=remote)
 
@@ -133,7 +123,7 @@ def test_a_network_lost_in_the_middle_of_a_pull_leaves_nothing_and_a_second_pull
 ):
     push_to_hub(block, "org/small", remote=remote)
     server.serve = lambda path, data: None if path.endswith(".safetensors") else data
-    with pytest.raises(StorageError, match=r"org/small cannot be fetched.*pull again"):
+    with pytest.raises(StorageError, match=r"org/small.* cannot be fetched.*do it again"):
         from_pretrained(other, "org/small", remote=remote)
     assert other.list() == []
     server.serve = lambda path, data: data
@@ -145,12 +135,12 @@ def test_a_branch_that_moves_during_a_download_gives_one_commit_or_the_other(
 ):
     push_to_hub(block, "org/x", remote=remote)
     push_to_hub(doubling, "org/x2", remote=remote)
-    new = server.repositories["org/x2"][-1][1]
+    new = server.repositories["org/x2"].files()
 
     def move(path: str, data: bytes) -> bytes:
         if path == "manifest.json":
             server.serve = lambda path, data: data
-            server.commit("org/x", new)
+            server.repositories["org/x"].commit(new)
         return data
 
     server.serve = move
@@ -217,6 +207,20 @@ def test_a_hostile_head_of_a_pulled_card_is_an_error(block, other, tmp_path, mon
 def test_the_licence_is_said_as_the_hub_says_it():
     assert hub_licence("MIT") == {"license": "mit"}
     assert hub_licence("BSD-3-Clause") == {"license": "bsd-3-clause"}
-    said = hub_licence("MIT OR Apache-2.0")
-    assert said["license"] == "other"
-    assert json.dumps(said)
+    other = hub_licence("(MIT OR Apache-2.0) AND LicenseRef-Mine")
+    assert other == {"license": "other", "license_name": "mit-or-apache-2.0-and-licenseref-mine"}
+
+
+@pytest.mark.parametrize(
+    ("signature", "word"),
+    [
+        ("image[1,12,12] -> logits[5]", "image-classification"),
+        ("image[3,n,n] -> vec[64]", "image-feature-extraction"),
+        ("vec[8] -> logits[5]", None),
+        ("image[1,12,12] -> image[1,12,12] -> vec[3]", None),
+        ("list[image[1,12,12]] -> int", None),
+    ],
+)
+def test_the_card_names_the_task_where_the_hub_has_a_word_for_it(signature, word):
+    head: dict[str, Any] = {} if word is None else {"pipeline_tag": word}
+    assert pipeline(parse_type(signature)) == head

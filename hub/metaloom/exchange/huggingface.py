@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from metaloom.exchange.model_card import read_card
-from metaloom.exchange.repositories import ADDRESS, Remote, Repository, snapshot
+from metaloom.exchange.model_card import MAX_CARD_BYTES, card_in, read_card
+from metaloom.exchange.repositories import ADDRESS, Remote, Repository, Snapshot
 from metaloom_registry import (
     Consent,
     Imported,
@@ -26,6 +26,7 @@ from metaloom_registry import (
     TypeMismatch,
     load_strict,
 )
+from metaloom_registry.portable import MAX_FILE
 
 if TYPE_CHECKING:
     from metaloom_registry import Architecture
@@ -35,10 +36,16 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 CARD_FILE = "README.md"
 MAX_SHARDS = 1_000
+MAX_CONFIG = 32 << 20
 SHOWN = 3
 """Names of tensors that an error lists."""
 
-_WANTED = (CONFIG_FILE, "*.safetensors", INDEX, CARD_FILE)
+_WANTED = {
+    CONFIG_FILE: MAX_CONFIG,
+    "*.safetensors": MAX_FILE,
+    INDEX: MAX_CONFIG,
+    CARD_FILE: MAX_CARD_BYTES,
+}
 _SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\.safetensors", re.ASCII)
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -63,17 +70,18 @@ class HuggingFaceImporter:
             raise Refused(
                 f"{source} stores numbers, not the architecture they belong to, and no class that "
                 "config.json may name is imported; name one that you have installed: "
-                "--class package.module:Class, or Consent(architecture=Class)"
+                "--class package.module:Class, or Consent(architecture=Class); "
+                "`metaloom pull` takes a block that another library pushed"
             )
         folder = source
         if isinstance(source, str):
-            folder = snapshot(Repository.parse(source), Remote.of(), _WANTED)
+            folder = Snapshot.of(Repository.parse(source), Remote.of(), _WANTED).folder
         assert isinstance(folder, Path)
         state = _state(folder)
         module = _built(architecture, folder)
         _give(module, state, _name(architecture))
         card = folder / CARD_FILE
-        told = read_card(card.read_text(encoding="utf-8")) if card.is_file() else read_card("")
+        told = card_in(card) if card.is_file() else read_card("")
         return Imported(module.eval(), license=told.license, card=told.text, tags=told.tags)
 
 

@@ -17,6 +17,7 @@ from metaloom_registry import (
     NotFound,
     ParseError,
     PluginError,
+    Portable,
     Type,
     TypeMismatch,
     catalogue,
@@ -107,8 +108,13 @@ def _details(
 def _import_portable(hub: Hub, name: str, path: Any) -> Block:
     if not isinstance(path, Path):
         raise TypeMismatch(f"{path!r:.80} is no path; a portable block is a folder or an archive")
+    hub.require_free(name)
+    return publish_portable(hub, name, read_portable(path))
+
+
+def publish_portable(hub: Hub, name: str, portable: Portable) -> Block:
+    """Publish a block from elsewhere as the very block it is, with its ancestors."""
     free = hub.require_free(name)
-    portable = read_portable(path)
     parts = [catalogue.Draft(p.manifest, p.files, p.seals) for p in portable.ancestors]
     version = hub.registry.publish(
         free, portable.manifest, portable.files, parts=parts, seals=portable.seals

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from metaloom.exchange.extras import optional
-from metaloom_registry import ParseError
+from metaloom_registry import ParseError, Tensor, Type, uncurried
 
 MAX_HEAD = 64 * 1024
 MAX_CARD = 200_000
+MAX_CARD_BYTES = 1 << 20
+"""Of a file that holds a card: more than head and text may have."""
 MAX_TAGS = 32
 _HEAD = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*\r?$\n?", re.DOTALL | re.MULTILINE)
 _TAG = re.compile(r"[a-z0-9][a-z0-9._:-]{0,63}", re.ASCII)
@@ -27,6 +30,14 @@ SPDX = {
     "cc-by-nc-4.0": "CC-BY-NC-4.0", "cc-by-nc-sa-4.0": "CC-BY-NC-SA-4.0",
 }  # fmt: skip
 """The licences of the Hub that SPDX lists, by their identifier on the Hub."""
+
+_PIPELINES: Mapping[tuple[str, ...], str] = {
+    ("image", "image"): "image-to-image",
+    ("image", "label"): "image-classification",
+    ("image", "logits"): "image-classification",
+    ("image", "vec"): "image-feature-extraction",
+}
+"""What the Hub calls tasks, by the kinds of what goes in and comes out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,12 @@ def read_card(text: str) -> Card:
     return Card(_licence(head), body, tuple(fitting[:MAX_TAGS]), texts)
 
 
+def card_in(path: Path) -> Card:
+    """The card in a file, of which no more is read than a card may have. Raises as `read_card`."""
+    with path.open("rb") as file:
+        return read_card(file.read(MAX_CARD_BYTES).decode("utf-8", errors="replace"))
+
+
 def write_card(head: Mapping[str, Any], text: str) -> str:
     """A card with this head; whatever the values hold, they stay values of the head."""
     yaml = optional("yaml", "huggingface", "the head of a model card")
@@ -71,11 +88,23 @@ def write_card(head: Mapping[str, Any], text: str) -> str:
 
 
 def hub_licence(spdx: str) -> dict[str, str]:
-    """How the Hub says an SPDX expression: by its own identifier, or as `other` with the name."""
+    """How the Hub says an SPDX expression: by its own identifier, or as `other` with the name.
+
+    Such a name has lower-case letters, digits, dots and dashes.
+    """
     for known, name in SPDX.items():
         if name == spdx and known != "bsd":
             return {"license": known}
-    return {"license": "other", "license_name": spdx.removeprefix("LicenseRef-").lower()}
+    name = spdx.removeprefix("LicenseRef-").lower()
+    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.-]+", "-", name).strip("-")}
+
+
+def pipeline(signature: Type) -> dict[str, str]:
+    """What the Hub calls a task of this type, if it has a word for it."""
+    arguments, result = uncurried(signature)
+    kinds = tuple(one.kind for one in (*arguments, result) if isinstance(one, Tensor))
+    found = _PIPELINES.get(kinds) if len(kinds) == len(arguments) + 1 else None
+    return {} if found is None else {"pipeline_tag": found}
 
 
 def _head(text: str) -> dict[str, Any]:

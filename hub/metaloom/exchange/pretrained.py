@@ -8,30 +8,23 @@ digests of its manifest, and its manifest against the digest that README.md or t
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaloom.exchange.extras import optional
-from metaloom.exchange.importing import import_block
-from metaloom.exchange.mlflow_registry import is_model_address
-from metaloom.exchange.model_card import hub_licence, read_card, write_card
+from metaloom.exchange.importing import publish_portable
+from metaloom.exchange.mlflow_registry import block_folder, downloaded, is_model_address
+from metaloom.exchange.model_card import hub_licence, pipeline, write_card
 from metaloom.exchange.programs import portable_of
-from metaloom.exchange.repositories import (
-    EXTRA,
-    PURPOSE,
-    Remote,
-    Repository,
-    said,
-    snapshot,
-)
+from metaloom.exchange.pulling import CARD_FILE, pulled_folder, require_named
+from metaloom.exchange.repositories import Remote, Repository
 from metaloom_registry import (
-    BlockName,
-    Corrupt,
     Digest,
+    MetaloomError,
+    NotFound,
     ParseError,
     Portable,
+    Refused,
     StorageError,
     read_portable,
     write_portable,
@@ -41,18 +34,34 @@ if TYPE_CHECKING:
     from metaloom.blocks import Block
     from metaloom.hub import Hub
 
-CARD_FILE = "README.md"
 _ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
 
 
 def save_pretrained(
     block: Block, folder: str | os.PathLike[str], repository: str = "ORGANISATION/NAME"
 ) -> Path:
-    """Write a block as a repository: a portable folder with a model card. Raises AlreadyExists.
+    """Write a block as a repository: a portable folder with a model card.
 
-    `repository` is where the card says that the block is to be had.
+    `repository` is where the card says that the block is to be had.  Raises AlreadyExists, Refused
+    for a block with a file of the card's name, and StorageError where the folder cannot be written.
     """
-    target = write_portable(portable_of(block), Path(folder).expanduser())
+    target = Path(folder).expanduser()
+    try:
+        return _written(block, target, repository)
+    except OSError as error:
+        raise StorageError(
+            f"{target} cannot be written: {error.strerror or error}; choose another path"
+        ) from error
+
+
+def _written(block: Block, folder: Path, repository: str) -> Path:
+    portable = portable_of(block)
+    if any(path.lower() == CARD_FILE.lower() for path in portable.manifest.files):
+        raise Refused(
+            f"{block.reference} has a file {CARD_FILE} of its own, where a repository has its "
+            "card; `metaloom export` writes it without one"
+        )
+    target = write_portable(portable, folder)
     (target / CARD_FILE).write_text(card_of(block, repository), encoding="utf-8")
     (target / ".gitattributes").write_text(_ATTRIBUTES, encoding="utf-8")
     return target
@@ -62,7 +71,8 @@ def card_of(block: Block, repository: str) -> str:
     """The model card of a block: a head in YAML, what its author wrote, and an example of use."""
     head: dict[str, Any] = {
         "library_name": "metaloom",
-        "tags": ["metaloom", *block.tags],
+        **pipeline(block.signature),
+        "tags": [*dict.fromkeys(("metaloom", *block.tags))],
         "metaloom": {
             "digest": str(block.digest),
             "kind": block.kind,
@@ -90,35 +100,36 @@ def push_to_hub(
     private: bool | None = None,
     message: str | None = None,
 ) -> str:
-    """Send a block to a repository, which is made where it is missing; the address of the commit.
+    """Send a block to a repository as one commit, and give the address of that.
 
-    Tensors go by Xet where `hf_xet` is installed; HF_HUB_DISABLE_XET=1 is for servers without it.
-    Raises StorageError where the server cannot be reached or refuses, or offline.
+    The repository is made where it is missing, and so is the branch that a revision names.  Tensors
+    go by Xet where `hf_xet` is installed; HF_HUB_DISABLE_XET=1 is for servers without it.  Raises
+    StorageError where the server cannot be reached or refuses, or offline.
     """
     to = Repository.parse(repository)
     server = remote or Remote.of()
-    if server.offline:
-        raise StorageError(f"cannot push to {to.name}: METALOOM_OFFLINE forbids it; unset it")
-    hub = optional("huggingface_hub", EXTRA, PURPOSE)
-    api = hub.HfApi(endpoint=server.endpoint, token=server.token)
-    work = Path(tempfile.mkdtemp(prefix="metaloom-push-"))
+    if variable := server.forbidden():
+        raise StorageError(f"cannot push to {to}: {variable} forbids it; unset it")
+    api = server.api
     try:
-        folder = save_pretrained(block, work / "repository", to.name)
-        api.create_repo(to.name, private=private, exist_ok=True)
-        done = api.upload_folder(
-            repo_id=to.name,
-            folder_path=str(folder),
-            revision=to.revision,
-            commit_message=message or f"Publish {block.reference}",
-            delete_patterns=["*"],
-        )
+        with tempfile.TemporaryDirectory(prefix="metaloom-push-") as work:
+            folder = _written(block, Path(work) / "repository", to.name)
+            if not api.repo_exists(to.name):
+                api.create_repo(to.name, private=private, exist_ok=True)
+            if to.revision is not None:
+                api.create_branch(to.name, branch=to.revision, exist_ok=True)
+            done = api.upload_folder(
+                repo_id=to.name,
+                folder_path=str(folder),
+                revision=to.revision,
+                commit_message=message or f"Publish {block.reference}",
+                delete_patterns=["*"],
+            )
+    except MetaloomError:
+        raise
     except Exception as error:  # many kinds: of the network, of the Hub
-        raise StorageError(
-            f"{block.reference} cannot be pushed to {to.name}: {said(error)}; check the name, "
-            "the connection, and that METALOOM_TOKEN may write there"
-        ) from error
-    finally:
-        shutil.rmtree(work)
+        doing = f"{block.reference} cannot be pushed to {to}"
+        raise server.refusal(doing, error) from error
     return str(done.commit_url)
 
 
@@ -138,36 +149,29 @@ def from_pretrained(
     than were asked for, and as importing does.
     """
     text = os.fspath(source)
+    called = None
     if is_model_address(text):
-        if name is None:
-            raise ParseError(f"give the block of {text} a name here, such as me/net")
-        return import_block(hub, name, text)
-    if Path(text).expanduser().is_dir():
-        folder, called = Path(text).expanduser(), None
+        with downloaded(text) as model:
+            folder = block_folder(model)
+            if folder is None:
+                raise NotFound(
+                    f"{text} is no block that a library registered; `metaloom import NAME {text} "
+                    "--trust --signature TYPE` converts a model of PyTorch"
+                )
+            portable = _asked_for(folder, digest)
+    elif (given := Path(text).expanduser()).is_dir():
+        portable = _asked_for(given, digest)
     else:
         repository = Repository.parse(text)
-        folder, called = snapshot(repository, remote or Remote.of()), repository.name
+        called = repository.name
+        hub.require_free(name or called)
+        portable = read_portable(pulled_folder(repository, remote or Remote.of(), digest))
+    if name is None and called is None:
+        raise ParseError(f"the block of {text} has no name of its own; give one, such as me/net")
+    return publish_portable(hub, name or str(called), portable)
+
+
+def _asked_for(folder: Path, wanted: Digest | None) -> Portable:
     portable = read_portable(folder)
-    _require_named(portable, folder, digest)
-    chosen = name or called
-    if chosen is None:
-        raise ParseError(f"the folder {folder} has no name of its own; give one, such as me/net")
-    return import_block(hub, str(BlockName.parse(chosen)), folder)
-
-
-def _require_named(portable: Portable, folder: Path, wanted: Digest | None) -> None:
-    """Raise Corrupt where it is another block than was asked for, or than README.md says."""
-    if wanted is not None and portable.digest != wanted:
-        raise Corrupt(
-            f"the block {wanted} was asked for, and {portable.digest} was served; ask for the "
-            "revision at which it was pushed, or pull it from elsewhere"
-        )
-    card = folder / CARD_FILE
-    if not card.is_file():
-        return
-    said = read_card(card.read_text(encoding="utf-8", errors="replace")).metaloom.get("digest")
-    if said is not None and said != str(portable.digest):
-        raise Corrupt(
-            f"the card says that the block is {str(said)[:80]}, and it is {portable.digest}; "
-            "the repository was changed by hand: push the block again"
-        )
+    require_named(portable.digest, folder, wanted)
+    return portable
