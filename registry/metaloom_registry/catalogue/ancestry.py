@@ -151,18 +151,18 @@ class _Walk:
         """The edges to the next relatives of the root after an id, and how many more there are."""
         query, count = _RELATIVES[self.direction]
         values = {"node": root, "after": after, "limit": room + 1}
-        found = list(self.connection.execute(query, values).scalars())
+        found = self.connection.execute(query, values).scalars().all()
         page, more = found[:room], 0
         if len(found) > room:
             values = {"node": root, "after": page[-1], "limit": MOST_COUNTED}
             more = self.connection.execute(count, values).scalar_one()
-        rows = self.connection.execute(_BETWEEN[self.direction], {"node": root, "ids": page})
+        rows = self.connection.execute(_BETWEEN[self.direction], {"node": root, "ids": page}).all()
         return [(child, parent, role) for child, parent, role in rows], more
 
     def onward(self, frontier: Sequence[int], limit: int) -> list[tuple[int, int, str]]:
         """The edges out of these nodes, at most `limit`."""
         values = {"ids": frontier, "limit": limit}
-        rows = self.connection.execute(_ONWARD[self.direction], values)
+        rows = self.connection.execute(_ONWARD[self.direction], values).all()
         return [(child, parent, role) for child, parent, role in rows]
 
 
@@ -170,24 +170,21 @@ def _described(connection: Connection, ids: Sequence[int]) -> dict[int, Node]:
     """The nodes with what people call them, in a few queries."""
     rows = connection.execute(_NODES, {"ids": ids}).all()
     labels: dict[int, tuple[str, str]] = {}
-    for kind, describe in (("block", _blocks), ("run", _runs), ("task", _tasks)):
-        keys = {id_: key for id_, of, key in rows if of == kind}
+    for kind, describe in (("run", _runs), ("task", _tasks)):
+        keys = {id_: key for id_, of, key, _ in rows if of == kind}
         if keys:
             labels |= describe(connection, keys)
+    named = first_names(connection, [id_ for id_, of, _, _ in rows if of == "block"])
     found: dict[int, Node] = {}
-    for id_, kind, text in rows:
+    for id_, kind, text, signature in rows:
         key = text if kind == "primitive" else f"sha256:{text}"
-        found[id_] = Node(key, kind, *labels.get(id_, (key, "")))
+        if kind == "block":
+            first = named.get(id_)
+            label = f"@{Digest(text).short}" if first is None else f"{first[0]}@{first[1]}"
+            found[id_] = Node(key, kind, label, signature)
+        else:
+            found[id_] = Node(key, kind, *labels.get(id_, (key, "")))
     return found
-
-
-def _blocks(connection: Connection, keys: Mapping[int, str]) -> dict[int, tuple[str, str]]:
-    named = first_names(connection, list(keys))
-    labels = {id_: f"{name}@{number}" for id_, (name, number) in named.items()}
-    return {
-        id_: (labels.get(id_) or f"@{Digest(keys[id_]).short}", signature)
-        for id_, signature in connection.execute(_BLOCKS, {"ids": list(keys)})
-    }
 
 
 def _runs(connection: Connection, keys: Mapping[int, str]) -> dict[int, tuple[str, str]]:
@@ -208,11 +205,14 @@ def _tasks(connection: Connection, keys: Mapping[int, str]) -> dict[int, tuple[s
 _node, _edge, _block, _run, _task = (
     tables.METADATA.tables[name] for name in ("node", "edge", "block", "run", "task")
 )
-_NODES, _BLOCKS, _RUNS, _TASKS = (
+_NODES = (
+    core.select(_node.c.id, _node.c.kind, _node.c.key, _block.c.signature)
+    .outerjoin_from(_node, _block, _block.c.id == _node.c.id)
+    .where(Among(_node.c.id))
+)
+_RUNS, _TASKS = (
     core.select(*columns).where(Among(columns[0]))
     for columns in (
-        (_node.c.id, _node.c.kind, _node.c.key),
-        (_block.c.id, _block.c.signature),
         (_run.c.id, _run.c.kind, _run.c.status, _run.c.seconds),
         (_task.c.id, _task.c.name, _task.c.signature),
     )

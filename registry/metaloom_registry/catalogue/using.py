@@ -22,6 +22,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -32,7 +33,7 @@ from metaloom_registry.catalogue.fitting import AnyFitting, Fitting
 COMMON = 1_000
 """Of this many of the most used blocks those whose type fits are taken, if they are enough."""
 
-FEW = 4
+FEW = 2
 """Of each of many types so many blocks are read at first."""
 
 AT_ONCE = 100
@@ -80,7 +81,7 @@ def most_used(
 
     Of equal use the newest comes first.  `after` are the uses and id of the block to begin with.
     """
-    asked = _Asked(connection, *asking(filters, after))
+    asked = _Asked(connection, filters, after)
     if fitting is None:
         return [Used(*row) for row in asked.ranked(limit)]
     if filters.few or len(fitting.narrowed) > limit:
@@ -92,19 +93,24 @@ def most_used(
 
 
 class Form(NamedTuple):
-    """What a statement is made of: conditions, whether few pass, whether it begins at a place."""
+    """What a statement is made of: conditions, whether few pass, between which places it looks."""
 
     conditions: Conditions
     few: bool
-    paged: bool
+    begins: bool
+    ends: bool
 
 
-def asking(filters: Filters, after: tuple[int, int] | None) -> tuple[Form, Mapping[str, Any]]:
-    """The form of the statement for some filters and a place, and what is bound in it."""
-    form = Form(filters.conditions, filters.few, after is not None)
-    if after is None:
-        return form, filters.values
-    return form, {**filters.values, "after_uses": after[0], "after_block": after[1]}
+def asking(
+    filters: Filters, after: tuple[int, int] | None, until: tuple[int, int] | None = None
+) -> tuple[Form, Mapping[str, Any]]:
+    """The form of the statement for some filters and places, and what is bound in it."""
+    form = Form(filters.conditions, filters.few, after is not None, until is not None)
+    values = dict(filters.values)
+    for place, bound in (("after", after), ("until", until)):
+        if bound is not None:
+            values[f"{place}_uses"], values[f"{place}_block"] = bound
+    return form, values
 
 
 @lru_cache(STATEMENTS_KEPT)
@@ -115,29 +121,32 @@ def ids_of_most_used(form: Form) -> Select[*tuple[Any, ...]]:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A question: the form of its statement, and what is bound in it."""
+    """A question: its filters, and the place it begins with."""
 
     connection: Connection
-    form: Form
-    values: Mapping[str, Any]
+    filters: Filters
+    after: tuple[int, int] | None
 
     def ranked(self, limit: int) -> Result[*tuple[Any, ...]]:
         """The uses, id and type of blocks of any type, in order."""
-        query = _ranked(self.form)
-        return self.connection.execute(query, {**self.values, "limit": limit})
+        form, values = asking(self.filters, self.after)
+        return self.connection.execute(_ranked(form), {**values, "limit": limit})
 
-    def of_each(self, signatures: Sequence[int], limit: int) -> dict[int, list[Used]]:
-        """The most used of each type, which the index has in order."""
+    def of_each(
+        self, signatures: Sequence[int], limit: int, until: Used | None = None
+    ) -> dict[int, list[Used]]:
+        """The most used of each type, which the index has in order; none that comes after one."""
         dialect = self.connection.dialect.name
-        query = _of_each(self.form, dialect)
-        found: dict[int, list[Used]] = {}
-        values = {**self.values, "signatures": signatures, "limit": limit}
-        rows = self.connection.execute(query, values)
+        form, values = asking(self.filters, self.after, None if until is None else until[:2])
+        query = _of_each(form, dialect)
+        values = {**values, "signatures": signatures, "limit": limit}
+        rows = self.connection.execute(query, values).all()
         if dialect == "sqlite":
-            for signature, listed in rows:
-                pairs = json.loads(listed)
-                found[signature] = [Used(uses, block, signature) for uses, block in pairs]
-            return found
+            return {
+                signature: [Used(uses, block, signature) for uses, block in json.loads(listed)]
+                for signature, listed in rows
+            }
+        found: dict[int, list[Used]] = {}
         for row in rows:
             found.setdefault(row[2], []).append(Used(*row))
         return found
@@ -172,7 +181,7 @@ def _merged(asked: _Asked, signatures: Sequence[int], limit: int) -> list[Used]:
     last = best[-1] if len(best) == limit else None
     more = [id_ for id_, lot in lots.items() if len(lot) == few and (not last or lot[-1] >= last)]
     if more and few < limit:
-        lots |= asked.of_each(more, limit)
+        lots |= asked.of_each(more, limit, last)
         best = heapq.nlargest(limit, chain.from_iterable(lots.values()))
     return best
 
@@ -182,9 +191,12 @@ def _ranked(form: Form) -> Select[*tuple[Any, ...]]:
     """The most used blocks in order; where they are few, not from the index of all."""
     current = _block.c.current.is_not(False) if form.few else _block.c.current.is_(True)
     wanted = [current, *form.conditions]
-    if form.paged:
+    if form.begins:
         uses, block = (bindparam(f"after_{name}", type_=Integer) for name in ("uses", "block"))
         wanted.append(or_(_block.c.uses < uses, and_(_block.c.uses == uses, _block.c.id <= block)))
+    if form.ends:
+        uses, block = (bindparam(f"until_{name}", type_=Integer) for name in ("uses", "block"))
+        wanted.append(tuple_(_block.c.uses, _block.c.id) >= tuple_(uses, block))
     return (
         select(_block.c.uses, _block.c.id, _block.c.signature_id)
         .where(*wanted)

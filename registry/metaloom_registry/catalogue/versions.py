@@ -249,7 +249,7 @@ def first_names(connection: Connection, blocks: Sequence[int]) -> dict[int, tupl
     Without those that have no name.
     """
     found: dict[int, tuple[str, int]] = {}
-    for block, spelling, number in connection.execute(_FIRST, {"ids": blocks}):
+    for block, spelling, number in connection.execute(_FIRST, {"ids": blocks}).all():
         found.setdefault(block, (spelling, number))
     return found
 
