@@ -38,8 +38,16 @@ class Entry:
 
 def write_weights(tensors: Mapping[str, Tensor]) -> bytes:
     """The safetensors file of some named tensors; the same tensors give the same bytes."""
-    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    return save(copies)
+    plain: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() in storages or storage.nbytes() != tensor.nbytes:
+            tensor = tensor.clone()  # of memory that another has too; safetensors refuses it
+        storages.add(tensor.untyped_storage().data_ptr())
+        plain[name] = tensor
+    return save(plain)
 
 
 def read_header(weights: bytes) -> tuple[Mapping[str, Entry], int]:
