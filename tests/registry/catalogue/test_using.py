@@ -4,9 +4,10 @@ import random
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from metaloom_registry import parse_type
-from metaloom_registry.catalogue import using
+from metaloom_registry.catalogue import Wanted, using
 
 T = parse_type
 TYPES = ("int -> int", "int -> bool", "list[int] -> int", "a -> a", "text -> int", "bool -> text")
@@ -77,3 +78,17 @@ def test_a_question_that_most_types_fit_reads_those_of_the_most_used_alone(
     monkeypatch.setattr(using, "AT_ONCE", 5)
     assert len(registry.search(type=T("a -> b"), limit=3).items) == 3
     assert len(read) == 5
+
+
+def test_of_many_types_as_many_are_found_as_are_asked_for(registry, listed, monkeypatch):
+    monkeypatch.setattr(using, "COMMON", 1)
+    monkeypatch.setattr(using, "FEW", 1)
+    uses = [block.uses for block, _ in listed]
+    assert len(set(uses)) < len(uses)  # some are told apart by their age alone
+    with registry.database.asking() as connection:
+        keys = dict(connection.execute(text("SELECT id, key FROM node")).tuples().all())
+        fitting = registry.types.fitting(connection, Wanted(takes=T("a")))
+        for limit in range(1, len(listed) + 1):
+            found = using.most_used(connection, using.Filters(), fitting, limit)
+            wanted = [block.digest.hex for block, _ in listed[:limit]]
+            assert [keys[one.block] for one in found] == wanted
