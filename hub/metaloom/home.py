@@ -35,7 +35,9 @@ def library_folder(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise StorageError(f"{folder} is a file; a library is a folder") from None
+        raise StorageError(
+            f"{folder} is a file, and a library is a folder; give another with --home or METALOOM_HOME"
+        ) from None
     except OSError as error:
         raise StorageError(
             f"the folder {folder} cannot be made: {error.strerror}; "

@@ -108,7 +108,9 @@ def test_a_traceback_is_shown_when_asked_for(
 def test_a_home_that_cannot_be_one_is_an_error(metaloom: Command, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    assert "is a file; a library is a folder" in metaloom("list", "--home", file).err
+    assert (
+        "is a file, and a library is a folder; give another" in metaloom("list", "--home", file).err
+    )
     assert "remote library" in metaloom("list", "--home", "https://example.org").err
 
 

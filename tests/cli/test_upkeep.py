@@ -4,13 +4,15 @@ import itertools
 import os
 import sqlite3
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from metaloom import Hub
 from metaloom.doctor import Finding, check_installation
-from metaloom_registry import Digest
+from metaloom_registry import Digest, StorageError
 
 
 def age(home):
@@ -126,7 +128,7 @@ def test_a_damaged_catalogue_is_found_with_the_remedy(metaloom, add3, home, page
     [bad] = [row for row in done.json if row["state"] == "bad"]
     assert done.code == 1
     assert bad["what"] == "catalogue"
-    assert "restore it from a copy" in bad["said"]
+    assert "restore it from a copy" in bad["remedy"]
 
 
 def test_a_clock_that_jumped_back_a_mirror_that_is_off_and_offline_are_noted(
@@ -148,7 +150,7 @@ def test_a_library_of_a_newer_metaloom_and_a_torch_that_does_not_load_are_findin
     monkeypatch.setitem(sys.modules, "torch", None)
     found = findings(home)
     assert "9999" in found["library"][0].said
-    assert "pip install --upgrade metaloom" in found["library"][0].said
+    assert "pip install --upgrade metaloom" in found["library"][0].remedy
     assert found["torch"][0].state == "bad"
 
 
@@ -158,3 +160,98 @@ def test_missing_extras_are_named_with_what_brings_them(home, monkeypatch):
     assert missing.state == "note"
     assert "metaloom[datasets,demo,fast,huggingface,images" in missing.remedy
     assert Digest.of(b"").hex
+
+
+@pytest.fixture
+def server():
+    """`server(status, body)` is the address of one that answers every GET so."""
+    running = []
+
+    def start(status: int, body: bytes) -> str:
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        running.append(ThreadingHTTPServer(("127.0.0.1", 0), Answer))
+        threading.Thread(target=running[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{running[-1].server_port}"
+
+    yield start
+    for one in running:
+        one.shutdown()
+        one.server_close()
+
+
+def test_a_token_that_the_server_does_not_know_is_found(home, monkeypatch, server):
+    constants = pytest.importorskip("huggingface_hub.constants", reason="an extra is missing")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("METALOOM_TOKEN", "hf_wrong")
+    monkeypatch.setenv("METALOOM_ENDPOINT", server(401, b"{}"))
+    [token] = findings(home)["token"]
+    assert token.state == "bad", token.said
+    assert "does not know METALOOM_TOKEN" in token.said
+    monkeypatch.setenv("METALOOM_ENDPOINT", server(200, b'{"name": "ada"}'))
+    assert findings(home)["token"][0].said.endswith("knows it as ada")
+    monkeypatch.setenv("METALOOM_ENDPOINT", "http://127.0.0.1:1")
+    assert "METALOOM_OFFLINE=1" in findings(home)["token"][0].remedy
+    monkeypatch.setenv("METALOOM_TOKEN", "two words")
+    assert findings(home)["token"][0].remedy == "set METALOOM_TOKEN again"
+    monkeypatch.setenv("METALOOM_OFFLINE", "1")
+    assert "token" not in findings(home)
+
+
+def test_an_mlflow_that_does_not_answer_is_noted_and_no_password_shown(home, monkeypatch, server):
+    monkeypatch.setenv("METALOOM_MLFLOW_URI", "http://me:secret@127.0.0.1:1")
+    [mirror] = findings(home)["MLflow"]
+    assert (mirror.state, "does not answer" in mirror.said) == ("note", True)
+    assert "secret" not in mirror.said
+    monkeypatch.setenv("METALOOM_MLFLOW_URI", server(200, b"").replace("//", "//me:secret@"))
+    [mirror] = findings(home)["MLflow"]
+    assert (mirror.state, "secret" in mirror.said) == ("ok", False)
+
+
+def test_a_library_that_does_not_open_is_a_finding_with_its_own_remedy(home, tmp_path):
+    home.mkdir()
+    (home / "catalogue.url").write_text("postgresql://ada@127.0.0.1:1/none")
+    [library] = findings(home)["library"]
+    assert library.remedy == "check that the database can be reached and is whole"
+    file = tmp_path / "file"
+    file.write_text("")
+    [library] = findings(file)["library"]
+    assert library.said == f"{file} is a file, and a library is a folder"
+    assert library.remedy == "give another with --home or METALOOM_HOME"
+
+
+def test_a_store_that_does_not_answer_is_a_finding(add3, home, monkeypatch):
+    with Hub.open(home.with_name("remote"), blobs="memory://far-away"):
+        pass
+
+    def unreachable(*_: Any) -> bool:
+        raise StorageError("the store memory://far-away does not answer; check the connection")
+
+    monkeypatch.setattr("metaloom_registry.storage.fsspec_store.FsspecBlobs.has", unreachable)
+    [blobs] = findings(home.with_name("remote"))["blobs"]
+    assert (blobs.state, blobs.remedy) == ("bad", "check the connection")
+
+
+def test_a_catalogue_that_was_lost_is_noticed_before_its_blobs_are_collected(add3, home):
+    (home / "catalogue.db").unlink()
+    [blobs] = findings(home)["blobs"]
+    assert blobs.remedy == (
+        "restore catalogue.db from a copy, before `metaloom gc` removes the blobs"
+    )
+
+
+def test_a_cache_and_keys_that_cannot_be_used_are_found(metaloom, home, monkeypatch):
+    metaloom("key", "new", "alice")
+    (home / "keys" / "alice.key").chmod(0o644)
+    monkeypatch.setenv("METALOOM_CACHE", "/proc/none")
+    found = findings(home)
+    assert found["keys"][0].remedy == f"run `chmod 600 {home}/keys/alice.key`"
+    assert found["cache"][0].remedy.startswith("set METALOOM_CACHE to a folder")
