@@ -81,7 +81,7 @@ def _kept(stated: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 
     Of the ways to meet all that go together, the most permissive. Raises LicenceConflict.
     """
-    different = {text: part for part, text in reversed(stated.items())}
+    different = {text: part for part, text in reversed([*stated.items()])}
     ways: list[dict[str, tuple[str, ...]]] = [{}]
     for part in (part for part in stated if different[stated[part]] == part):
         longer: dict[frozenset[str], dict[str, tuple[str, ...]]] = {}

@@ -55,7 +55,7 @@ def _is_examples(type_: Type) -> bool:
 
 def _taught_lines(
     hub: Hub, name: str, takes: Sequence[Type], learns: int, embeds: bool
-) -> Sequence[str]:
+) -> list[str]:
     """What learns from examples first: four of two classes, and a question.
 
     It takes its settings before; what only changes examples does so for a head.

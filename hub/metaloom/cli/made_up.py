@@ -18,10 +18,14 @@ from metaloom_registry import (
 OPEN_SIZE = 4
 """What stands for a size that a type leaves open."""
 
-ROUNDS = ({INT: "1", TEXT: '"some words"'}, {INT: "0", TEXT: '"42"'}, {INT: "2", TEXT: '"a"'})
+ROUNDS: tuple[dict[Type, str], ...] = (
+    {INT: "1", TEXT: '"some words"'},
+    {INT: "0", TEXT: '"42"'},
+    {INT: "2", TEXT: '"a"'},
+)
 """What is tried in turn; type variables stand for integers."""
 
-_PLAIN = {FLOAT: "1.5", BOOL: "True", GRID: "[[0, 1], [2, 3]]"}
+_PLAIN: dict[Type, str] = {FLOAT: "1.5", BOOL: "True", GRID: "[[0, 1], [2, 3]]"}
 _LITERALS: dict[Type, str] = {INT: "1", FLOAT: "1.5", BOOL: "false", TEXT: '"some words"'}
 
 
