@@ -35,7 +35,11 @@ from metaloom_metalearn import (
 )
 from metaloom_vision import character_encoder, classifier, conv4
 
-_CONTROLS = {"pixels": "raw pixels", "random": "a random encoder", "scratch": "from scratch"}
+_CONTROLS = {
+    "pixels": "raw pixels",
+    "random": "a random encoder",
+    "scratch": "a network from scratch",
+}
 
 
 def measure_episodes(

@@ -99,7 +99,7 @@ class Narrator:
         self._say(lineage_tree(family.parents, "came from"))
 
     def sent(self, report: Sent, hub: Hub) -> None:
-        words = f"lineage: {report.sent} messages sent to MLflow"
+        words = f"lineage: sent to MLflow (messages: {report.sent})"
         if report.left:
             words += f", {report.left} wait ({report.problem})"
         elif report.sent:

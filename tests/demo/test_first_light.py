@@ -61,6 +61,8 @@ def test_the_report_is_one_page_that_asks_for_nothing_else(figures, folder):
     assert page.count("data:image/png;base64,") > 50
     assert not re.findall(r"""(?:src|href)=["'](?!data:)""", page)
     assert "doubled_evens(xs)" in page
+    assert "prefers-color-scheme: dark" in page
+    assert "max-width: 640px" in page
 
 
 def test_a_second_run_takes_its_blocks_from_the_library(figures, folder):

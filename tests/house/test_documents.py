@@ -1,13 +1,18 @@
 """The documents: every link leads somewhere, and the console blocks mean what they say."""
 
 import importlib.util
+import re
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from typer.main import get_command
 
+from metaloom.cli import app
 from metaloom_registry.plugins import GROUPS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +26,14 @@ def site() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def pages(site, tmp_path_factory):
+    """The folder of the site."""
+    folder = tmp_path_factory.mktemp("site")
+    site.build(folder)
+    return folder
 
 
 @pytest.fixture
@@ -55,12 +68,45 @@ def test_a_link_to_nothing_is_found(site, tmp_path):
     ]
 
 
-def test_links_between_documents_become_links_between_pages(site, tmp_path):
-    site.build(tmp_path)
+def test_links_between_documents_become_links_between_pages(pages):
+    front = (pages / "index.html").read_text()
 
-    assert (tmp_path / "index.html").exists()
-    assert "CONTRIBUTING.html" in (tmp_path / "index.html").read_text()
-    assert '.md"' not in (tmp_path / "index.html").read_text()
+    assert "CONTRIBUTING.html" in front
+    assert '.md"' not in front
+
+
+def test_the_site_has_the_pictures_and_the_pages_in_the_order_of_the_front_page(site, pages):
+    for page in pages.glob("*.html"):
+        for picture in re.findall(r'<img src="([^"]+)"', page.read_text()):
+            assert (pages / picture).is_file(), f"{page.name} shows {picture}"
+    order = [path.stem for path in site.documents()]
+    assert order.index("quickstart") < order.index("find-a-block") < order.index("security-model")
+
+
+def test_the_reference_says_of_each_public_name_what_it_is_and_how_it_is_called(site, pages):
+    page = (pages / "reference.html").read_text()
+
+    for package in map(import_module, site.PACKAGES):
+        for public in package.__all__:
+            assert f'<h3 id="{package.__name__}.{public}">' in page
+    assert '<p class="said"></p>' not in page
+    assert "maml(steps: int, lr: float, order: Order = second_order" in page
+    assert " at 0x" not in page
+    assert "<dt><pre><code>fits(" in page, "the methods of the hub"
+
+
+def test_every_extra_is_documented():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    page = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
+
+    assert [extra for extra in project["optional-dependencies"] if f"`{extra}`" not in page] == []
+
+
+def test_every_command_is_shown_in_a_document(site):
+    pages = "".join(path.read_text(encoding="utf-8") for path in site.documents())
+
+    commands = get_command(app).list_commands(None)  # type: ignore[attr-defined]
+    assert [name for name in commands if f"metaloom {name}" not in pages] == []
 
 
 def test_a_document_runs_as_one_program_in_a_folder_of_its_own(run):

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-METHODS = ("prototypes", "support_statistics", "query_statistics", "fresh_head", "baseline_pp")
-METHODS += ("fine_tune", "lora", "film")
+METHODS = ["prototypes", "support_statistics", "query_statistics", "fresh_head", "baseline_pp"]
+METHODS += ["fine_tune", "lora", "film"]
 LEARNERS = {"prototypes": "`protonet`", "matching": "`matchingnet`", "ridge": "`r2d2`"}
 LEARNERS |= {"svm": "`metaoptnet`", "maml_first_order": "`maml`, first order"}
 SETTINGS = ("5w1s", "5w5s", "20w1s", "20w5s")
