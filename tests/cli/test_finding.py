@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 
@@ -24,6 +27,13 @@ def test_a_search_says_what_was_measured_and_where_it_goes_on(metaloom, add3: st
     cursor = first.err.partition("--cursor ")[2].split()[0]
     args = ("search", "--takes", "list[int]", "--kind", "program", "--limit", "1")
     assert "me/add3@1" in metaloom(*args, "--cursor", cursor).out
+
+
+def test_a_search_reads_no_bytes_of_what_it_finds(metaloom, add3: str, home: Path) -> None:
+    shutil.rmtree(home / "blobs")
+    found = metaloom("search", "add3")
+    assert found.code == 0, found.err
+    assert "me/add3@1" in found.out
 
 
 @pytest.mark.parametrize(

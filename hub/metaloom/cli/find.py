@@ -149,7 +149,7 @@ def measures(block: Block) -> str:
     """The scores that were measured of a block, and its size."""
     if block.version is None:
         return ""
-    facts = block.facts
+    facts = block.version.facts
     solution = facts.get("solution")
     scores = solution.get("scores") if isinstance(solution, Mapping) else None
     numbers = [*facts.items(), *(scores.items() if isinstance(scores, Mapping) else ())]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -13,6 +13,7 @@ import sqlalchemy as core
 from sqlalchemy import Connection, Row, func
 from sqlmodel import Session, col, select
 
+from metaloom_registry.canonical import Json
 from metaloom_registry.catalogue import tables
 from metaloom_registry.catalogue.among import Among
 from metaloom_registry.digest import Digest
@@ -31,7 +32,7 @@ class Version:
 
     `yanked` is the reason why it is no longer offered; it can still be had by its number.
     `deprecated` is why another should be used, and `successor` that other.  `tombstone` is why its
-    bytes were taken away for good.
+    bytes were taken away for good.  `facts` are those of its manifest but for the fingerprint.
     """
 
     name: BlockName | None
@@ -48,6 +49,7 @@ class Version:
     deprecated: str | None = None
     successor: Reference | None = None
     tombstone: str | None = None
+    facts: Mapping[str, Json] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def reference(self) -> Reference:
@@ -273,7 +275,7 @@ def current_of(blocks: core.SelectBase | None = None) -> core.Select[*tuple[Any,
 def version_of(row: Row[*tuple[Any, ...]]) -> Version:
     """What a row says of a version, or of a block alone."""
     _, spelling, _, number, created, yanked, reason, deprecation, successor, aliases, *said = row
-    key, kind, signature, licence, size, uses, tombstone, _, _ = said
+    key, kind, signature, licence, size, uses, tombstone, facts, _, _ = said
     return Version(
         name=None if spelling is None else BlockName.parse(spelling),
         number=number,
@@ -289,6 +291,7 @@ def version_of(row: Row[*tuple[Any, ...]]) -> Version:
         deprecated=deprecation,
         successor=None if successor is None else Reference.parse(successor),
         tombstone=tombstone,
+        facts=facts,
     )
 
 
@@ -300,7 +303,8 @@ _SAID: tuple[core.ColumnElement[Any], ...] = (
     _node.c.key,
     *(_block.c[name] for name in ("kind", "signature", "licence", "size")),
 )
-_SAID += (_block.c.uses, _block.c.tombstone, _block.c.signature_id, _block.c.id.label("block"))
+_SAID += (_block.c.uses, _block.c.tombstone, _block.c.facts)
+_SAID += (_block.c.signature_id, _block.c.id.label("block"))
 _OF_VERSION = ("number", "created", "yanked", "yank_reason", "deprecation", "successor")
 _LISTED: core.Select[*tuple[Any, ...]] = core.select(
     _name.c.id.label("name"),

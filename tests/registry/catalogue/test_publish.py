@@ -218,5 +218,6 @@ def test_a_manifest_is_read_back_as_it_was(registry, publish, draft):
     made = draft("int -> int", b"1", card="# Hello", tags=("a", "b"), facts={"x": [1, 2.5]})
     version = registry.publish("a/x", made.manifest, made.files)
     assert registry.manifest(version.digest) == made.manifest
+    assert version.facts == registry.search("hello").items[0].version.facts == made.manifest.facts
     assert registry.files(version.digest) == made.files
     assert Manifest.parse(registry.blobs.get(version.digest)) == made.manifest
