@@ -40,7 +40,8 @@ def drafts_of(
         what = hub.read(what)
     if isinstance(what, metaloom_metalearn.Trained):
         what, details = _meta_trained(what, details)
-    trained = isinstance(what, StoredGraph) or hasattr(what, "state_dict")
+    is_module = hasattr(what, "state_dict") and not isinstance(what, type)
+    trained = is_module or isinstance(what, StoredGraph)
     if not trained and (details.sample is not None or details.groups):
         raise TypeMismatch(
             "a sample of training data and groups of parameters are of trained modules; "

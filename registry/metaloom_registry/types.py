@@ -353,7 +353,10 @@ class _Parser:
         if _DIMENSION.fullmatch(token):
             self.index += 1
             return DimensionVariable(token)
-        raise self.fail("a dimension: a positive integer or a variable such as 'n'")
+        raise self.fail(
+            "a dimension, a positive integer or a lower-case variable such as 'n' "
+            "(a type describes one item, without a batch axis),"
+        )
 
     def constructed(self, name: str, depth: int) -> Type:
         arity = CONSTRUCTORS[name]

@@ -101,7 +101,7 @@ def test_cost_is_counted_at_batch_one(block):
         ("image[1,8,9] -> logits[5]", r"takes image\[1,8,9\]; the graph takes float32\[B,1,8,8\]"),
         ("image[1,8,8] -> logits[6]", r"gives logits\[6\]; the graph gives float32\[3,5\]"),
         ("image[1,8,8] -> label[5]", "gives label"),
-        ("image[1,8,8] -> vec[1] -> logits[5]", "takes 2 tensors; the graph takes 1"),
+        ("image[1,8,8] -> vec[1] -> logits[5]", "takes 2 tensors; the graph takes 1 tensor"),
         ("image[1,8,8] -> (logits[5], vec[1])", "gives 2 tensors; the graph gives 1"),
         ("image[1,8,8] -> int", "not a tensor"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import sys
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metaloom_registry.digest import Digest
-from metaloom_registry.errors import ParseError, Refused
+from metaloom_registry.errors import ParseError, Refused, TypeMismatch
 from metaloom_registry.graph import export_module, load_graph, read_graph, validate_graph
 from metaloom_registry.types import parse_type
 
@@ -181,6 +182,65 @@ def fixed_batch(self: Any, x: Tensor) -> Tensor:
 def test_what_cannot_be_said_is_refused_with_its_reason(forward, message):
     with pytest.raises(Refused, match=message):
         export_module(of(forward), LINEAR)
+
+
+def two_arguments(self, x, y):
+    return self.layer(x) + y
+
+
+def two_outputs(self, x):
+    return self.layer(x), x
+
+
+@pytest.mark.parametrize(
+    ("forward", "signature", "message"),
+    [
+        (
+            lambda self, x: self.layer(x),
+            "vec[5] -> vec[4]",
+            r"the signature says, \[B, 5\], and be",
+        ),
+        (two_arguments, LINEAR, r"'y'.*\[B, 4\], and be.*two tensors has the type A -> B -> C"),
+        (two_arguments, "(vec[4], vec[2]) -> vec[4]", r"says, \(\[B, 4\], \[B, 2\]\), and be"),
+    ],
+)
+def test_a_forward_that_takes_something_else_is_told_what_the_signature_says(
+    forward, signature, message
+):
+    with pytest.raises(Refused, match=message):
+        export_module(of(forward), signature)
+
+
+def test_what_torch_prints_of_an_export_that_failed_stays_off_the_terminal(capfd):
+    with pytest.raises(Refused, match="branches on the values"):
+        export_module(of(branch_on_values), LINEAR)
+    assert capfd.readouterr().err == ""
+
+
+def test_what_a_forward_prints_is_printed(capfd):
+    def talks(self, x):
+        sys.stderr.write("def of x\n")
+        return self.layer(x)
+
+    export_module(of(talks), LINEAR)
+    assert "def of x\n" in capfd.readouterr().err
+
+
+def test_a_lazy_layer_that_has_no_size_yet_is_refused():
+    with pytest.raises(Refused, match=r"1\.weight of Sequential has no shape yet; call the module"):
+        export_module(nn.Sequential(nn.Linear(4, 4), nn.LazyLinear(4)), LINEAR)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_a_scripted_module_is_refused():
+    with pytest.raises(Refused, match=r"publish the nn\.Module that it was made of"):
+        export_module(torch.jit.script(nn.Linear(4, 4)), LINEAR)
+
+
+def test_several_outputs_are_written_as_a_tuple():
+    exported = export_module(of(two_outputs), "vec[4] -> (vec[4], vec[4])")
+    with pytest.raises(TypeMismatch, match=r"gives 1 tensor; the graph gives 2 tensors; two are"):
+        validate_graph(exported.graph, exported.weights, parse_type(LINEAR))
 
 
 def test_an_operation_outside_the_table_is_refused_with_its_place_and_the_remedy():

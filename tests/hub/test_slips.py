@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+from torch import nn
 
 from metaloom import Hub
 from metaloom_registry import (
@@ -14,6 +15,7 @@ from metaloom_registry import (
     NotFound,
     ParseError,
     Refused,
+    TypeMismatch,
 )
 
 from .conftest import encoder
@@ -102,6 +104,13 @@ def test_a_signature_that_is_not_the_module_s_is_an_error_and_nothing_is_logged(
         hub.publish("me/net", encoder(), "image[1,9,9] -> vec[8]")
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
     assert capfd.readouterr().err == ""
+
+
+def test_a_class_is_no_module(hub: Hub) -> None:
+    with pytest.raises(
+        TypeMismatch, match=r"Linear'> cannot be published; give a trained nn\.Module"
+    ):
+        hub.publish("me/net", nn.Linear, "vec[8] -> vec[8]")  # type: ignore[arg-type]
 
 
 def test_one_tag_is_a_text(hub: Hub) -> None:

@@ -66,6 +66,7 @@ def test_unification_makes_two_types_one(one, other):
         ("(int", "'\\)' is wanted"),
         ("a" * 20_000, "too long"),
         ("vec[٣]", "a dimension"),
+        ("image[B,1,28,28]", r"'B' where a dimension.*without a batch axis\), is wanted"),
     ],
 )
 def test_what_is_no_type_is_refused_with_its_place(text, message):

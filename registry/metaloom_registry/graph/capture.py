@@ -6,12 +6,14 @@ The publisher's side only.
 from __future__ import annotations
 
 import inspect
+import io
 import logging
 import operator
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, redirect_stderr
+from typing import Any, TextIO
 
 import torch
 from torch import nn
@@ -24,8 +26,8 @@ from metaloom_registry.graph.aten import Translation, integer_call, translations
 from metaloom_registry.graph.document import BATCH, Dimension
 from metaloom_registry.graph.draft import Draft, Handle, same_memory, tensor_like
 
-TRACER = "torch._subclasses.fake_tensor"
-"""The logger in which torch tells at length of an operation that cannot be traced."""
+TRACERS = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes")
+"""The loggers in which torch tells at length of what cannot be traced."""
 
 
 def capture(
@@ -112,30 +114,56 @@ def exported(
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with warnings.catch_warnings(), _unlogged(TRACER), _Symbolic():
+        with warnings.catch_warnings(), _unlogged(*TRACERS), _unprinted(), _Symbolic():
             warnings.simplefilter("ignore")
             return torch.export.export(module, inputs, dynamic_shapes=dynamic, strict=False)
     except MetaloomError:
         raise
     except Exception as error:
-        raise _export_failure(module, error) from error
+        raise _export_failure(module, shapes, error) from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
 @contextmanager
-def _unlogged(name: str) -> Iterator[None]:
-    """Keep a logger of torch silent: what it has to say is in the error that follows."""
-    logger = logging.getLogger(name)
+def _unlogged(*names: str) -> Iterator[None]:
+    """Keep loggers of torch silent: what they have to say is in the error that follows."""
+    loggers = [logging.getLogger(name) for name in names]
 
     def nothing(_: logging.LogRecord) -> bool:
         return False
 
-    logger.addFilter(nothing)
+    for logger in loggers:
+        logger.addFilter(nothing)
     try:
         yield
     finally:
-        logger.removeFilter(nothing)
+        for logger in loggers:
+            logger.removeFilter(nothing)
+
+
+class _WithoutGraphs(io.TextIOBase):
+    """Passes on what is printed, but for the half-made graph of an export that failed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._dropped = False
+
+    def write(self, text: str) -> int:
+        graph = text.lstrip().startswith(("def forward(self", "class "))
+        ends = self._dropped and text == "\n"
+        self._dropped = graph
+        return len(text) if graph or ends else self._stream.write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+@contextmanager
+def _unprinted() -> Iterator[None]:
+    """Keep the graph that torch.export prints before it fails off the terminal."""
+    with redirect_stderr(_WithoutGraphs(sys.stderr)):
+        yield
 
 
 class _Symbolic(TorchFunctionMode):
@@ -162,7 +190,7 @@ def _dynamic(shape: Any, dims: Mapping[str, Any]) -> Any:
     return tuple(_dynamic(item, dims) for item in shape)
 
 
-def _export_failure(module: nn.Module, error: Exception) -> Refused:
+def _export_failure(module: nn.Module, shapes: tuple[Any, ...], error: Exception) -> Refused:
     text = str(error)
     name = type(module).__name__
     if "specialized" in text or "Constraints violated" in text:
@@ -172,11 +200,27 @@ def _export_failure(module: nn.Module, error: Exception) -> Refused:
             f"{name} branches on the values of tensors, which a graph cannot; use torch.where. "
             f"torch.export says: {_first(text)}"
         )
+    given = ", ".join(map(_written, shapes))
     return Refused(
         f"{name} cannot be captured by torch.export ({type(error).__name__}: {_first(text)}); "
-        "its forward must take what the signature says, and be made of torch operations on that, "
-        "on parameters and on buffers"
+        f"its forward must take what the signature says, {given}, and be made of torch "
+        "operations on that, on parameters and on buffers"
+        + ("; a forward of two tensors has the type A -> B -> C" if _misses(error) else "")
     )
+
+
+def _misses(error: Exception) -> bool:
+    """Whether a forward was called with too few or too many arguments."""
+    return isinstance(error, TypeError) and "argument" in str(error)
+
+
+def _written(shape: Any) -> str:
+    """A tree of shapes for people: `[B, 8]`, `([B, 8], [B, 2])`."""
+    if isinstance(shape, dict):
+        return f"{{{', '.join(f'{key}: {_written(item)}' for key, item in shape.items())}}}"
+    if all(isinstance(item, int | str) for item in shape):
+        return f"[{', '.join(map(str, shape))}]"
+    return f"({', '.join(map(_written, shape))})"
 
 
 def _one_size(dimension: str, reason: str) -> str:

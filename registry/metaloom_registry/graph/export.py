@@ -96,6 +96,17 @@ _Converted: TypeAlias = tuple[Conversion, bytes, Sequence[Tensor | None]]
 
 def _copied(module: nn.Module) -> nn.Module:
     """A copy on the CPU, to be run and changed."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise Refused(
+            "a scripted module cannot be followed by torch.export; publish the nn.Module that "
+            "it was made of"
+        )
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if nn.parameter.is_lazy(tensor):
+            raise Refused(
+                f"{name} of {type(module).__name__} has no shape yet; call the module once on an "
+                "input, which tells lazy layers their sizes"
+            )
     try:
         return copied(module).to("cpu")
     except Exception as error:

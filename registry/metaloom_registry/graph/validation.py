@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from metaloom_registry.errors import TypeMismatch
@@ -54,7 +55,7 @@ def check_signature(graph: Graph, signature: Type) -> None:
     given = _tensors(arguments)
     if len(given) != len(graph.leaves):
         raise TypeMismatch(
-            f"{signature} takes {len(given)} tensors; the graph takes {len(graph.leaves)}"
+            f"{signature} takes {_count(given)}; the graph takes {_count(graph.leaves)}"
         )
     for wanted, leaf in zip(given, graph.leaves, strict=True):
         shape = (BATCH,) if wanted.kind == "label" else (BATCH, *_sizes(wanted))
@@ -65,11 +66,16 @@ def check_signature(graph: Graph, signature: Type) -> None:
     wanted_outputs = _tensors((result,))
     if len(wanted_outputs) != len(specs) or isinstance(graph.outputs, tuple) != _is_tuple(result):
         raise TypeMismatch(
-            f"{signature} gives {len(wanted_outputs)} tensors; the graph gives {len(specs)}"
+            f"{signature} gives {_count(wanted_outputs)}; the graph gives {_count(specs)}"
+            + ("; two are written (A, B)" if len(specs) > 1 else "")
         )
     bound: dict[str, int] = dict(sizes)
     for wanted, spec in zip(wanted_outputs, specs, strict=True):
         _check_output(signature, wanted, spec, bound)
+
+
+def _count(tensors: Sequence[object]) -> str:
+    return "1 tensor" if len(tensors) == 1 else f"{len(tensors)} tensors"
 
 
 def _check_output(signature: Type, wanted: Tensor, spec: Spec, bound: dict[str, int]) -> None:
