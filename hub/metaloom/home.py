@@ -14,8 +14,11 @@ from metaloom_registry.storage import open_blobs
 
 if TYPE_CHECKING:
     from metaloom_registry import Collectable
+    from metaloom_registry.catalogue import Registry
 
 DEFAULT = "~/.metaloom"
+JOINED = 5
+"""Blocks, the newest, of which one has to be in the store of a library that is joined."""
 
 
 def library_folder(
@@ -36,7 +39,8 @@ def library_folder(
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise StorageError(
-            f"{folder} is a file, and a library is a folder; give another with --home or METALOOM_HOME"
+            f"{folder} is a file, and a library is a folder; "
+            "give another with --home or METALOOM_HOME"
         ) from None
     except OSError as error:
         raise StorageError(
@@ -58,18 +62,13 @@ def cache_folder(home: Path, environment: Mapping[str, str] = os.environ) -> Pat
 
 
 def blob_store(
-    home: Path, address: str | None = None, environment: Mapping[str, str] = os.environ
+    home: Path, address: str | None, environment: Mapping[str, str] = os.environ
 ) -> Collectable | None:
-    """Where the library's blobs are, if not in its folder: at the address it was made with.
-
-    Raises AlreadyExists where it was made with another.
-    """
-    known = remembered_address(home, BLOBS, address)
-    if known is None:
+    """Where the library's blobs are, if not in its folder: at this address, with a cache here."""
+    if address is None:
         return None
-    remember_address(home, BLOBS, known)
     cache = cache_folder(home, environment)
-    return open_blobs(known, cache, offline=is_offline(environment))
+    return open_blobs(address, cache, offline=is_offline(environment))
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,11 @@ CATALOGUE = Part("catalogue", "catalogue.url", "catalogue.db")
 def remembered_address(home: Path, part: Part, address: str | None = None) -> str | None:
     """Where a part of a library is, if not in its folder: at the address it was made with.
 
-    `address` is that of a new library.  Raises AlreadyExists where it was made with another.
+    `address` is that of a new library.  Raises AlreadyExists where it was made with another, and
+    StorageError for blobs at what is neither a URL nor a path.
     """
+    if address is not None and part is BLOBS:
+        address = _wherever_opened(address)
     file = home / part.file
     if not file.is_file():
         if address is not None and (home / part.inside).exists():
@@ -112,10 +114,39 @@ def remembered_address(home: Path, part: Part, address: str | None = None) -> st
     return known
 
 
-def remember_address(home: Path, part: Part, address: str) -> None:
-    """Keep the address of a part for who opens the library next; nobody else may read it."""
-    file = home / part.file
-    if not file.is_file():
+def _wherever_opened(address: str) -> str:
+    """An address that means the same in whatever folder the library is opened."""
+    if "://" in address:
+        return address
+    if re.match(r"[A-Za-z][\w+.-]+:", address):
+        raise StorageError(
+            f"{address[:100]!r} is no URL, such as s3://bucket/folder, and as a path would be odd; "
+            f"write ./{address[:100]} if it is one"
+        )
+    return str(Path(address).expanduser().absolute())
+
+
+def remember_parts(home: Path, registry: Registry, addresses: Mapping[Part, str | None]) -> None:
+    """Keep the addresses of a library's parts for who opens it next; nobody else may read them.
+
+    Raises StorageError where the catalogue lists blocks whose bytes are not where the blobs are:
+    one library would then be in two places, each without half of its bytes.
+    """
+    new = {
+        home / part.file: address
+        for part, address in addresses.items()
+        if address is not None and not (home / part.file).is_file()
+    }
+    newest = registry.newest(JOINED) if new else []
+    if newest and not any(registry.blobs.has(block.digest) for block in newest):
+        places = {part: address or home / part.inside for part, address in addresses.items()}
+        registry.close()
+        raise StorageError(
+            f"the catalogue at {without_password(str(places[CATALOGUE]))} lists blocks that are "
+            f"not at {without_password(str(places[BLOBS]))}; give the address that whoever made "
+            "the library gave: `metaloom init --blobs URL --database URL`"
+        )
+    for file, address in new.items():
         file.touch(mode=0o600)
         file.write_text(address + "\n", encoding="utf-8")
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 import metaloom_metalearn
 from metaloom import exchange, finding, solving
 from metaloom.arguments import (
-    as_reference,
     as_tags,
     as_type,
     require_reference,
@@ -20,13 +19,14 @@ from metaloom.arguments import (
 )
 from metaloom.blocks import Block, Composition, is_term_text
 from metaloom.drafting import drafts_of
-from metaloom.family import Family
+from metaloom.family import Family, located
 from metaloom.finding import Filters, Found
 from metaloom.home import (
+    BLOBS,
     CATALOGUE,
     blob_store,
     library_folder,
-    remember_address,
+    remember_parts,
     remembered_address,
 )
 from metaloom.keyring import Keyring
@@ -101,14 +101,18 @@ class Hub:
         Without a path it is METALOOM_HOME, or `~/.metaloom`.  `blobs` is where a new library keeps
         its blobs if not there, such as `s3://bucket/blobs`, and `database` its catalogue, such as
         `postgresql://user@host/name`; both are remembered.  Raises StorageError where the folder or
-        the database cannot be used, or was written by a newer Metaloom, and AlreadyExists for a
-        library that was made with others.
+        the database cannot be used, was written by a newer Metaloom, or lists blocks whose bytes
+        are not where `blobs` says, and AlreadyExists for a library that was made with others.
         """
         home = library_folder(path)
-        listed = remembered_address(home, CATALOGUE, database)
-        registry = catalogue.Registry.open(home, blobs=blob_store(home, blobs), database=listed)
-        if listed is not None:
-            remember_address(home, CATALOGUE, listed)
+        parts = {
+            BLOBS: remembered_address(home, BLOBS, blobs),
+            CATALOGUE: remembered_address(home, CATALOGUE, database),
+        }
+        registry = catalogue.Registry.open(
+            home, blobs=blob_store(home, parts[BLOBS]), database=parts[CATALOGUE]
+        )
+        remember_parts(home, registry, parts)
         return cls(home, registry, tracking_uri(home))
 
     def close(self) -> None:
@@ -139,9 +143,7 @@ class Hub:
         if isinstance(reference, Block):
             return reference
         if isinstance(reference, str):
-            reference = self.vocabulary.short(reference) or as_reference(
-                reference, self.registry.expand
-            )
+            reference = self.vocabulary.reference(reference)
         require_reference(reference)
         primitive = self.vocabulary.primitive(reference)
         if primitive is not None:
@@ -307,7 +309,8 @@ class Hub:
         solution = solving.adapted_solution(self, program, support, learner, device, seed)
         if not isinstance(support, metaloom_metalearn.Task):
             return solution
-        return self.origins.remember(solution, solving.recorded(self, program, support, solution))
+        origin = solving.recorded(self, program, support, solution, learner, device)
+        return self.origins.remember(solution, origin)
 
     def leaks(self, program: Block | Composition | Term | str, task: Task) -> Sequence[Leak]:
         """The blocks of a program that saw classes of the task in training: no fair test then."""
@@ -370,8 +373,11 @@ class Hub:
         return None if name is None else self.keys.secret(name).public
 
     def lineage(self, reference: str | Block, depth: int = 10, cursor: str | None = None) -> Family:
-        """Where a block came from, and what came of it; `cursor` is that of one of both before."""
-        return Family.of(self.registry, self[reference], depth, cursor)
+        """Where a block came from, and what came of it; `cursor` is that of one of both before.
+
+        A run or a task is asked for by its digest, which may be shortened as that of a block.
+        """
+        return Family.of(self.registry, located(self, reference), depth, cursor)
 
     def verify(
         self,
@@ -405,9 +411,12 @@ class Hub:
         """Who signed a block, and what each signature is worth by the keys that are trusted."""
         return signers_of(self.registry, self.keys.trust, self[reference])
 
-    def sync(self) -> Sent:
-        """Send to MLflow what waits in the outbox; what fails stays there and raises nothing."""
-        return self.sender.flush()
+    def sync(self, wait: float = 0.0) -> Sent:
+        """Send to MLflow what waits in the outbox; what fails stays there and raises nothing.
+
+        Another process that is sending has so many seconds to end.
+        """
+        return self.sender.flush(wait)
 
     def read(self, text: str) -> Term:
         """The program a text means, names resolved and types checked; or a reference to a block.

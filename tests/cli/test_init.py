@@ -37,6 +37,49 @@ def test_two_folders_join_one_library_on_s3_and_postgresql(
     assert not (home / "catalogue.db").exists()
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_who_joins_a_catalogue_with_other_blobs_is_told(
+    metaloom, home, address, database, tmp_path
+):
+    url = database().set(drivername="postgresql").render_as_string(hide_password=False)
+    assert metaloom("init", "--blobs", address, "--database", url).code == 0
+    assert metaloom("publish", "me/add3", PROGRAM, "--license", "MIT").code == 0
+    another = tmp_path / "another"
+    for where in (("--blobs", f"{address}/other"), ()):
+        done = metaloom("init", *where, "--database", url, "--home", another)
+        assert done.code == 1
+        assert "lists blocks that are not at" in done.err
+        assert "`metaloom init --blobs URL --database URL`" in done.err
+    joined = metaloom("init", "--blobs", address, "--database", url, "--home", another)
+    assert joined.code == 0
+    assert metaloom("run", "me/add3", "[1]", "--home", another).out.strip() == "[4]"
+
+
+def test_a_folder_of_blobs_is_the_same_from_wherever_it_is_opened(
+    metaloom, home, tmp_path, monkeypatch
+):
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert metaloom("init", "--blobs", "shared").out.splitlines()[1].endswith("/here/shared")
+    assert metaloom("publish", "me/add3", PROGRAM, "--license", "MIT").code == 0
+    monkeypatch.chdir(tmp_path / "there")
+    assert metaloom("run", "me/add3", "[1]").out.strip() == "[4]"
+
+
+def test_an_address_with_a_slash_too_few_is_no_path(metaloom, home):
+    done = metaloom("init", "--blobs", "s3:/our-bucket/metaloom")
+    assert done.code == 1
+    assert "'s3:/our-bucket/metaloom' is no URL, such as s3://bucket/folder" in done.err
+    assert not (home / "blobs.url").exists()
+
+
+def test_a_library_that_could_not_be_joined_is_not_half_remembered(metaloom, home, address):
+    done = metaloom("init", "--blobs", address, "--database", "postgresql://me@127.0.0.1:9/x")
+    assert "cannot open the catalogue" in done.err
+    assert metaloom("init", "--json").json["blobs"] == str(home)
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [
