@@ -15,7 +15,8 @@ from metaloom_registry.catalogue.finding import Hit, Query, search
 from metaloom_registry.catalogue.fitting import TypeIndex, Wanted, given_by, taken_by
 from metaloom_registry.catalogue.likeness import Nearest, Target
 from metaloom_registry.catalogue.versions import Page, described, find
-from metaloom_registry.errors import NotFound
+from metaloom_registry.errors import NotFound, ParseError
+from metaloom_registry.manifest import MAX_TAGS
 from metaloom_registry.names import Reference
 from metaloom_registry.types import Type
 
@@ -61,6 +62,8 @@ class Finder:
         match best; else the most used.  Raises NotFound, ParseError, or TypeMismatch where
         something is to fit what is no function.
         """
+        if len(tags) > MAX_TAGS:
+            raise ParseError(f"{len(tags)} tags are too many; no block has more than {MAX_TAGS}")
         with self._database.asking() as connection:
             left = None if after is None else given_by(_type(connection, after))
             right = None if before is None else taken_by(_type(connection, before))
@@ -68,7 +71,7 @@ class Finder:
                 text,
                 Wanted(type, takes, gives, left, right),
                 kind,
-                tuple(tags),
+                tuple(dict.fromkeys(tags)),
                 None if like is None else _behaviour(connection, like),
                 None if task is None else Target(task_space(), point_of(task), "the task"),
             )

@@ -35,7 +35,10 @@ from metaloom_registry.digest import Digest
 
 MAX_LIMIT = 1_000
 MANY_BLOCKS = 2_000
-"""Up to how many blocks a tag is rare."""
+"""Up to so many blocks that have all tags are looked at one by one."""
+
+COUNTED = 20_000
+"""Up to so many blocks of a tag are counted, to begin with the rarest."""
 
 FEW_TYPES = 1_000
 """So many types that may fit are told to the database; more are looked at here."""
@@ -230,7 +233,7 @@ class _Finder:
     def _used(self, limit: int, after: Place | None) -> list[_Row]:
         """The most used hits."""
         place = None if after is None else (int(after[0]), after[1])
-        filters = _rare(self.connection, self.query) or self.filters
+        filters = _few(self.connection, self.query) or self.filters
         if self.fitting is None:
             form, bound = asking(filters, place)
             found = self.connection.execute(_most_used(form), {**bound, "limit": limit + 1})
@@ -281,33 +284,54 @@ def _most_used(form: Form) -> core.Select[*tuple[Any, ...]]:
 _OF_BLOCKS = current_of()
 
 
-def _filters(query: Query, rare: int | None = None) -> Filters:
-    """What a block has to be, apart from its type; `rare` is the place of a tag that few have."""
+def _filters(query: Query) -> Filters:
+    """What a block has to be, apart from its type."""
     values: dict[str, Any] = {f"tag_{i}": tag for i, tag in enumerate(query.tags)}
     if query.kind is not None:
         values["kind"] = query.kind
-    conditions = _conditions(query.kind is not None, len(query.tags), rare)
-    return Filters(conditions, values, few=rare is not None)
+    return Filters(_conditions(query.kind is not None, len(query.tags)), values)
+
+
+def _few(connection: Connection, query: Query) -> Filters | None:
+    """The same as a list of the blocks that have all tags; None where they are many."""
+    if not query.tags:
+        return None
+    tags = list(query.tags)
+    if len(tags) > 1:  # the rarest comes first, whose blocks are looked through
+
+        def count(tag: str) -> int:
+            found = connection.execute(_HOW_MANY, {"tag": tag, "limit": COUNTED})
+            return int(found.scalar_one())
+
+        tags.sort(key=count)
+    asked: dict[str, Any] = {f"tag_{i}": tag for i, tag in enumerate(tags)}
+    found = connection.execute(_having_all(len(tags)), {**asked, "limit": MANY_BLOCKS + 1})
+    blocks = found.scalars().all()
+    if len(blocks) > MANY_BLOCKS:
+        return None
+    values = {"tagged": blocks, **({} if query.kind is None else {"kind": query.kind})}
+    return Filters((*_conditions(query.kind is not None, 0), _ONE_OF_FEW), values, few=True)
 
 
 @lru_cache(STATEMENTS_KEPT)
-def _conditions(kind: bool, tags: int, rare: int | None) -> Conditions:
+def _conditions(kind: bool, tags: int) -> Conditions:
     """That a block is of a kind and has so many tags."""
-    found = [_BLOCKS.c.kind == bindparam("kind")] if kind else []
-    for i in range(tags):
-        tagged = _tagged(f"tag_{i}")
-        met = exists(tagged.where(_TAGS.c.block_id == _BLOCKS.c.id))
-        found.append(Among(_BLOCKS.c.id, tagged) if i == rare else met)
-    return tuple(found)
+    has = [exists(_tagged(f"tag_{i}").where(_TAGS.c.block_id == _BLOCKS.c.id)) for i in range(tags)]
+    return (*([_BLOCKS.c.kind == bindparam("kind")] if kind else ()), *has)
 
 
-def _rare(connection: Connection, query: Query) -> Filters | None:
-    """The filters by one of the tags that few blocks have; None where there is no such tag."""
-    for place, tag in enumerate(query.tags):
-        values = {"tag": tag, "limit": MANY_BLOCKS + 1}
-        if connection.execute(_HOW_MANY, values).scalar_one() <= MANY_BLOCKS:
-            return _filters(query, place)
-    return None
+_ONE_OF_FEW = Among(_BLOCKS.c.id, many("tagged"))
+
+
+@lru_cache(STATEMENTS_KEPT)
+def _having_all(tags: int) -> core.Select[Any]:
+    """At most `limit` of the blocks that have so many tags, among those that have the first."""
+    query = _tagged("tag_0")
+    for i in range(1, tags):
+        other = _TAGS.alias()
+        also = core.select(other.c.block_id).where(other.c.tag == bindparam(f"tag_{i}"))
+        query = query.where(exists(also.where(other.c.block_id == _TAGS.c.block_id)))
+    return query.limit(bindparam("limit", type_=core.Integer))
 
 
 def _tagged(name: str) -> core.Select[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from metaloom_registry import parse_type
+from metaloom_registry import ParseError, parse_type
 from metaloom_registry.catalogue import Wanted, using
 
 T = parse_type
@@ -86,9 +86,35 @@ def test_of_many_types_as_many_are_found_as_are_asked_for(registry, listed, monk
     uses = [block.uses for block, _ in listed]
     assert len(set(uses)) < len(uses)  # some are told apart by their age alone
     with registry.database.asking() as connection:
-        keys = dict(connection.execute(text("SELECT id, key FROM node")).tuples().all())
+        keys = {row.id: row.key for row in connection.execute(text("SELECT id, key FROM node"))}
         fitting = registry.types.fitting(connection, Wanted(takes=T("a")))
         for limit in range(1, len(listed) + 1):
             found = using.most_used(connection, using.Filters(), fitting, limit)
             wanted = [block.digest.hex for block, _ in listed[:limit]]
             assert [keys[one.block] for one in found] == wanted
+
+
+@pytest.mark.parametrize("many", [0, 1, 3, 2_000])
+def test_several_tags_are_all_had_by_what_is_found(registry, publish, monkeypatch, many):
+    monkeypatch.setattr("metaloom_registry.catalogue.finding.MANY_BLOCKS", many)
+    tagged = [
+        (publish(f"a/x{i}", "int -> int", b"%d" % i, tags=tuple(_divisors(i))), _divisors(i))
+        for i in range(1, 25)
+    ]
+    for wanted in (("by-2",), ("by-3", "by-2"), ("by-2", "by-3", "by-4"), ("by-5", "by-7"), ()):
+        found = [hit.version for hit in registry.finder.search(tags=wanted, limit=50).items]
+        assert found == [
+            version for version, tags in reversed(tagged) if tags.issuperset(wanted)
+        ], wanted
+    [first, *_] = registry.finder.search(tags=("by-2", "by-2"), limit=50).items
+    assert first.why == ("is tagged by-2",)
+
+
+def _divisors(number: int) -> set[str]:
+    return {f"by-{k}" for k in range(2, 8) if number % k == 0}
+
+
+def test_more_tags_than_a_block_may_have_are_refused(registry):
+    with pytest.raises(ParseError, match="65 tags are too many; no block has more than 64"):
+        registry.finder.search(tags=tuple(f"tag-{i}" for i in range(65)))
+    assert registry.finder.search(tags=tuple(f"tag-{i}" for i in range(64))).items == ()
