@@ -211,7 +211,7 @@ def _engine(url: URL) -> Engine:
                 f"a catalogue in PostgreSQL needs {error.name}; "
                 "run `pip install 'metaloom[postgres]'`"
             ) from None
-        event.listen(engine, "connect", _limit_patience)
+        event.listen(engine, "connect", _begin_session)
         return engine
     options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}}
     if _read_only(url):
@@ -272,10 +272,17 @@ def _stay_with(engine: Engine, path: Path) -> None:
     event.listen(engine, "checkout", require_same)
 
 
-def _limit_patience(connection: Any, _: object) -> None:
-    """Let a statement in PostgreSQL wait for others as long as a writer of SQLite does."""
+def _begin_session(connection: Any, _: object) -> None:
+    """Let a statement in PostgreSQL wait for others as long as a writer of SQLite does.
+
+    And let it be answered from the indexes, which all that is asked here has: where blocks are
+    many, whole tables would be read in parallel, and code be compiled, for what is soon looked up.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(f"SET lock_timeout = {1000 * BUSY_SECONDS:.0f}")
+        cursor.execute(
+            f"SET lock_timeout = {1000 * BUSY_SECONDS:.0f}; SET random_page_cost = 1.1; "
+            "SET max_parallel_workers_per_gather = 0; SET jit = off"
+        )
     connection.commit()
 
 

@@ -6,7 +6,7 @@ the best on similar tasks, the best match of words; else the most used come firs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
@@ -39,6 +39,12 @@ MANY_BLOCKS = 2_000
 
 COUNTED = 20_000
 """Up to so many blocks of a tag are counted, to begin with the rarest."""
+
+FEW_BLOCKS = 500
+"""Where a type or a tag leaves so few blocks, each is asked for the words."""
+
+DECIDED_TYPES = 100
+"""Of so many types that may fit it is decided which do, before blocks are looked for by words."""
 
 FEW_TYPES = 1_000
 """So many types that may fit are told to the database; more are looked at here."""
@@ -163,9 +169,11 @@ class _Finder:
     def _words(self, text: str, enough: int, after: Place | None) -> dict[int, _Row]:
         """The hits that hold the words, by their names: enough of them after a place."""
         words = words_of(text)
+        few = self._few_blocks()
+        only = None if few is None else [row[0] for row in self._among("blocks", few)]
         found: dict[int, _Row] = {}
         beyond = 0
-        for lot in holding(self.connection, words, enough):
+        for lot in holding(self.connection, words, enough, only):
             for name, block, signature, uses, title, tags in self._among("words", lot):
                 matched = match(words, title, tags)
                 place = (float(matched.score), uses, name)
@@ -174,6 +182,19 @@ class _Finder:
             if beyond >= enough:
                 break
         return found
+
+    def _few_blocks(self) -> Sequence[int] | None:
+        """The blocks that may be hits by their type or a tag; None where they are not few."""
+        asked: list[tuple[core.Select[Any], Mapping[str, Any]]] = []
+        if self.fitting is not None and len(self.fitting.narrowed) <= DECIDED_TYPES:
+            asked.append((_OF_TYPES, {"types": self.fitting.all(self.connection)}))
+        asked += [(_OF_TAG, {"tag": tag}) for tag in self.query.tags]
+        for query, values in asked:
+            given = {**values, "limit": FEW_BLOCKS + 1}
+            blocks = self.connection.execute(query, given).scalars().all()
+            if len(blocks) <= FEW_BLOCKS:
+                return blocks
+        return None
 
     def _near(
         self, target: Target, words: dict[int, _Row] | None, limit: int, after: Place | None
@@ -338,6 +359,10 @@ def _tagged(name: str) -> core.Select[Any]:
     return core.select(_TAGS.c.block_id).where(_TAGS.c.tag == bindparam(name))
 
 
-_HOW_MANY = core.select(func.count()).select_from(
-    _tagged("tag").limit(bindparam("limit", type_=core.Integer)).subquery()
+_OF_TAG = _tagged("tag").limit(bindparam("limit", type_=core.Integer))
+_HOW_MANY = core.select(func.count()).select_from(_OF_TAG.subquery())
+_OF_TYPES = (
+    core.select(_BLOCKS.c.id)
+    .where(Among(_BLOCKS.c.signature_id, many("types")), _BLOCKS.c.current.is_(True))
+    .limit(bindparam("limit", type_=core.Integer))
 )

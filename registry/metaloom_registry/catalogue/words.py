@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy import text as sql
 
 from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.among import many
 from metaloom_registry.errors import ParseError
 
 CANDIDATES = 500
@@ -77,19 +78,27 @@ def plain_words(*texts: str) -> str:
     return " ".join(word for word, end in zip(words, ends, strict=True) if end <= MAX_BYTES)
 
 
-def holding(connection: Connection, words: Sequence[str], enough: int) -> Iterator[list[int]]:
+def holding(
+    connection: Connection, words: Sequence[str], enough: int, only: Sequence[int] | None = None
+) -> Iterator[list[int]]:
     """The ids of names that hold all words of a query, in lots.
 
     Whole words come first; where fewer than `enough` names hold them, beginnings of words count.
-    Of each a lot of the newest and, if there are more, a larger one.
+    Of each a lot of the newest and, if there are more, a larger one; or all that there are `only`
+    among some names.
     """
-    look = _indexed if connection.dialect.name == "sqlite" else _lexemes
+    if only is not None:
+        if only:
+            yield _held_among(connection, words, enough, only)
+        return
     known: dict[int, None] = {}
     named = _named(connection, words)
+    newest = _NEWEST[connection.dialect.name]
     for beginnings in (False, True):
-        below = _BEYOND
+        query, below = _written(connection, words, beginnings=beginnings), _BEYOND
         for size in (CANDIDATES, CANDIDATES * MANY_CANDIDATES):
-            ids = look(connection, words, below, size, beginnings=beginnings)
+            values = {"query": query, "below": below, "limit": size}
+            ids = connection.execute(newest, values).scalars().all()
             lot = [id_ for id_ in dict.fromkeys((*named, *ids)) if id_ not in known]
             named = []
             known |= dict.fromkeys(lot)
@@ -102,6 +111,19 @@ def holding(connection: Connection, words: Sequence[str], enough: int) -> Iterat
             return
 
 
+def _held_among(
+    connection: Connection, words: Sequence[str], enough: int, names: Sequence[int]
+) -> list[int]:
+    """Those of a few names that hold all words: whole if that is enough, else their beginnings."""
+    held: list[int] = []
+    for beginnings, query in zip((False, True), _AMONG[connection.dialect.name], strict=True):
+        values = {"query": _written(connection, words, beginnings=beginnings), "ids": names}
+        held = list(connection.execute(query, values).scalars())
+        if len(held) >= enough:
+            break
+    return held
+
+
 def _named(connection: Connection, words: Sequence[str]) -> list[int]:
     """The newest names that are one of the words, if they hold the others too."""
     if len(words) > 1:
@@ -109,22 +131,12 @@ def _named(connection: Connection, words: Sequence[str]) -> list[int]:
     return list(connection.execute(_NAMED, {"word": words[0]}).scalars())
 
 
-def _indexed(
-    connection: Connection, words: Sequence[str], below: int, size: int, *, beginnings: bool
-) -> Sequence[int]:
-    """The newest names below an id that the full-text index of SQLite gives."""
-    query = " ".join(f'"{w}"{"*" if beginnings and len(w) > 1 else ""}' for w in words)
-    values = {"query": query, "below": below, "limit": size}
-    return connection.execute(_INDEXED, values).scalars().all()
-
-
-def _lexemes(
-    connection: Connection, words: Sequence[str], below: int, size: int, *, beginnings: bool
-) -> Sequence[int]:
-    """The newest names below an id that the full-text index of PostgreSQL gives."""
-    query = " & ".join(f"'{w}'{':*' if beginnings and len(w) > 1 else ''}" for w in words)
-    values = {"query": query, "below": below, "limit": size}
-    return connection.execute(_LEXEMES, values).scalars().all()
+def _written(connection: Connection, words: Sequence[str], *, beginnings: bool) -> str:
+    """Words as the full-text index is asked for them, whole or as beginnings."""
+    begin = [beginnings and len(word) > 1 for word in words]
+    if connection.dialect.name == "sqlite":
+        return " ".join(f'"{w}"{"*" if b else ""}' for w, b in zip(words, begin, strict=True))
+    return " & ".join(f"'{w}'{':*' if b else ''}" for w, b in zip(words, begin, strict=True))
 
 
 def match(words: Sequence[str], title: str, tags: str) -> Match:
@@ -163,11 +175,30 @@ _NAMED = (
     .order_by(_name.c.id.desc())
     .limit(CANDIDATES // 10)
 )
-_INDEXED = sql(
+_NEWEST = {
+    "sqlite": sql(
+        "SELECT rowid FROM document_words WHERE document_words MATCH :query "
+        "AND rowid < :below ORDER BY rowid DESC LIMIT :limit"
+    ),
+    "postgresql": sql(
+        "SELECT id FROM document WHERE words @@ CAST(:query AS tsquery) AND id < :below "
+        "ORDER BY id DESC LIMIT :limit"
+    ),
+}
+"""The newest names below an id that the full-text index gives."""
+
+_OF_THESE = (
     "SELECT rowid FROM document_words WHERE document_words MATCH :query "
-    "AND rowid < :below ORDER BY rowid DESC LIMIT :limit"
+    "AND {}rowid IN (SELECT value FROM json_each(:ids))"
 )
-_LEXEMES = sql(
-    "SELECT id FROM document WHERE words @@ CAST(:query AS tsquery) AND id < :below "
-    "ORDER BY id DESC LIMIT :limit"
-)
+_LEXEMES_OF_THESE = sql(
+    "SELECT id FROM document WHERE words @@ CAST(:query AS tsquery) AND id = ANY (:ids)"
+).bindparams(many())
+_AMONG = {
+    "sqlite": tuple(sql(_OF_THESE.format(sign)).bindparams(many()) for sign in ("", "+")),
+    "postgresql": (_LEXEMES_OF_THESE, _LEXEMES_OF_THESE),
+}
+"""Those of these names that it gives: for whole words, and for beginnings.
+
+SQLite looks whole words up for each name, and beginnings (`+`) once for all, as they are joined.
+"""

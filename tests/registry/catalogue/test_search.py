@@ -234,6 +234,25 @@ def test_filters_look_beyond_the_newest_that_hold_the_words(registry, publish, m
     assert set(rare) < set(pages)
 
 
+@pytest.mark.parametrize("query", [{"type": T("bool -> int")}, {"tags": ("rare",)}])
+def test_where_filters_leave_few_blocks_all_that_hold_the_words_are_found(
+    registry, publish, monkeypatch, query
+):
+    monkeypatch.setattr("metaloom_registry.catalogue.words.CANDIDATES", 1)
+    monkeypatch.setattr("metaloom_registry.catalogue.finding.FEW_BLOCKS", 5)
+    rare = {"a/x0": "word", "a/x1": "words", "a/x2": "word", "a/x3": "other", "b/word": ""}
+    for i, (name, card) in enumerate(rare.items()):
+        publish(name, "bool -> int", bytes([i]), card=card, tags=("rare",))
+    for i in range(20):
+        publish(f"a/y{i}", "int -> int", bytes([9, i]), card="word", tags=("common",))
+    search = registry.finder.search
+    assert found(search("word", **query)) == ["b/word", "a/x2", "a/x1", "a/x0"]
+    assert found(search("word", limit=2, **query)) == ["b/word", "a/x2"]
+    assert found(search("word", kind="program", **query)) == []
+    whole = search("word", limit=1, **query)
+    assert found(search("word", limit=9, cursor=whole.cursor, **query))[:2] == ["a/x2", "a/x1"]
+
+
 def test_a_cursor_of_another_query_is_refused(registry, blocks):
     cursor = registry.search(kind="program", limit=1).cursor
     assert cursor is not None
