@@ -25,7 +25,8 @@ class CachedBlobs:
 
     What the remote serves is checked against its digest before it is kept or returned, and a copy
     that was damaged is fetched again.  Beyond the limit the copies go that were used longest ago.
-    `offline` asks the remote for nothing.  Any number of processes may share a folder.
+    `offline` asks the remote for nothing.  Any number of processes may share a folder, and each may
+    be a tenth of the limit beyond it.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class CachedBlobs:
         self.offline = offline
         self._lock = threading.Lock()
         self._size: int | None = None
+        self._added = 0
 
     def put(self, data: bytes) -> Digest:
         """Put into the remote, and keep a copy. Raises StorageError offline."""
@@ -104,8 +106,11 @@ class CachedBlobs:
         with contextlib.suppress(StorageError):
             self.copies.put(data)
         with contextlib.suppress(StorageError), self._lock:
-            known = self._size
-            self._size = self._total() if known is None else known + len(data)
+            self._added += len(data)
+            if self._size is None or self._added > (1 - KEPT) * self.limit:
+                self._size, self._added = self._total(), 0
+            else:
+                self._size += len(data)
             if self._size > self.limit:
                 self._evict()
 
@@ -114,7 +119,7 @@ class CachedBlobs:
             self.copies.remove(digest)
 
     def _total(self) -> int:
-        """The bytes of all copies, whoever made them: counted once a process, then kept up.
+        """The bytes of all copies, whoever made them: counted now and then, else kept up.
 
         What killed processes left half-written is removed by the way.
         """

@@ -8,8 +8,16 @@ import pytest
 from tests.registry.catalogue.conftest import NOW
 from tests.registry.catalogue.killing import tries
 
-from metaloom_registry import Digest, MemoryBlobs, NotFound, Parent, Registry, StorageError
-from metaloom_registry.catalogue import collect
+from metaloom_registry import (
+    Digest,
+    FolderBlobs,
+    MemoryBlobs,
+    NotFound,
+    Parent,
+    Registry,
+    StorageError,
+)
+from metaloom_registry.catalogue import Database, collect
 
 OLD = NOW - 1_000_000
 
@@ -212,6 +220,41 @@ def test_a_collection_killed_at_any_step_loses_no_blob_that_is_listed(tmp_path):
         collect(registry, grace=-3600)
         assert len(list(registry.blobs.digests())) == 2
         registry.close()
+
+
+KILLED_ELSEWHERE = """
+from metaloom_registry import FolderBlobs
+from metaloom_registry.catalogue import Database, collect
+
+url, place = sys.argv[1:]
+
+def opened(n):
+    registry = Registry(FolderBlobs(place), Database(url), validate=accept)
+    for i in range(2):
+        registry.blobs.put(f"garbage {n} {i}".encode())
+    return registry
+
+def work(registry, n):
+    publish(registry, "a/x", f"garbage {n} 0".encode())
+    collect(registry, grace=-3600)
+
+killed_at_every_step(opened, work, os, ("unlink",), statements=False)
+"""
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_nor_does_one_killed_on_postgresql(database, tmp_path):
+    url, blobs = database(), FolderBlobs(tmp_path / "blobs")
+    count = tries(KILLED_ELSEWHERE, url.render_as_string(hide_password=False), blobs.folder)
+    assert count > 5
+    registry = Registry(blobs, Database(url), validate=lambda *_: None)
+    assert registry.verify().sound
+    collect(registry, grace=-3600)
+    report = registry.verify()
+    assert report.sound
+    assert report.blocks == len(registry.versions("a/x"))
+    assert len(list(blobs.digests())) == report.blocks + report.files
+    registry.close()
 
 
 def test_a_tombstone_lets_the_bytes_go_but_not_those_another_block_has(registry, publish):

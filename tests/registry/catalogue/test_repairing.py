@@ -11,10 +11,7 @@ from metaloom_registry import Digest, FolderBlobs, MemoryBlobs, NotFound, Storag
 from metaloom_registry.catalogue import collect, repair
 from metaloom_registry.storage import CachedBlobs
 
-pytestmark = [
-    pytest.mark.parametrize("database", ["sqlite"], indirect=True),
-    pytest.mark.usefixtures("database"),
-]
+sqlite_only = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 def damage(registry, digest, data):
@@ -29,6 +26,7 @@ def flip(data: bytes, bit: int) -> bytes:
     return bytes(changed)
 
 
+@sqlite_only
 @pytest.mark.parametrize("bit", [0, 7, 39, 63])
 def test_any_flipped_bit_is_found_and_restored(registry, publish, bit):
     version = publish("a/x", "int -> int", b"8 bytes!")
@@ -57,6 +55,7 @@ def test_a_lost_manifest_and_what_it_lists_are_restored(registry, publish):
     assert registry.verify().sound
 
 
+@sqlite_only
 def test_what_the_other_store_has_not_or_has_damaged_stays_a_problem(registry, publish):
     publish("a/x", "int -> int", b"content")
     lost = Digest.of(b"content")
@@ -92,6 +91,7 @@ def test_what_a_remote_damaged_is_found_and_restored_past_the_copies_here(
     assert registry.verify().sound
 
 
+@sqlite_only
 def test_offline_the_copies_are_verified(registry, publish, tmp_path):
     remote = MemoryBlobs()
     registry.blobs = CachedBlobs(remote, tmp_path / "copies")
@@ -177,6 +177,7 @@ def test_a_disk_that_fills_up_keeps_all_that_was_published(tmp_path):
     assert sound == "True"
 
 
+@sqlite_only
 def test_a_folder_on_a_disk_mounted_read_only_says_so(registry, publish, tmp_path):
     publish("a/x")
     registry.close()

@@ -121,6 +121,15 @@ def test_the_limit_counts_what_another_process_left(remote, tmp_path):
     assert len(list(FolderBlobs(tmp_path).digests())) == 3
 
 
+def test_processes_that_share_a_folder_keep_the_limit_together(remote, tmp_path):
+    stores = [CachedBlobs(remote, tmp_path, limit=10_000) for _ in range(3)]
+    for i in range(8):
+        for number, store in enumerate(stores):
+            store.get(remote.put(bytes([i, number]) * 500))
+    kept = sum(len(stores[0].copies.get(digest)) for digest in stores[0].copies.digests())
+    assert 8_000 <= kept <= 13_000, "each may be a tenth beyond it"
+
+
 def test_a_blob_larger_than_the_limit_is_read_and_not_kept(remote, tmp_path):
     digest = remote.put(b"x" * 1000)
     store = CachedBlobs(remote, tmp_path, limit=999)
