@@ -14,11 +14,13 @@ from functools import cached_property
 from itertools import islice, product
 from typing import TYPE_CHECKING
 
+from metaloom.arguments import as_reference
 from metaloom_registry import (
     Apply,
     BlockName,
     Digest,
     Entry,
+    InvalidName,
     Lambda,
     Let,
     Loaded,
@@ -169,6 +171,40 @@ class Vocabulary:
         if misfit is not None and not found:
             raise misfit
         return found[0]
+
+    def reference(self, text: str) -> Reference:
+        """What a text names: a primitive by its short name, else what `as_reference` reads.
+
+        Raises InvalidName, with names that it may have meant, or NotFound.
+        """
+        try:
+            return self.short(text) or as_reference(text, self.registry.expand)
+        except InvalidName as error:
+            raise self._unnamed(text, error) from None
+
+    def _unnamed(self, text: str, error: InvalidName) -> InvalidName:
+        """The error that a text names no block, with the names that end so or are much like it."""
+        if not re.fullmatch(r"[\w.-]+", text):
+            return error
+        near = self.registry.called(text)
+        short = get_close_matches(text.lower(), self.primitives.short_names, n=2, cutoff=0.7)
+        near += [str(self.primitives.short_names[name].name) for name in short]
+        if near:
+            return InvalidName(f"{text!r} is not a block's name; did you mean {' or '.join(near)}?")
+        if self.registry.names(f"{text}/", limit=1).items:
+            return InvalidName(
+                f"{text!r} is a namespace, not a block; `metaloom list {text}` shows what is in it"
+            )
+        return error
+
+    def near_words(self, words: Iterable[str]) -> list[str]:
+        """Words of names and tags that are much like these, none of which finds anything."""
+        known = self.registry.words_in_use()
+        for primitive in self.primitives:
+            known.update(re.findall(r"[^\W_]+", f"{primitive.name} {' '.join(primitive.tags)}"))
+        sought = [word for word in words if word not in known]
+        near = [get_close_matches(word, known, n=1, cutoff=0.75) for word in sought]
+        return [word for found in near for word in found]
 
     def short(self, name: str) -> Reference | None:
         """The primitive that a short name means; None where it is the short name of none.

@@ -19,7 +19,7 @@ from typing import Any
 from metaloom_registry.canonical import Json, dump_canonical, load_strict
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import MetaloomError, Refused
-from metaloom_registry.names import Reference
+from metaloom_registry.names import DEVICES, Reference
 from metaloom_registry.types import Type, parse_type
 
 FORMAT = "metaloom-block/1"
@@ -49,7 +49,6 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?", re.ASCII
 _ROLE = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
 _TAG = re.compile(r"[a-z0-9][a-z0-9._:-]{0,63}", re.ASCII)
 _LICENCE = re.compile(r"\(*[A-Za-z0-9.+-]+\)*(?: (?:AND|OR|WITH) \(*[A-Za-z0-9.+-]+\)*)*", re.ASCII)
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(10))}
 _FIELDS = (
     "card", "facts", "files", "format", "kind", "licence", "parents", "requires", "seen",
     "signature", "tags",
@@ -358,7 +357,7 @@ def path_problem(path: str) -> str | None:
     segments = path.split("/")
     if not all(_SEGMENT.fullmatch(s) and ".." not in s for s in segments):
         return f"{path!r} is not a path; {rule}"
-    if any(segment.lower().split(".")[0] in _DEVICES for segment in segments):
+    if any(segment.lower().split(".")[0] in DEVICES for segment in segments):
         return f"{path!r} names a device on some systems; choose another name"
     if path.lower() in (MANIFEST_FILE, SIGNATURE_FILE):
         return f"{path!r} is kept for the manifest itself; choose another name"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,14 +15,20 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _ALIAS = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
 _MAX_LENGTH = 96
 
+DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{device}{i}" for device in ("com", "lpt") for i in range(10))}
+)
+"""What some systems take for a device, with any ending: no file has such a name there."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class BlockName:
     """`namespace/name`; each part follows the Hugging Face repo-id rule.
 
     Each part is 1 to 96 of the ASCII letters, digits, `-`, `_`, `.`; it begins and ends with a
-    letter or digit, and holds no `--` and no `..`.  Names are compared without regard to case
-    (`key`), so that a folder on any file system can hold them all.
+    letter or digit, holds no `--` and no `..`, does not end in `.git`, and is none of `DEVICES`,
+    such as `con` or `nul.x`.  Names are compared without regard to case (`key`), so that a folder
+    on any file system can hold them all.
     """
 
     namespace: str
@@ -98,6 +105,13 @@ class Reference:
 
 def _check_part(part: str, what: str) -> None:
     if len(part) <= _MAX_LENGTH and _PART.fullmatch(part) and "--" not in part and ".." not in part:
+        low = part.lower()
+        if low.partition(".")[0] in DEVICES:
+            raise InvalidName(f"the {what} {part!r} is a device on some systems; choose another")
+        if low.endswith(".git"):
+            raise InvalidName(
+                f"the {what} {part!r} ends in .git, as no repository may; leave it out"
+            )
         return
     rule = (
         f"a {what} is 1 to {_MAX_LENGTH} ASCII letters, digits, '-', '_' or '.', "
@@ -105,4 +119,6 @@ def _check_part(part: str, what: str) -> None:
     )
     if len(part) > _MAX_LENGTH:
         raise InvalidName(f"the {what} {part[:40]!r}... has {len(part)} characters; {rule}")
-    raise InvalidName(f"{part!r} is not a {what}; {rule}")
+    odd = next((c for c in part if not c.isascii()), None)
+    named = "" if odd is None else f": {odd!r} is {unicodedata.name(odd, 'no letter')}"
+    raise InvalidName(f"{part!r} is not a {what}{named}; {rule}")

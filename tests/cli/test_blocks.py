@@ -173,3 +173,25 @@ def test_a_composition_is_checked_when_it_is_published(metaloom: Command, add3: 
     assert done.code == 1
     assert "does not fit where" in done.err
     assert len(metaloom("list", "--json").json) == 1
+
+
+def test_a_page_says_which_version_of_how_many_it_is(metaloom: Command, add3: str) -> None:
+    assert "version" not in metaloom("show", "me/add3").out.splitlines()[2]
+    metaloom("publish", "me/add3", "(lam (map (add 3) $0))")
+    assert "newest of 2 versions" in metaloom("show", "me/add3").out
+    assert "2 versions, now me/add3@2" in metaloom("show", "me/add3@1").out
+    metaloom("yank", "me/add3@2")
+    assert "2 versions, now me/add3@1" in metaloom("show", "me/add3@2").out
+    told = metaloom("show", "me/add3@2", "--json").json
+    assert (told["versions"], told["current"]) == (2, "me/add3@1")
+
+
+def test_a_very_long_card_is_cut_on_the_page_alone(metaloom: Command, tmp_path: Path) -> None:
+    card = tmp_path / "card.md"
+    card.write_text("\n".join(f"line {i}" for i in range(500)))
+    metaloom("publish", "me/long", "(lam $0)", "--card", card)
+    page = metaloom("show", "me/long").out
+    assert "line 59" in page
+    assert "line 60" not in page
+    assert "more characters; --json has the whole card" in page
+    assert metaloom("show", "me/long", "--json").json["card"].endswith("line 499")

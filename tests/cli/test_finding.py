@@ -50,3 +50,28 @@ def test_what_cannot_be_found_is_said_in_a_line(metaloom, add3: str, arguments, 
     done = metaloom(*arguments)
     assert done.code == 1
     assert said in done.err
+
+
+def test_what_was_mistyped_is_named(metaloom, add3):
+    metaloom("publish", "me/evens", "(lam (filter is_even $0))", "--tag", "parity")
+    for word, meant in (("evns", "evens"), ("paritty", "parity"), ("predict_ad", "")):
+        said = metaloom("search", word).out
+        assert (f"did you mean '{meant}'?" in said) == bool(meant), said
+    assert "did you mean me/evens?" in metaloom("show", "evens").err
+    assert "did you mean lists/map" in metaloom("show", "mapp").err
+    assert "'me' is a namespace, not a block; `metaloom list me`" in metaloom("show", "me").err
+    assert "give it as namespace/name" in metaloom("show", "nothing-like-it").err
+
+
+def test_where_nothing_is_found_what_was_asked_for_is_to_be_widened(metaloom, add3):
+    said = metaloom("search", "--tag", "none", "--takes", "image[9,9,9]", "--kind", "graph").out
+    assert said == "no block fits; try a wider type such as vec[n] or no --tag or no --kind\n"
+    assert metaloom("search", "zebra", "--json").json == []
+
+
+def test_a_narrow_table_breaks_no_names_and_has_no_empty_columns(metaloom, add3, monkeypatch):
+    monkeypatch.setattr("metaloom.cli.output.PIPED_WIDTH", 50)
+    page = metaloom("search", "--takes", "list[int]", "--kind", "program").out
+    assert page.splitlines()[1].startswith("me/add3@1 ")
+    assert "measured" not in page
+    assert "used by" not in page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from metaloom.blocks import Block
     from metaloom.finding import Found
+    from metaloom.hub import Hub
 
 Tags: TypeAlias = Annotated[
     list[str] | None, typer.Option("--tag", help="A tag it has; give several.", metavar="TAG")
@@ -78,12 +79,38 @@ def search(
             limit=limit,
             cursor=cursor,
         )
-        alone = (
-            "no other trained block takes the same inputs; `metaloom search --takes` looks wider"
-        )
-        new = "nothing was solved yet that is like this task"
-        wider = "no block fits; fewer words or a wider type such as vec[n] find more"
-        _show(found, alone if like else new if task else wider, as_json)
+        nothing = ""
+        if not found and not as_json:
+            nothing = _nothing(hub, words or (), bool(takes or gives), like, task, kind, tag)
+        _show(found, nothing, as_json)
+
+
+def _nothing(
+    hub: Hub,
+    words: Sequence[str],
+    typed: bool,
+    like: str | None,
+    task: str | None,
+    kind: str | None,
+    tags: Sequence[str] | None,
+) -> str:
+    """What to try where nothing was found."""
+    near = hub.vocabulary.near_words(word.lower() for text in words for word in text.split())
+    if near:
+        return f"no block fits; did you mean {' or '.join(map(repr, near))}?"
+    tries = [
+        "fewer words" if words else "",
+        "a wider type such as vec[n]" if typed else "",
+        "no --tag" if tags else "",
+        "no --kind" if kind else "",
+    ]
+    if any(tries):
+        return f"no block fits; try {' or '.join(filter(None, tries))}"
+    if like:
+        return "no other trained block takes the same inputs; `metaloom search --takes` looks wider"
+    if task:
+        return "nothing was solved yet that is like this task"
+    return "nothing here yet; `metaloom publish` adds a block"
 
 
 def fits(

@@ -59,7 +59,17 @@ def note(message: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
-    """A table whose cells are shown as they are; a column named `>x` is flushed right."""
+    """A table whose cells are shown as they are; a column named `>x` is flushed right.
+
+    Of a table with names, columns that are empty are left out, and the first is broken last.
+    """
+    lines = [
+        [cell if isinstance(cell, Text) else Text(visible(cell)) for cell in row] for row in rows
+    ]
+    if any(columns) and lines:
+        kept = [i for i, name in enumerate(columns) if not name or any(line[i] for line in lines)]
+        columns, lines = [columns[i] for i in kept], [[line[i] for i in kept] for line in lines]
+    widest = max((line[0].cell_len for line in lines if line), default=0)
     drawn = Table(
         title=title or None,
         title_justify="left",
@@ -67,15 +77,16 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str =
         pad_edge=False,
         show_header=any(columns),
     )
-    for column in columns:
+    for place, column in enumerate(columns):
         right = column.startswith(">")
         drawn.add_column(
             Text(column.removeprefix(">"), style="bold"),
             justify="right" if right else "left",
             overflow="fold",
+            no_wrap=place == 0 and any(columns) and 2 * widest <= console().width,
         )
-    for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else Text(visible(cell)) for cell in row))
+    for line in lines:
+        drawn.add_row(*line)
     return drawn
 
 

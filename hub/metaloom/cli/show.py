@@ -17,7 +17,7 @@ from metaloom.cli.example import example_of_use
 from metaloom.cli.facts import in_bytes, measured, others, said, training
 from metaloom.cli.listing import describe, state
 from metaloom.cli.options import AsJson, Home
-from metaloom.cli.output import console, show_json, table, visible
+from metaloom.cli.output import console, counted, show_json, table, visible
 from metaloom.cli.verify import signer_json
 from metaloom_metalearn import Score
 from metaloom_registry import BadSeal
@@ -38,6 +38,9 @@ ADAPTATION = "adaptation"
 
 TOLD = ("name", "type", "search", "seed")
 """What of that fact is shown as it is; its scores follow."""
+
+CARD_LINES, CARD_CHARACTERS = 60, 6_000
+"""Of a card on the page."""
 
 SHOWN = 12
 """Relatives in one role listed on the page; `metaloom lineage` draws them all."""
@@ -77,6 +80,8 @@ def show(
                     "signers": [signer_json(signer) for signer in signers],
                     "term": hub.show(block.body) if block.body is not None else None,
                     "source": block.source,
+                    "versions": _numbers(block)[0],
+                    "current": _numbers(block)[1] or None,
                     "parents": _relatives_json(family.parents),
                     "users": _relatives_json(family.children),
                     "more": {"parents": family.parents.more, "users": family.children.more},
@@ -104,7 +109,7 @@ def _page(
         *(Text(visible(line), style=style) for line, style in _signed(signers, block)),
     ]
     if block.card:
-        page += [Text(), Text(visible(block.card.strip()))]
+        page += [Text(), *_card(block.card.strip())]
     if FACT in block.facts:
         told = block.facts[FACT]
         adapted = isinstance(told, Mapping) and told.get("search") == ADAPTATION
@@ -146,6 +151,25 @@ def _signed(signers: Sequence[Standing], block: Block) -> list[tuple[str, str]]:
     return found or [("NOT signed", "dim")]
 
 
+def _card(text: str) -> list[RenderableType]:
+    """A card as far as it has room on a page."""
+    shown = "\n".join(text[:CARD_CHARACTERS].split("\n")[:CARD_LINES])
+    if shown == text:
+        return [Text(visible(text))]
+    rest = f"... {counted(len(text) - len(shown), 'more character')}; --json has the whole card"
+    return [Text(visible(shown)), Text(rest, style="dim")]
+
+
+def _numbers(block: Block) -> tuple[int, str]:
+    """How many versions its name has, and what the name alone means, if anything."""
+    name = block.reference.name
+    if block.version is None or name is None:
+        return 1, str(block.reference)
+    there = block.hub.registry.versions(name)
+    offered = next((str(version) for version in there if version.yanked is None), "")
+    return len(there), offered
+
+
 def _facts_line(block: Block) -> str:
     version = block.version
     parts = [str(block.digest)[: len("sha256:") + 12]]
@@ -153,6 +177,11 @@ def _facts_line(block: Block) -> str:
         parts.append(f"licence {version.licence or 'not stated'}")
         parts.append(in_bytes(version.size))
         parts.append(f"published {version.created:%Y-%m-%d}")
+        count, offered = _numbers(block)
+        if offered != str(block.reference) and block.reference.name is not None:
+            parts.append(f"{counted(count, 'version')}, now {offered or 'none'}")
+        elif count > 1:
+            parts.append(f"newest of {counted(count, 'version')}")
         parts.append(f"used by {version.uses}")
         if version.aliases:
             parts.append("alias " + ", ".join(version.aliases))

@@ -223,6 +223,16 @@ class Registry:
 
         self.database.write(change)
 
+    def called(self, part: str) -> list[str]:
+        """The newest names whose last part this is, in any case."""
+        with self.database.reading() as session:
+            return versions.called(session, part)
+
+    def words_in_use(self) -> set[str]:
+        """The words of the newest names, and tags: what a mistyped word may have meant."""
+        with self.database.reading() as session:
+            return versions.words_in_use(session)
+
     def names(self, prefix: str = "", *, limit: int = 100, cursor: str = "") -> Page[Version]:
         """Names that begin with `prefix`, in order, each with the version it stands for."""
         with self.database.reading() as session:

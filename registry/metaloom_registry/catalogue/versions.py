@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -121,6 +122,20 @@ def nearest(session: Session, name: BlockName, count: int = 3) -> list[str]:
     parts = [s for s in known if s.lower().endswith(f"/{name.name.lower()}")]
     close = difflib.get_close_matches(str(name), list(known), n=count, cutoff=0.7)
     return list(dict.fromkeys([*parts, *close]))[:count]
+
+
+def called(session: Session, part: str, limit: int = 3) -> list[str]:
+    """The newest names whose last part this is, in any case."""
+    query = select(tables.Name.spelling).where(tables.Name.part == part.lower())
+    return list(session.exec(query.order_by(col(tables.Name.id).desc()).limit(limit)))
+
+
+def words_in_use(session: Session, limit: int = 1000) -> set[str]:
+    """The words of the newest names, and the newest tags, in lower case."""
+    spellings = select(tables.Name.spelling).order_by(col(tables.Name.id).desc()).limit(limit)
+    tags = select(tables.Tag.tag).order_by(col(tables.Tag.block_id).desc()).limit(limit)
+    texts = [*session.exec(spellings), *session.exec(tags)]
+    return {word for text in texts for word in re.findall(r"[^\W_]+", text.lower())}
 
 
 def _by_digest(session: Session, digest: Digest) -> Found:

@@ -240,6 +240,21 @@ def test_a_name_in_any_unicode_form_is_refused(registry, publish, form):
     assert registry.names().items == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a/con", "is a device on some systems"),
+        ("NUL.x/b", "is a device on some systems"),
+        ("a/x.git", "ends in .git"),
+        ("a/х", "'х' is CYRILLIC SMALL LETTER HA"),
+    ],
+)
+def test_a_name_that_no_folder_or_repository_can_have_is_refused(publish, name, said):
+    with pytest.raises(InvalidName) as error:
+        publish(name)
+    assert said in str(error.value)
+
+
 @pytest.mark.parametrize("name", ["a/ｘ", "a/х", "а/x", "a/ⅹ", "a/x\u200b"])
 def test_a_name_that_only_looks_like_one_is_refused(registry, publish, name):
     publish("a/x")
