@@ -149,3 +149,19 @@ def test_every_extension_point_is_documented():
     page = (ROOT / "docs" / "write-a-plugin.md").read_text(encoding="utf-8")
 
     assert [group for group in GROUPS if f"`{group}`" not in page] == []
+
+
+def test_every_file_that_the_design_names_is_there():
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(?:\w+/…/)?([\w/]+\.py)`", page))
+    files = [f"/{path.relative_to(ROOT)}" for path in ROOT.glob("*/metaloom*/**/*.py")]
+
+    assert [name for name in named if not any(file.endswith(f"/{name}") for file in files)] == []
+
+
+def test_every_folder_on_the_map_of_the_design_is_there():
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"[\w/]*\w/", page.split("```")[1]))
+    inner = {path.name for path in ROOT.glob("*/metaloom*/**") if path.is_dir()}
+
+    assert [one for one in named if not (ROOT / one).is_dir() and one[:-1] not in inner] == []
