@@ -94,7 +94,7 @@ def reading_archive(path: Path) -> Iterator[tuple[Contents, Iterator[bytes]]]:
             entries = _Entries(archive, path)
             contents = _contents(entries)
             yield contents, _blobs(entries, contents)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError, RecursionError) as error:
         raise ParseError(
             f"{path} is no archive of Metaloom: {str(error)[:200]}; "
             "`metaloom export NAMESPACE --to FILE.tar` writes one"

@@ -235,6 +235,17 @@ def test_a_compressed_archive_is_no_archive(other, archive, tmp_path):
 
 
 @sqlite_only
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_an_endless_chain_of_headers_is_no_archive(other, archive, tmp_path, kind):
+    header = tarfile.TarInfo("long")
+    header.type, header.size = kind, 10
+    link = header.tobuf(tarfile.GNU_FORMAT) + b"10 path=x\n".ljust(512, b"\0")
+    (tmp_path / "chain.tar").write_bytes(link * 5_000 + archive.read_bytes())
+    with pytest.raises(ParseError, match="is no archive of Metaloom"):
+        import_namespace(other, tmp_path / "chain.tar")
+
+
+@sqlite_only
 def test_every_truncation_is_an_error_and_nothing_is_imported(other, archive, tmp_path):
     data = archive.read_bytes()
     used = len(data.rstrip(b"\0"))
