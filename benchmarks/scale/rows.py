@@ -319,8 +319,9 @@ class PostgresTarget:
                     f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
                 )
         self.connection.commit()
-        with self.engine.connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
+        with self.engine.connect() as connection:  # as its server does by itself, a minute later
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            alone.execute(text("VACUUM (ANALYZE)"))
 
     def close(self) -> None:
         """Let go of the connection."""

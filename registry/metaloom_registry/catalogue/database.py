@@ -21,13 +21,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
 from metaloom_registry.catalogue.migrations import HEAD, REVISIONS
-from metaloom_registry.errors import MissingExtra, StorageError
+from metaloom_registry.errors import MissingExtra, ParseError, StorageError
 
 T = TypeVar("T")
 BUSY_SECONDS = 60.0
@@ -148,6 +154,7 @@ class Database:
             revision = _revision(connection)  # again: another process may have been first
             if revision == HEAD:
                 return
+            self._require_unicode(connection)
             if revision is not None and revision not in REVISIONS:
                 raise StorageError(
                     f"{self._where} has the schema {revision}, which is newer than this "
@@ -155,15 +162,31 @@ class Database:
                 )
             _upgrade(connection)
 
+    def _require_unicode(self, connection: Connection) -> None:
+        if self.dialect != "postgresql":
+            return
+        encoding = connection.execute(text("SHOW server_encoding")).scalar()
+        if str(encoding) != "UTF8":
+            raise StorageError(
+                f"{self._where} keeps texts in {encoding}, which not all names and cards can be "
+                "written in; make another with `createdb --encoding=UTF8 --template=template0`"
+            )
+
     @property
     def _where(self) -> str:
         return f"the catalogue {self.url.database or self.url.render_as_string()}"
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
-        """Say what a failing database means."""
+        """Say what a failing database means, or what it is given and does not hold."""
         try:
             yield
+        except (DataError, OverflowError, UnicodeEncodeError) as error:
+            reason = str(getattr(error, "orig", error)).splitlines()[0]
+            raise ParseError(
+                f"cannot {doing} {self._where} with what was given: {reason}; "
+                "give texts that are shorter and without NUL, and numbers that are smaller"
+            ) from error
         except DBAPIError as error:
             reason = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
             raise StorageError(
@@ -204,8 +227,9 @@ def database_url(given: str | URL) -> URL:
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         try:
-            given = {name: value for name, value in PATIENCE.items() if name not in url.query}
-            engine = create_engine(url, pool_pre_ping=True, connect_args=given)
+            patience = {name: value for name, value in PATIENCE.items() if name not in url.query}
+            spoken = {"client_encoding": "utf8", **patience}
+            engine = create_engine(url, pool_pre_ping=True, connect_args=spoken)
         except ModuleNotFoundError as error:
             raise MissingExtra(
                 f"a catalogue in PostgreSQL needs {error.name}; "

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import text
 
-from metaloom_registry import StorageError
+from metaloom_registry import ParseError, StorageError
 from metaloom_registry.catalogue import Database
 
 from .conftest import execute
@@ -116,3 +116,27 @@ def test_a_server_that_cannot_be_written_is_read_and_says_so(database):
     with pytest.raises(StorageError, match="give the address of the server that can be written"):
         add(catalogue)
     catalogue.close()
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cannot_hold_every_text_is_refused(database, encoding):
+    url = database()
+    other = url.set(database=f"{url.database}_{encoding.lower()}")
+    execute(
+        url,
+        f"CREATE DATABASE {other.database} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0",
+    )
+    with pytest.raises(StorageError, match=rf"keeps texts in {encoding}.*--encoding=UTF8"):
+        Database(other)
+    execute(url, f"DROP DATABASE {other.database} WITH (FORCE)")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [("a\0b", "NUL"), ("\ud800", "surrogates"), ("x" * 200, "too long")],
+)
+def test_what_a_database_cannot_hold_is_what_was_given(catalogue, value, reason):
+    add_value = text("INSERT INTO namespace (key, spelling, created) VALUES ('a', :value, 1)")
+    with pytest.raises(ParseError, match=rf"with what was given: .*{reason}.*; give texts that"):
+        catalogue.write(lambda session: session.connection().execute(add_value, {"value": value}))
+    assert count(catalogue) == 0
