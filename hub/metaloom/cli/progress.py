@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from metaloom.cli.output import progress_console, visible
 
@@ -68,7 +69,7 @@ def waiting(what: str) -> Iterator[None]:
     """A spinner on stderr while something takes its time; on a terminal only."""
     console = progress_console()
     if console.is_terminal:
-        with console.status(what):
+        with console.status(Text(visible(what))):
             yield
     else:
         yield

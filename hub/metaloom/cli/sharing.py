@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from metaloom.cli.output import show, show_json
 from metaloom.cli.progress import waiting
 from metaloom_registry import Digest
 
+ADDRESS = "hf://"
 MLFLOW = "mlflow:"
 
 
@@ -43,12 +45,11 @@ def push(
     """
     with metaloom.Hub.open(home) as hub:
         block = advised(hub[reference])
-        with waiting(f"sending {block.reference}"):
-            address = (
-                exchange.register_model(block, to.removeprefix(MLFLOW))
-                if to.startswith(MLFLOW)
-                else exchange.push_to_hub(block, to, private=private or None)
-            )
+        if to.startswith(MLFLOW):
+            with waiting(f"registering {block.reference}"):
+                address = exchange.register_model(block, to.removeprefix(MLFLOW))
+        else:  # whose client shows bars of its own, with bytes
+            address = exchange.push_to_hub(block, to, private=private or None)
         if as_json:
             show_json({**describe(block), "address": address})
         else:
@@ -83,7 +84,8 @@ def pull(
     """
     with metaloom.Hub.open(home) as hub:
         wanted = None if digest is None else Digest.parse(digest)
-        with waiting(f"fetching {source}"):
+        bars = source.startswith(ADDRESS)  # the client's own, with bytes
+        with nullcontext() if bars else waiting(f"fetching {source}"):
             block = exchange.from_pretrained(hub, source, name, digest=wanted)
         if as_json:
             show_json(describe(block))
