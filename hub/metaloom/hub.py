@@ -438,8 +438,10 @@ class Hub:
             term, self.load, function_name(name), names=self.vocabulary.labels(term, self.load)
         )
 
-    def load(self, reference: Reference) -> Loaded:
-        """What a pinned reference names. Raises NotFound, Corrupt or Refused."""
+    def load(self, reference: Reference | str) -> Loaded:
+        """What a pinned reference, or a name, stands for. Raises NotFound, Corrupt or Refused."""
+        if isinstance(reference, str):
+            return self[reference].load()
         if isinstance(reference.selector, Digest):
             return self.library.load(reference.selector)
         return self.primitives[reference]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+import torch
 from torch import nn
 
 from metaloom import Hub
@@ -14,6 +15,7 @@ from metaloom_registry import (
     MetaloomError,
     NotFound,
     ParseError,
+    Primitive,
     Refused,
     TypeMismatch,
 )
@@ -104,6 +106,16 @@ def test_a_signature_that_is_not_the_module_s_is_an_error_and_nothing_is_logged(
         hub.publish("me/net", encoder(), "image[1,9,9] -> vec[8]")
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
     assert capfd.readouterr().err == ""
+
+
+def test_a_block_is_loaded_by_its_name(hub: Hub) -> None:
+    net = encoder().eval()
+    hub.publish("me/net", net, "image[1,4,4] -> vec[8]")
+    images = torch.rand(2, 1, 4, 4)
+    assert torch.equal(hub.load("me/net")(images), net(images))  # type: ignore[operator]
+    assert isinstance(hub.load("lists/map"), Primitive)
+    with pytest.raises(NotFound, match="there is no block me/none"):
+        hub.load("me/none")
 
 
 def test_a_class_is_no_module(hub: Hub) -> None:
