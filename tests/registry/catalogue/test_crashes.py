@@ -4,6 +4,7 @@ import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from sqlalchemy import URL
@@ -70,6 +71,34 @@ def test_three_processes_on_one_new_folder_lose_nothing(tmp_path: Path):
     assert all(version.uses == 1 for version in shared)
     assert registry.outbox.waiting() == 15 + 5 + 15
     assert registry.verify().sound
+
+
+def test_publishers_of_one_name_at_once_get_every_number_once(registry, draft):
+    publishers = [
+        Registry(registry.blobs, Database(registry.database.url), validate=lambda *_: None)
+        for _ in range(3)
+    ]
+    together = Barrier(len(publishers))
+
+    def publish(number: int) -> list[int | None]:
+        numbers = []
+        for i in range(4):
+            together.wait(60)  # each name is new to all of them
+            for name in (f"team/x{i}", "team/shared"):
+                made = draft("int -> int", f"{name} {number} {i}".encode())
+                numbers.append(publishers[number].publish(name, made.manifest, made.files).number)
+        return numbers
+
+    with ThreadPoolExecutor(len(publishers)) as pool:
+        given = list(pool.map(publish, range(len(publishers))))
+    for i in range(4):
+        assert sorted(numbers[2 * i] for numbers in given) == [1, 2, 3]
+    shared = sorted(number for numbers in given for number in numbers[1::2])
+    assert shared == list(range(1, 13))
+    assert len(registry.versions("team/shared")) == 12
+    assert registry.verify().sound
+    for publisher in publishers:
+        publisher.close()
 
 
 def test_a_new_catalogue_that_another_process_begins_to_write_is_waited_for(tmp_path: Path):
