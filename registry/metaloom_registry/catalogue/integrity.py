@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from metaloom_registry.catalogue.reading import Reader
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import MetaloomError, NotFound
+
+if TYPE_CHECKING:
+    from metaloom_registry.catalogue.reading import Reader  # loads sqlmodel
 
 
 @dataclass(frozen=True, slots=True)
