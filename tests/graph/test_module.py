@@ -241,3 +241,20 @@ def test_forward_and_backward_compile_without_a_break_and_for_every_batch_size()
         ]
         assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*slopes, strict=True))
     assert len(graphs) == 2  # forward and backward, once each
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_an_input_of_another_dtype_is_named_with_the_remedy(dtype):
+    exported = export_module(nn.Linear(4, 3).to(dtype), "vec[4] -> vec[3]")
+    module = load_graph(exported.graph, exported.weights)
+    name = str(dtype).removeprefix("torch.")
+    with pytest.raises(
+        TypeMismatch, match=rf"of float32 where {name} is wanted.*\.to\(torch\.{name}"
+    ):
+        module(torch.rand(2, 4))
+    assert module(torch.rand(2, 4, dtype=dtype)).dtype == dtype
+
+
+def test_a_module_that_was_converted_takes_inputs_of_its_new_dtype(loaded):
+    x = torch.rand(2, 1, 8, 8)
+    assert torch.allclose(loaded.double()(x.double()).float(), loaded.float()(x), atol=1e-5)

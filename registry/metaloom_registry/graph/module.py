@@ -129,7 +129,19 @@ def evaluate(graph: Graph, program: Program, values: list[Any]) -> Any:
     for leaf, value in zip(graph.leaves, values, strict=False):
         _check_input(leaf, value)
     before = [values[first + position] for position, _ in program.updates]
-    program.run(values)
+    given = values[:first]
+    try:
+        program.run(values)
+    except RuntimeError as error:
+        for leaf, value in zip(graph.leaves, given, strict=True):
+            dtype = str(value.dtype).removeprefix("torch.")
+            if dtype != leaf.dtype:
+                raise TypeMismatch(
+                    f"an input of {dtype} where {leaf.dtype} is wanted ({error}); convert it with "
+                    f".to(torch.{leaf.dtype}), or the module before it is published with .float(): "
+                    "tasks and programs hold float32"
+                ) from error
+        raise
     _write_back(before, [values[slot] for _, slot in program.updates])
     return _unflatten(graph.outputs, values)
 
