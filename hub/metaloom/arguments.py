@@ -24,10 +24,16 @@ def as_reference(text: str, expand: Callable[[str], Digest]) -> Reference:
 
     Raises InvalidName, and what `expand` raises.
     """
-    digits = _DIGEST.fullmatch(text)
+    digits = shortened(text)
     if digits is None:
         return Reference.parse(text)
-    return Reference(None, Digest(digits[1]) if len(digits[1]) == 64 else expand(digits[1]))
+    return Reference(None, Digest(digits) if len(digits) == 64 else expand(digits))
+
+
+def shortened(text: str) -> str | None:
+    """The digits of a digest, all or the first of them, where a text is that."""
+    digits = _DIGEST.fullmatch(text)
+    return None if digits is None else digits[1]
 
 
 def require_reference(given: object) -> None:

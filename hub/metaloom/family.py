@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from metaloom.arguments import shortened
 from metaloom.pictures.lineage import lineage_svg
-from metaloom_registry import NotFound, catalogue
+from metaloom_registry import Digest, NotFound, Reference, catalogue
 
 if TYPE_CHECKING:
     from metaloom.blocks import Block
+    from metaloom.hub import Hub
     from metaloom_registry import Json
     from metaloom_registry.catalogue import Lineage, Node, Registry
 
@@ -23,25 +25,44 @@ class Family:
     children: Lineage
 
     @classmethod
-    def of(cls, registry: Registry, block: Block, depth: int, cursor: str | None = None) -> Family:
-        """The family of a block to a number of generations; a primitive never used has none.
+    def of(
+        cls, registry: Registry, what: Block | Digest, depth: int, cursor: str | None = None
+    ) -> Family:
+        """The family of a block, a run or a task to a number of generations.
 
-        `cursor` is that of one of its lineages, which goes on there.
+        That of a primitive never used is empty.  `cursor` is that of one of its lineages, which
+        goes on there.
         """
-        start = block.reference if block.primitive else block.exactly
+        block = None if isinstance(what, Digest) else what
+        start: Reference | Digest
+        if isinstance(what, Digest):
+            start = what
+        else:
+            start = what.reference if what.primitive else what.exactly
         try:
             onward = None if cursor is None or cursor.startswith("children.") else cursor
             up = registry.lineage(start, "parents", depth=depth, cursor=onward)
             onward = None if onward is not None else cursor
             down = registry.lineage(start, "children", depth=depth, cursor=onward)
         except NotFound:
-            if block.primitive is None:
+            if block is None or block.primitive is None:
                 raise
             key = str(block.reference)
             alone = catalogue.Node(key, "primitive", key, str(block.signature))
             up = catalogue.Lineage(key, "parents", (alone,), ())
             down = catalogue.Lineage(key, "children", (alone,), ())
         return cls(up.node(up.root), up, down)
+
+    @property
+    def runs(self) -> tuple[Digest, ...]:
+        """The root where it is a run, or the runs that made it, as far as they are shown."""
+        if self.root.kind == "run":
+            return (Digest.parse(self.root.key),)
+        return tuple(
+            Digest.parse(node.key)
+            for role, node in self.parents.next(self.root.key)
+            if role == "made-by"
+        )
 
     @property
     def svg(self) -> str:
@@ -71,3 +92,17 @@ class Family:
             "more": {"parents": self.parents.more, "children": self.children.more},
             "cursors": {"parents": self.parents.cursor, "children": self.children.cursor},
         }
+
+
+def located(hub: Hub, reference: str | Reference | Block) -> Block | Digest:
+    """A block; or by its digest, which may be shortened, a run or a task. Raises NotFound."""
+    try:
+        return hub[reference]
+    except NotFound:
+        digits = shortened(reference) if isinstance(reference, str) else None
+        if digits is None:
+            raise
+        try:
+            return hub.registry.work(digits)
+        except NotFound as error:
+            raise NotFound(f"no block has a digest that begins with {digits}; {error}") from None

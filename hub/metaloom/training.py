@@ -13,6 +13,7 @@ from torch import nn
 import metaloom_metalearn
 from metaloom.blocks import Block
 from metaloom.solving import Origin
+from metaloom.solving.conditions import conditions, told
 from metaloom.training_facts import ROLE, training_facts
 from metaloom_metalearn import (
     Checkpoint,
@@ -62,7 +63,7 @@ def meta_train(
             "or an nn.Module"
         )
     history = _History(journal or Silence())
-    started = time.time()
+    started = round(time.time(), 6)
     trained = metaloom_metalearn.meta_train(
         module,
         source,
@@ -115,13 +116,17 @@ def _run(
         budget=plan.seconds,
         scores={name: value for name, value in facts.items() if name.startswith("validation")},
         facts={
-            "learner": type(learner).__name__,
             "steps": len(trained.losses),
-            "batch": plan.batch,
             "data": facts["data"],
+            **conditions(_device(trained), learner=learner, plan=plan),
         },
         inputs=tuple(Parent(digest, ROLE) for digest in trained.parents),
     )
+
+
+def _device(trained: Trained) -> torch.device:
+    """Where the model was trained."""
+    return next((p.device for p in trained.model.parameters()), torch.device("cpu"))
 
 
 def _message(
@@ -143,7 +148,8 @@ def _message(
         "time": run.started,
         "seconds": run.seconds,
         "history": [[step, dict(numbers)] for step, numbers in history.kept],
-        "params": {"seed": run.seed, **{k: v for k, v in run.facts.items() if k != "data"}},
+        "status": run.status,
+        "params": {"seed": run.seed, **told({k: v for k, v in run.facts.items() if k != "data"})},
         "tags": {
             "metaloom.run": str(run.digest),
             "metaloom.data": " ".join(map(str, trained.data)),

@@ -22,9 +22,8 @@ class Waiting:
         self.messages = [Message(i + 1, "publish", {"digest": str(i)}) for i in range(count)]
         self.failures: list[tuple[int, str]] = []
 
-    def pending(self, limit: int, after: Any = None) -> Sequence[Message]:
-        place = (0, 0) if after is None else (after.attempts, after.id)
-        found = sorted((m.attempts, m.id) for m in self.messages if (m.attempts, m.id) > place)
+    def pending(self, limit: int, after: tuple[int, int] = (0, 0)) -> Sequence[Message]:
+        found = sorted((m.attempts, m.id) for m in self.messages if (m.attempts, m.id) > after)
         return [next(m for m in self.messages if m.id == id_) for _, id_ in found[:limit]]
 
     def mark_sent(self, ids: Sequence[int]) -> None:
@@ -172,7 +171,7 @@ from metaloom.lineage.sender import Sender
 class Outbox:
     def waiting(self):
         return 1
-    def pending(self, limit, after=None):
+    def pending(self, limit, after=(0, 0)):
         raise AssertionError
     def mark_sent(self, ids):
         raise AssertionError

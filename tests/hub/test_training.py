@@ -109,6 +109,7 @@ def test_a_training_is_a_run_of_mlflow_with_curves(hub: Hub, source: ArrayEpisod
     [run] = client.search_runs([experiment.experiment_id])
     assert run.data.params["seed"] == "5"
     assert run.data.params["learner"] == "Metric"
+    assert run.data.params["learner.scale"] == "1.0"
     assert run.data.tags["metaloom.data"] == str(source.arrays.digest)
     curve = client.get_metric_history(run.info.run_id, "loss")
     assert [point.step for point in curve] == [2, 4, 6]

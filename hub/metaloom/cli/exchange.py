@@ -33,7 +33,7 @@ def import_(
         str,
         typer.Argument(
             help="A block's folder or .zip, a folder with config.json and safetensors, "
-            "hf://org/name, models:/name/1, a .pt2 file, or a namespace's .tar.",
+            "hf://org/name, models:/name/1, runs:/ID/model, a .pt2 file, or a namespace's .tar.",
             metavar="SOURCE",
         ),
     ],

@@ -15,6 +15,7 @@ from metaloom.cli.files import write_text
 from metaloom.cli.options import AsJson, Home
 from metaloom.cli.output import counted, note, show, show_json, visible
 from metaloom.cli.progress import waiting
+from metaloom.cli.runs import run_lines
 from metaloom.lineage.sender import CALM
 from metaloom_registry.errors import ParseError
 
@@ -22,9 +23,16 @@ if TYPE_CHECKING:
     from metaloom_registry.catalogue import Lineage
 
 
+PATIENCE = 600.0
+"""Seconds that another process which is sending has to end."""
+
+
 def lineage(
     reference: Annotated[
-        str | None, typer.Argument(help="The block, as show takes it.", metavar="BLOCK")
+        str | None,
+        typer.Argument(
+            help="The block, as show takes it; or a run or a task by its digest.", metavar="BLOCK"
+        ),
     ] = None,
     depth: Annotated[int, typer.Option("--depth", min=1, help="Generations to show.")] = 5,
     cursor: Annotated[
@@ -41,11 +49,14 @@ def lineage(
 ) -> None:
     """Draw where a block came from and what came of it, or send the lineage to MLflow.
 
+    Of what a run made it tells how, so that the run can be done again.
+
     [bold]Examples[/bold]
 
       metaloom lineage me/evens
       metaloom lineage vision/conv4 --depth 2 --json
       metaloom lineage me/evens --svg evens.svg
+      metaloom lineage 92c2d72110ba
       metaloom lineage --sync
     """
     if reference is None and not sync:
@@ -54,7 +65,7 @@ def lineage(
         if sync:
             os.environ.update({**CALM, **os.environ})
             with waiting("sending to MLflow"):
-                report = hub.sync()
+                report = hub.sync(wait=PATIENCE)
             if as_json and reference is None:
                 show_json({"sent": report.sent, "left": report.left, "problem": report.problem})
             else:
@@ -69,8 +80,10 @@ def lineage(
         if svg is not None:
             write_text(svg, family.svg)
             note(f"drew {svg}")
+        records = {digest: hub.registry.run(digest) for digest in family.runs}
         if as_json:
-            show_json(family.as_json())
+            told = {str(digest): record.as_json() for digest, record in records.items()}
+            show_json({**family.as_json(), "runs": told})
         if svg is not None or as_json:
             return
         for lineage_, title in ((family.parents, "came from"), (family.children, "led to")):
@@ -78,6 +91,9 @@ def lineage(
                 show(lineage_tree(lineage_, title))
                 if lineage_.cursor is not None:
                     note(f"{lineage_.rest} more; go on with --cursor {lineage_.cursor}")
+        if cursor is None:
+            for digest, record in records.items():
+                show("\n" + run_lines(digest, record))
 
 
 def lineage_tree(lineage: Lineage, title: str) -> Tree:

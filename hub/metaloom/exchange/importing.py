@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaloom.arguments import as_tags
-from metaloom.exchange.mlflow_registry import block_folder, downloaded, is_model_address
+from metaloom.exchange.mlflow_registry import block_folder, downloaded
+from metaloom.lineage.addresses import is_model_address
 from metaloom.publishing import Details, graph_draft
 from metaloom_registry import (
     Consent,
@@ -59,10 +60,17 @@ def import_block(
     """
     found = _located(source)
     if importer is None and is_model_address(found):
-        with downloaded(found) as folder:
-            block = block_folder(folder)
-            if block is not None:
-                return _import_portable(hub, name, block)
+        with downloaded(found, hub.home) as files:
+            return import_block(
+                hub,
+                name,
+                block_folder(files.folder) or files,
+                signature,
+                consent=consent,
+                license=license,
+                card=card,
+                tags=tags,
+            )
     if importer == PORTABLE or (importer is None and _is_portable(found)):
         if signature is not None or license is not None or card is not None or [*tags]:
             raise TypeMismatch(

@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,31 +17,48 @@ from metaloom.exchange.extras import optional
 from metaloom.exchange.mlflow_model import LOADER, write_mlflow
 from metaloom.exchange.model_card import load_yaml
 from metaloom.exchange.programs import portable_of
-from metaloom.lineage.mirror_tags import EXPERIMENT, TAG_DIGEST, TAG_REFERENCE
-from metaloom.lineage.sender import CALM, tracking_uri
+from metaloom.exchange.pt2 import PT2
+from metaloom.lineage.addresses import MODELS, addressed, is_model_address
+from metaloom.lineage.mirror_tags import TAG_DIGEST, TAG_REFERENCE
+from metaloom.lineage.sender import CALM, artifact_root, tracking_uri, without_password
 from metaloom_registry import Consent, Imported, ParseError, Refused, StorageError
 from metaloom_registry.manifest import MANIFEST_FILE
 
 if TYPE_CHECKING:
     from metaloom.blocks import Block
 
-ADDRESS = "models:/"
+EXPORTED_FILE = "model.pt2"
 MODEL_FILE = "MLmodel"
 PURPOSE = "a model of MLflow's registry"
 MAX_MODEL_FILE = 1 << 20
 _NAME = re.compile(r"[^/:.%\"'\s][^/:%\"']{0,199}")
 
 
+@dataclass(frozen=True)
+class ModelFiles:
+    """The files of a model of MLflow, fetched from an address into a folder."""
+
+    address: str
+    folder: Path
+
+    def __str__(self) -> str:
+        return self.address
+
+
 def register_model(block: Block, name: str, uri: str | None = None) -> str:
     """Register a block in MLflow's registry, as an MLflow model that serves it; its address.
 
-    `uri` is the tracking server, by default the one the library is mirrored to.  The model and its
-    version carry the block's digest as a tag.  Raises ParseError for a name MLflow does not take,
-    StorageError where the server fails, and as `write_mlflow` does.
+    `uri` is the tracking server, by default the one the library is mirrored to.  The version is of
+    the logged model that the mirror has for the block, and so of the run that made it; both carry
+    the block's digest as a tag.  Raises ParseError for a name MLflow does not take, StorageError
+    where the server fails, and as `write_mlflow` does.
     """
     if not _NAME.fullmatch(name):
         raise ParseError(f"{name[:80]!r} is no name of an MLflow model; it holds no / : % or quote")
-    server = _server(block.hub.home, uri)
+    home = block.hub.home
+    server = uri or tracking_uri(home)
+    if server is None:
+        raise StorageError("METALOOM_MLFLOW_URI is off; set it, or name the MLflow server")
     mlflow = _mlflow()
     client = mlflow.MlflowClient(tracking_uri=server, registry_uri=server)
     work = Path(tempfile.mkdtemp(prefix="metaloom-mlflow-"))
@@ -48,72 +67,117 @@ def register_model(block: Block, name: str, uri: str | None = None) -> str:
         model = work / "model"
         (work / "work").mkdir()
         write_mlflow(portable_of(block), model, work / "work")
-        experiment = _experiment(client, block.hub.home, server)
-        logged = client.create_logged_model(experiment, name=name, tags=tags, model_type=block.kind)
-        client.log_model_artifacts(logged.model_id, str(model))
-        client.finalize_logged_model(logged.model_id, "READY")
+        mirror = import_module("metaloom.lineage.mirror")
+        logged = mirror.Mirror(client, artifact_root(server, home)).block(_message(block))
+        if not client.list_logged_model_artifacts(logged.model_id):
+            client.log_model_artifacts(logged.model_id, str(model))
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name)
         version = client.create_model_version(
-            name, f"models:/{logged.model_id}", tags=tags, model_id=logged.model_id
+            name,
+            logged.artifact_location,
+            run_id=logged.source_run_id,
+            tags=tags,
+            model_id=logged.model_id,
         )
     except mlflow.exceptions.MlflowException as error:
         raise StorageError(
-            f"MLflow at {server} did not register {block.reference}: {str(error)[:300]}; "
-            "check the address (METALOOM_MLFLOW_URI) and that the server is of MLflow 3"
+            f"MLflow at {without_password(server)} did not register {block.reference}: "
+            f"{str(error)[:300]}; check the address (METALOOM_MLFLOW_URI) and that the server is "
+            "of MLflow 3"
         ) from error
     finally:
         shutil.rmtree(work)
-    return f"{ADDRESS}{name}/{version.version}"
+    return f"{MODELS}{name}/{version.version}"
+
+
+def _message(block: Block) -> dict[str, str]:
+    """The block as the mirror is told of it."""
+    runs = block.hub.lineage(block, 1).runs
+    return {
+        "digest": str(block.digest),
+        "reference": str(block.reference),
+        "kind": block.kind,
+        "signature": str(block.signature),
+        **({"solve": runs[0].hex} if runs else {}),
+    }
 
 
 class MlflowImporter:
-    """Reads a registered PyTorch model, `models:/name/version` or `models:/name@alias`."""
+    """Reads a PyTorch model of MLflow: `models:/name/version`, `models:/name@alias`,
+    `runs:/id/path`, or a folder that `mlflow.pytorch.save_model` wrote."""
 
     def accepts(self, source: object) -> bool:
-        return is_model_address(source)
+        if isinstance(source, Path):
+            return (source / MODEL_FILE).is_file()
+        return isinstance(source, ModelFiles) or is_model_address(source)
 
     def read(self, source: object, consent: Consent) -> Imported:
         """The model as a module. Raises Refused without trust, or where it is no PyTorch model."""
+        if isinstance(source, ModelFiles):
+            return _read(source.folder, source.address, consent)
+        if isinstance(source, Path):
+            return _read(source, str(source), consent)
         assert isinstance(source, str)
-        if not consent.trust:
-            raise Refused(
-                f"{source} is a pickled model, which can run code when it is read; if you trust "
-                "who registered it, say so: --trust, or trust=True. A block that Metaloom "
-                "registered needs no trust"
-            )
-        with downloaded(source) as folder:
-            if "pytorch" not in _flavors(folder):
-                raise Refused(
-                    f"{source} has the flavours {', '.join(_flavors(folder))}; models of PyTorch "
-                    "and blocks that Metaloom registered are imported"
-                )
-            pytorch = optional("mlflow.pytorch", "mlflow", PURPOSE)
-            return Imported(pytorch.load_model(str(folder), map_location="cpu").eval())
+        with downloaded(source) as files:
+            return _read(files.folder, source, consent)
 
 
 MLFLOW = MlflowImporter()
 
 
-def is_model_address(source: object) -> bool:
-    """Whether it is the address of a model in MLflow's registry."""
-    return isinstance(source, str) and source.startswith(ADDRESS)
+def _read(folder: Path, address: str, consent: Consent) -> Imported:
+    flavor = _flavors(folder).get("pytorch")
+    if not isinstance(flavor, dict):
+        raise Refused(
+            f"{address} has the flavours {', '.join(map(str, _flavors(folder)))}; models of "
+            "PyTorch and blocks that Metaloom registered are imported"
+        )
+    exported = folder / str(flavor.get("model_data", "")) / EXPORTED_FILE
+    kind = "a .pt2 file" if exported.is_file() else "a pickled model"
+    if not consent.trust:
+        raise Refused(
+            f"{address} is {kind}, which can run code when it is read; if you trust who "
+            "registered it, say so: --trust, or trust=True. A block that Metaloom registered "
+            "needs no trust"
+        )
+    if exported.is_file():
+        return PT2.read(exported, consent)
+    pytorch = optional("mlflow.pytorch", "mlflow", PURPOSE)
+    try:
+        return Imported(pytorch.load_model(str(folder), map_location="cpu").eval())
+    except Exception as error:  # whatever its classes, which may be missing here, and MLflow raise
+        raise ParseError(
+            f"MLflow cannot load {address}: {type(error).__name__}: {str(error)[:300]}; install "
+            "what it was saved with, or save it again as a .pt2 file"
+        ) from error
 
 
 @contextmanager
-def downloaded(address: str) -> Iterator[Path]:
-    """The files of a registered model, for as long as they are looked at. Raises StorageError."""
+def downloaded(address: str, home: Path | None = None) -> Iterator[ModelFiles]:
+    """The files of a model, for as long as they are looked at. Raises StorageError.
+
+    They come from where the library in the folder `home` is mirrored to, or else from where MLflow
+    itself looks.
+    """
     mlflow = _mlflow()
+    server = None if home is None else tracking_uri(home)
+    shown = "" if server is None else f" at {without_password(server)}"
     work = Path(tempfile.mkdtemp(prefix="metaloom-mlflow-"))
     try:
         try:
-            found = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(work))
+            client = mlflow.MlflowClient(tracking_uri=server, registry_uri=server)
+            found = mlflow.artifacts.download_artifacts(
+                artifact_uri=addressed(client, address).location,
+                dst_path=str(work),
+                tracking_uri=server,
+            )
         except Exception as error:  # many kinds: of the network, of the server, of the address
             raise StorageError(
-                f"{address} cannot be fetched from MLflow: {str(error)[:300]}; check the name and "
-                "the version, and MLFLOW_TRACKING_URI"
+                f"{address} cannot be fetched from MLflow{shown}: {str(error)[:300]}; check the "
+                "name and the version, and METALOOM_MLFLOW_URI or MLFLOW_TRACKING_URI"
             ) from error
-        yield Path(found)
+        yield ModelFiles(address, Path(found))
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -135,22 +199,6 @@ def _flavors(folder: Path) -> dict[str, Any]:
     said = load_yaml(path.read_text(encoding="utf-8", errors="replace"), MODEL_FILE)
     flavors = said.get("flavors")
     return flavors if isinstance(flavors, dict) else {}
-
-
-def _experiment(client: Any, home: Path, server: str) -> str:
-    """The experiment that the library is mirrored to."""
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return str(found.experiment_id)
-    artifacts = (home / "mlflow-artifacts").as_uri() if server.startswith("sqlite:") else None
-    return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
-
-
-def _server(home: Path, given: str | None) -> str:
-    found = given or tracking_uri(home)
-    if found is None:
-        raise StorageError("METALOOM_MLFLOW_URI is off; set it, or name the MLflow server")
-    return found
 
 
 def _mlflow() -> Any:

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaloom.exchange.importing import publish_portable
-from metaloom.exchange.mlflow_registry import block_folder, downloaded, is_model_address
+from metaloom.exchange.mlflow_registry import block_folder, downloaded
 from metaloom.exchange.model_card import hub_licence, pipeline, write_card
 from metaloom.exchange.programs import portable_of
 from metaloom.exchange.pulling import CARD_FILE, pulled_folder, require_named
 from metaloom.exchange.repositories import Remote, Repository
+from metaloom.lineage.addresses import is_model_address
 from metaloom_registry import (
     Digest,
     MetaloomError,
@@ -151,8 +152,8 @@ def from_pretrained(
     text = os.fspath(source)
     called = None
     if is_model_address(text):
-        with downloaded(text) as model:
-            folder = block_folder(model)
+        with downloaded(text, hub.home) as files:
+            folder = block_folder(files.folder)
             if folder is None:
                 raise NotFound(
                     f"{text} is no block that a library registered; `metaloom import NAME {text} "

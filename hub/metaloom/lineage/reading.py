@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from metaloom.lineage.addresses import MODELS, addressed, is_model_address
 from metaloom.lineage.mirror_tags import TAG_DIGEST, TAG_RUN, TAG_TASK
 from metaloom_registry import Digest, NotFound
 
@@ -25,16 +26,13 @@ class TracedRun:
 
 
 def block_of_model(client: MlflowClient, model: str) -> Digest:
-    """The block that a logged model, or a registered one as `models:/name/version`, stands for.
+    """The block that a model stands for, by the id of a logged one or by an address.
 
+    Addresses are `models:/name/version`, `models:/name@alias` and what else `addressed` takes.
     Raises NotFound where it has no tag of ours.
     """
-    if model.startswith("models:/"):
-        name, _, version = model.removeprefix("models:/").partition("/")
-        tags = client.get_model_version(name, version).tags
-    else:
-        tags = client.get_logged_model(model).tags
-    found = _digest(tags, TAG_DIGEST)
+    address = model if is_model_address(model) else f"{MODELS}{model}"
+    found = _digest(addressed(client, address).tags, TAG_DIGEST)
     if found is None:
         raise NotFound(
             f"the MLflow model {model} has no tag {TAG_DIGEST}: no published block stands behind "

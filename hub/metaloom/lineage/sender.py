@@ -57,8 +57,8 @@ class Message(Protocol):
 class Outbox(Protocol):
     """Messages that wait to be sent: the registry's."""
 
-    def pending(self, limit: int, after: Message | None = None) -> Sequence[Message]:
-        """At most `limit` messages not yet sent after one: those refused least, then by id."""
+    def pending(self, limit: int, after: tuple[int, int] = (0, 0)) -> Sequence[Message]:
+        """At most `limit` messages not yet sent, by attempts and id, beyond these."""
         ...
 
     def waiting(self) -> int:
@@ -181,11 +181,11 @@ class Sender:
         What was refused before comes last, so that it never keeps new messages from being sent.
         """
         sent, in_a_row, problem = 0, 0, None
-        last: Message | None = None
+        last = (0, 0)
         refused: set[int] = set()
         while messages := self.outbox.pending(BATCH, last):
             for message in messages:
-                last = message
+                last = (message.attempts, message.id)
                 if message.id in refused:
                     continue
                 try:

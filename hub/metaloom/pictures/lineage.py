@@ -112,7 +112,7 @@ def _cards(
 def _alone(node: Node) -> _Card:
     lines = (_short(node.detail),) if node.detail else ()
     tip = "\n".join(filter(None, (f"{node.kind} {node.label}", node.detail, node.key)))
-    return _Card(node.kind, _short(node.label), lines, tip)
+    return _Card(node.kind, _ends(node.label), lines, tip)
 
 
 def _together(members: Sequence[Node]) -> _Card:
@@ -202,6 +202,12 @@ def _legend(kinds: set[str], complete: bool, y: float) -> tuple[str, float]:
 
 def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _ends(label: str) -> str:
+    """A label without its middle where it is long: its version stands at the end."""
+    half = _LONGEST // 2
+    return label if len(label) <= _LONGEST else f"{label[: half - 1]}…{label[-half:]}"
 
 
 def _text(text: str) -> str:

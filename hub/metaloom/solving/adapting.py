@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from metaloom.solving.conditions import conditions
 from metaloom.solving.devices import choose_device
 from metaloom.solving.origins import Origin
 from metaloom.solving.records import ADAPT, Work, task_digest
@@ -57,6 +58,7 @@ from metaloom_registry import (
     TypeMismatch,
     Use,
     infer,
+    print_term,
     taught,
     uncurried,
     unify,
@@ -140,14 +142,32 @@ def adapted_solution(
 
 
 def recorded(
-    hub: Hub, program: Block | Composition | Term | str, task: Task, solution: Solution
+    hub: Hub,
+    program: Block | Composition | Term | str,
+    task: Task,
+    solution: Solution,
+    learner: Learner | None,
+    device: str | torch.device | None,
 ) -> Origin:
-    """Record the adaptation of a program to a task as a run, and say how it came about."""
+    """Record the adaptation of a program to a task as a run, and say how it came about.
+
+    MLflow is told by a process of its own.
+    """
     leaks = tuple(hub.leaks(program, task))
-    ended = time.time()
-    work = Work(task, solution.seed, None, ended - solution.seconds, solution.seconds, ADAPT, leaks)
+    chosen = choose_device(device if learner is not None else "cpu")
+    work = Work(
+        task,
+        solution.seed,
+        None,
+        round(time.time() - solution.seconds, 6),
+        solution.seconds,
+        ADAPT,
+        leaks,
+        conditions(chosen, program=print_term(hub.term(program)), learner=learner),
+    )
     run = work.record(solution)
     hub.registry.record_run(run, work.message(run, solution, hub.vocabulary))
+    hub.sender.flush_behind()
     return Origin(run.digest, task_digest(task), task.classes, leaks)
 
 

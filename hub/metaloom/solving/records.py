@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from metaloom.solving.conditions import told
 from metaloom.solving.task_points import task_point
 from metaloom.vocabulary import Vocabulary
 from metaloom_metalearn import Examples, Solution, Task
@@ -69,7 +70,8 @@ def _value(value: Any) -> Json:
 class Work:
     """One solve or adaptation: the task, what was asked, when it began (seconds since 1970).
 
-    `leaks` are the blocks used that were trained on classes of the task.
+    `leaks` are the blocks used that were trained on classes of the task, `conditions` what it was
+    done under, so that it can be done again: see `metaloom.solving.conditions`.
     """
 
     task: Task
@@ -79,6 +81,7 @@ class Work:
     seconds: float
     kind: str = "solve"
     leaks: tuple[Leak, ...] = ()
+    conditions: Mapping[str, Json] = field(default_factory=dict)
 
     def record(self, solution: Solution | None, error: str = "") -> RunRecord:
         """The run as the registry remembers it; without a solution, a run that found none."""
@@ -98,7 +101,8 @@ class Work:
             budget=self.budget,
         )
         if solution is None:
-            return replace(run, status="no-solution", facts={"error": error})
+            facts = {"error": error, **self.conditions}
+            return replace(run, status="no-solution", facts=facts)
         used = [r for r in references(solution.term) if r not in solution.parts]
         adapted = {parent for part in solution.parts.values() for parent in part.parents}
         return replace(
@@ -110,6 +114,7 @@ class Work:
                 "tried": solution.tried,
                 "cost": solution.cost if math.isfinite(solution.cost) else None,
                 "leakage": {str(leak.block): len(leak.classes) for leak in self.leaks},
+                **self.conditions,
             },
             inputs=(
                 *(Parent(r.selector, "uses") for r in used if isinstance(r.selector, Digest)),
@@ -119,34 +124,22 @@ class Work:
         )
 
     def message(
-        self, run: RunRecord, solution: Solution, vocabulary: Vocabulary
+        self, run: RunRecord, solution: Solution | None, vocabulary: Vocabulary
     ) -> Mapping[str, Json]:
         """What MLflow is told of the run; see `metaloom.lineage.mirror`."""
-        assert run.task is not None
+        asked = self._asked(run)
+        if solution is None:
+            return {**asked, "metrics": {"seconds": self.seconds}, "error": run.facts["error"]}
         versions = [vocabulary.registry.resolve(Reference(None, p.digest)) for p in run.inputs]
         return {
-            "name": self.task.name,
-            "time": self.started,
-            "seconds": self.seconds,
+            **asked,
             "metrics": {
                 **{k: v for k, v in run.scores.items() if isinstance(v, float)},
                 "seconds": self.seconds,
                 "tried": float(solution.tried),
                 **({"cost": solution.cost} if math.isfinite(solution.cost) else {}),
             },
-            "params": {
-                "seed": self.seed,
-                "budget": self.budget,
-                "task": str(run.task.digest),
-                "type": str(self.task.type),
-                "search": solution.search,
-            },
-            "tags": {
-                "metaloom.task": str(run.task.digest),
-                "metaloom.run": str(run.digest),
-                "metaloom.primitives": " ".join(map(str, run.requires)),
-                "metaloom.leakage": " ".join(str(leak.block) for leak in self.leaks),
-            },
+            "params": {**asked["params"], "search": solution.search},
             "signature": str(solution.term_type),
             "term": print_term(vocabulary.named(solution.term)),
             "source": _source(solution),
@@ -159,6 +152,29 @@ class Work:
                 }
                 for version in versions
             ],
+        }
+
+    def _asked(self, run: RunRecord) -> dict[str, Any]:
+        """What is told of any run: the task, how it was worked on, and how that ended."""
+        assert run.task is not None
+        return {
+            "name": self.task.name,
+            "time": self.started,
+            "seconds": self.seconds,
+            "status": run.status,
+            "params": {
+                "seed": self.seed,
+                "budget": self.budget,
+                "task": str(run.task.digest),
+                "type": str(self.task.type),
+                **told(self.conditions),
+            },
+            "tags": {
+                "metaloom.task": str(run.task.digest),
+                "metaloom.run": str(run.digest),
+                "metaloom.primitives": " ".join(map(str, run.requires)),
+                "metaloom.leakage": " ".join(str(leak.block) for leak in self.leaks),
+            },
         }
 
 

@@ -38,8 +38,8 @@ class Outbox:
         self._database = database
         self._microseconds = microseconds
 
-    def pending(self, limit: int, after: Message | None = None) -> Sequence[Message]:
-        """At most `limit` messages not yet sent that come after one.
+    def pending(self, limit: int, after: tuple[int, int] = (0, 0)) -> Sequence[Message]:
+        """At most `limit` messages not yet sent that come after one of these attempts and id.
 
         Those never tried come first, by their ids, and then those that were refused, the least
         refused first: a message that no mirror takes holds up no other.
@@ -48,13 +48,11 @@ class Outbox:
         query = select(tables.Outbox).where(col(tables.Outbox.sent).is_(None)).limit(limit)
         found: list[tables.Outbox] = []
         with self._database.reading() as session:
-            if after is None or after.attempts == 0:
-                beyond = 0 if after is None else after.id
-                untried = query.where(attempts == 0, id_ > beyond).order_by(id_)
+            if after[0] == 0:
+                untried = query.where(attempts == 0, id_ > after[1]).order_by(id_)
                 found += session.exec(untried)
             if not found:
-                place = (0, 0) if after is None else (after.attempts, after.id)
-                refused = query.where(attempts > 0, tuple_(attempts, id_) > place)
+                refused = query.where(attempts > 0, tuple_(attempts, id_) > after)
                 found += session.exec(refused.order_by(attempts, id_))
         return [Message(row.id or 0, row.kind, row.payload, row.attempts) for row in found]
 

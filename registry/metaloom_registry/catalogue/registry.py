@@ -31,7 +31,7 @@ from metaloom_registry.catalogue.kinds import Validator
 from metaloom_registry.catalogue.outbox import Outbox, announce
 from metaloom_registry.catalogue.putting import put_all, put_and_write
 from metaloom_registry.catalogue.reading import Reader
-from metaloom_registry.catalogue.runs import RunRecord, add_run
+from metaloom_registry.catalogue.runs import RunRecord, add_run, read_run, work
 from metaloom_registry.catalogue.versions import Page, Version, described
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import StorageError
@@ -156,8 +156,8 @@ class Registry:
         verdicts = {draft.manifest.digest: self.check(draft) for draft in drafts}
         now = self._microseconds()
 
-        def put() -> None:
-            put_all(self.blobs, contents(drafts))
+        def put() -> Iterable[Digest]:
+            return put_all(self.blobs, contents(drafts))
 
         def change(session: Session) -> Version:
             custody.require_owner(session, name.namespace, keys)
@@ -166,7 +166,7 @@ class Registry:
                     keep(session, digest, verdict, now)
             return list_drafts(session, name, drafts, run, now)
 
-        return put_and_write(self.database, put, change)
+        return put_and_write(self.database, self.blobs, put, change)
 
     def resolve(self, reference: Reference | str) -> Version:
         """The version a reference means: newest that is not yanked, number, alias or digest.
@@ -334,6 +334,16 @@ class Registry:
 
         self.database.write(change)
         return run.digest
+
+    def work(self, prefix: str) -> Digest:
+        """The run or task whose digest begins with these digits. Raises NotFound."""
+        with self.database.reading() as session:
+            return work(session, prefix)
+
+    def run(self, digest: Digest) -> RunRecord:
+        """A run as it was recorded. Raises NotFound."""
+        with self.database.reading() as session:
+            return read_run(session, digest)
 
     def mark_used(self, digests: Iterable[Digest], primitives: Iterable[Reference] = ()) -> None:
         """Count one use more of each of these blocks and primitives: they rank higher then."""

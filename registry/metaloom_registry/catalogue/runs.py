@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from metaloom_registry.canonical import Json, dump_canonical
 from metaloom_registry.catalogue import publishing, tables
 from metaloom_registry.catalogue.embeddings import add_embedding, point_of, task_space
 from metaloom_registry.digest import Digest
+from metaloom_registry.errors import NotFound
 from metaloom_registry.manifest import Parent
 from metaloom_registry.names import Reference
-from metaloom_registry.types import Type
+from metaloom_registry.types import Type, parse_type
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,24 @@ class RunRecord:
     @property
     def digest(self) -> Digest:
         """The digest of all that is recorded."""
-        return Digest.of(
-            dump_canonical(
-                {
-                    "kind": self.kind,
-                    "started": self.started,
-                    "seconds": self.seconds,
-                    "task": None if self.task is None else str(self.task.digest),
-                    "status": self.status,
-                    "seed": self.seed,
-                    "budget": self.budget,
-                    "term": self.term,
-                    "scores": self.scores,
-                    "facts": self.facts,
-                    "inputs": [[str(p.digest), p.role] for p in self.inputs],
-                    "requires": list(map(str, self.requires)),
-                }
-            )
-        )
+        return Digest.of(dump_canonical(self.as_json()))
+
+    def as_json(self) -> dict[str, Json]:
+        """All that is recorded, as plain data."""
+        return {
+            "kind": self.kind,
+            "started": self.started,
+            "seconds": self.seconds,
+            "task": None if self.task is None else str(self.task.digest),
+            "status": self.status,
+            "seed": self.seed,
+            "budget": self.budget,
+            "term": self.term,
+            "scores": self.scores,
+            "facts": self.facts,
+            "inputs": [[str(p.digest), p.role] for p in self.inputs],
+            "requires": list(map(str, self.requires)),
+        }
 
 
 def add_run(session: Session, run: RunRecord, now: int) -> bool:
@@ -94,7 +95,7 @@ def add_run(session: Session, run: RunRecord, now: int) -> bool:
             term=run.term,
             scores=dict(run.scores),
             facts=dict(run.facts),
-            started=int(run.started * 1_000_000),
+            started=round(run.started * 1_000_000),
         )
     )
     session.flush()
@@ -109,6 +110,50 @@ def add_run(session: Session, run: RunRecord, now: int) -> bool:
         primitive = publishing.add_primitive(session, reference)
         session.add(tables.Edge(child_id=node, parent_id=primitive, role="requires"))
     return True
+
+
+def work(session: Session, prefix: str) -> Digest:
+    """The digest of the one run or task that begins with these digits. Raises NotFound."""
+    key, kind = col(tables.Node.key), col(tables.Node.kind)
+    query = select(key).where(key >= prefix, key < prefix + "g", kind.in_(("run", "task")))
+    found = session.exec(query.order_by(key).limit(2)).all()
+    if len(found) != 1:
+        many = "several runs and tasks have" if found else "no run and no task has"
+        raise NotFound(f"{many} a digest that begins with {prefix}")
+    return Digest(found[0])
+
+
+def read_run(session: Session, digest: Digest) -> RunRecord:
+    """A run as it was recorded, what it used in the order of the registry. Raises NotFound."""
+    node = publishing.nodes(session, [digest.hex], "run").get(digest.hex)
+    row = None if node is None else session.get(tables.Run, node)
+    if row is None:
+        raise NotFound(f"the registry holds no run {digest}")
+    edge = tables.Edge
+    used = session.exec(
+        select(tables.Node.kind, tables.Node.key, edge.role)
+        .where(col(edge.parent_id) == tables.Node.id, edge.child_id == node)
+        .order_by(col(edge.parent_id), edge.role)
+    ).all()
+    return RunRecord(
+        kind=row.kind,
+        started=row.started / 1_000_000,
+        seconds=row.seconds or 0.0,
+        task=None if row.task_id is None else _read_task(session, row.task_id),
+        status=row.status,
+        seed=row.seed,
+        budget=row.budget,
+        term=row.term,
+        scores=row.scores,
+        facts=row.facts,
+        inputs=tuple(Parent(Digest(key), role) for kind, key, role in used if kind == "block"),
+        requires=tuple(Reference.parse(key) for kind, key, _ in used if kind == "primitive"),
+    )
+
+
+def _read_task(session: Session, node: int) -> TaskRecord:
+    row, named = session.get_one(tables.Task, node), session.get_one(tables.Node, node)
+    return TaskRecord(Digest(named.key), row.name, parse_type(row.signature), row.facts)
 
 
 def add_task(session: Session, task: TaskRecord, now: int) -> int:

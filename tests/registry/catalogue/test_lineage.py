@@ -204,18 +204,18 @@ def test_the_outbox_gives_what_is_not_sent_oldest_first(registry, publish):
     outbox = registry.outbox
     first, second = outbox.pending(2)
     assert [m.payload["reference"] for m in (first, second)] == ["a/x@1", "a/x@2"]
-    assert [m.id for m in outbox.pending(10, after=second)] == [3, 4, 5]
+    assert [m.id for m in outbox.pending(10, after=(0, second.id))] == [3, 4, 5]
     outbox.mark_sent([first.id, second.id])
     outbox.mark_failed([3], "refused")
     fourth, fifth = outbox.pending(10)
     assert [(m.id, m.attempts) for m in (fourth, fifth)] == [(4, 0), (5, 0)]
-    assert [(m.id, m.attempts) for m in outbox.pending(10, after=fifth)] == [(3, 1)]
+    assert [(m.id, m.attempts) for m in outbox.pending(10, after=(0, fifth.id))] == [(3, 1)]
     assert outbox.waiting() == 3
     outbox.mark_failed([4, 5], "refused")
     outbox.mark_failed([3], "refused")
-    third, *_ = outbox.pending(10, after=fifth)
-    assert [m.id for m in outbox.pending(10, after=fifth)] == [4, 5, 3]
-    assert [m.id for m in outbox.pending(10, after=third)] == [5, 3]
+    third, *_ = outbox.pending(10, after=(0, fifth.id))
+    assert [m.id for m in outbox.pending(10, after=(0, fifth.id))] == [4, 5, 3]
+    assert [m.id for m in outbox.pending(10, after=(third.attempts, third.id))] == [5, 3]
 
 
 def test_a_primitive_counts_its_uses(registry, publish, family):
