@@ -63,8 +63,10 @@ class Custody:
         now = self._microseconds()
 
         def change(session: Session) -> None:
+            space = publishing.add_namespace(session, namespace, now)
+            publishing.hold_namespace(session, space)
             require_owner(session, namespace, [by or key])
-            add_owner(session, publishing.add_namespace(session, namespace, now).id, key, now)
+            add_owner(session, space.id, key, now)
 
         self._database.write(change)
 
@@ -73,11 +75,12 @@ class Custody:
         publishing.check_namespace(namespace)
 
         def change(session: Session) -> None:
-            if key not in owners(session, namespace):
+            space = publishing.find_namespace(session, namespace)
+            if space is not None:
+                publishing.hold_namespace(session, space)
+            if space is None or key not in owners(session, namespace):
                 raise NotFound(f"{key} is no owner of the namespace {namespace}")
             require_owner(session, namespace, [by])
-            space = publishing.find_namespace(session, namespace)
-            assert space is not None
             session.delete(session.get_one(tables.Owner, (space.id, key.hex)))
 
         self._database.write(change)
@@ -195,11 +198,11 @@ class Custody:
         def change(session: Session) -> Version:
             block = versions.find(session, reference)[2]
             digest = Digest(session.get_one(tables.Node, block).key)
-            rows = session.exec(
-                select(tables.Name, tables.Version).where(
-                    tables.Version.name_id == tables.Name.id, tables.Version.block_id == block
-                )
-            ).all()
+            query = select(tables.Name, tables.Version).where(
+                tables.Version.name_id == tables.Name.id, tables.Version.block_id == block
+            )
+            query = query.order_by(col(tables.Name.id)).with_for_update(of=tables.Name)
+            rows = session.exec(query, execution_options={"populate_existing": True}).all()
             for name, _ in rows:
                 require_owner(session, BlockName.parse(name.spelling).namespace, [by])
             session.connection().execute(
@@ -217,6 +220,8 @@ class Custody:
     def _named(
         self, session: Session, reference: Reference, by: By
     ) -> tuple[tables.Name, tables.Version, int]:
+        if reference.name is not None:
+            publishing.hold_name(session, reference.name)
         name, version, block = versions.find(session, reference)
         if name is None or version is None or reference.name is None:
             raise InvalidName(f"{reference} has no name; give a named version such as ns/name@3")

@@ -242,6 +242,16 @@ def add_name(session: Session, name: BlockName, now: int) -> Name:
     return Name(add_row(session, "name", row), str(name))
 
 
+def hold_name(session: Session, name: BlockName) -> None:
+    """Let no other transaction change a name, if it is there, until this one ends."""
+    session.connection().execute(_NAME_LOCKED, {"key": name.key})
+
+
+def hold_namespace(session: Session, namespace: Namespace) -> None:
+    """Let no other transaction hold a namespace until this one ends."""
+    session.connection().execute(_NAMESPACE_LOCKED, {"id": namespace.id})
+
+
 def add_version(
     session: Session, name: Name, block: int, manifest: Manifest, now: int
 ) -> tuple[int, bool]:
@@ -328,7 +338,7 @@ def _mark_current(session: Session, name: Name, number: int | None, *, offered: 
     """Note on the block of a version whether it is the current version of some name."""
     connection = session.connection()
     given = {"name_id": name.id, "number": number}
-    block = connection.execute(_BLOCK_OF, given).scalar_one()
+    block = connection.execute(_BLOCK_LOCKED, given).scalar_one()
     current = offered or connection.execute(_CURRENT_SOMEWHERE, {"block_id": block}).first()
     connection.execute(_MARK, {"b_id": block, "current": bool(current)})
 
@@ -375,8 +385,17 @@ _NODES_OF_KIND = _NODES.where(_node.c.kind == bindparam("kind"))
 _VERSION = core.select(_version.c.id).where(
     _version.c.name_id == bindparam("name_id"), _version.c.block_id == bindparam("block_id")
 )
-_BLOCK_OF = core.select(_version.c.block_id).where(
-    _version.c.name_id == bindparam("name_id"), _version.c.number == bindparam("number")
+_NAMESPACE_LOCKED = (
+    core.select(_namespace.c.id).where(_namespace.c.id == bindparam("id")).with_for_update()
+)
+_BLOCK_LOCKED = (
+    core.select(_block.c.id)
+    .where(
+        _version.c.name_id == bindparam("name_id"),
+        _version.c.number == bindparam("number"),
+        _block.c.id == _version.c.block_id,
+    )
+    .with_for_update(of=_block)
 )
 _CURRENT_SOMEWHERE = core.select(_version.c.id).where(
     _version.c.block_id == bindparam("block_id"),

@@ -1,11 +1,16 @@
 """PostgreSQL as many use it: what readers see, writers in each other's way, a lost server."""
 
+import importlib
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from threading import Event
 
 import pytest
 from sqlalchemy import text
 
-from metaloom_registry import ParseError, StorageError
+from metaloom_registry import NotOwner, ParseError, SecretKey, StorageError
 from metaloom_registry.catalogue import Database
 
 from .conftest import execute
@@ -140,3 +145,87 @@ def test_what_a_database_cannot_hold_is_what_was_given(catalogue, value, reason)
     with pytest.raises(ParseError, match=rf"with what was given: .*{reason}.*; give texts that"):
         catalogue.write(lambda session: session.connection().execute(add_value, {"value": value}))
     assert count(catalogue) == 0
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+
+@pytest.fixture
+def overlapping(registry, monkeypatch):
+    """`overlapping(function, first, second)`: what the second does, begun before the first ends.
+
+    The first goes as far as the end of a function, by its dotted name, and ends as soon as the
+    second waits for it.
+    """
+
+    def run(function: str, first: Callable[[], object], second: Callable[[], object]) -> Future:
+        module, _, name = function.rpartition(".")
+        inside = importlib.import_module(f"metaloom_registry.catalogue.{module}")
+        original = getattr(inside, name)
+        reached, go = Event(), Event()
+
+        def pausing(*arguments):
+            found = original(*arguments)
+            if not reached.is_set():
+                reached.set()
+                assert go.wait(30)
+            return found
+
+        monkeypatch.setattr(inside, name, pausing)
+        with ThreadPoolExecutor(2) as threads:
+            one = threads.submit(first)
+            assert reached.wait(30)
+            two = threads.submit(second)
+            with registry.database.engine.connect() as connection:
+                alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+                while not two.done() and not alone.execute(text(WAITING)).scalar():
+                    time.sleep(0.01)
+            go.set()
+            one.result(30)
+        return two
+
+    return run
+
+
+def marked(registry) -> list[str]:
+    """The digests of the blocks that are marked as current."""
+    query = "SELECT key FROM node JOIN block USING (id) WHERE current ORDER BY id"
+    with registry.database.asking() as connection:
+        return list(connection.execute(text(query)).scalars())
+
+
+def test_a_version_that_is_yanked_while_another_is_published(registry, publish, overlapping):
+    publish("a/x", "int", b"1")
+    publish("a/x", "int", b"2")
+    overlapping(
+        "publishing.add_version",
+        lambda: publish("a/x", "int", b"3"),
+        lambda: registry.yank("a/x@2"),
+    ).result()
+    newest = registry.resolve("a/x")
+    assert newest.number == 3
+    assert marked(registry) == [newest.digest.hex]
+
+
+def test_a_block_that_two_names_leave_at_once_is_current_no_more(registry, publish, overlapping):
+    publish("a/x", "int", b"1")
+    publish("b/x", "int", b"1")
+    overlapping(
+        "publishing.add_version",
+        lambda: publish("a/x", "int", b"2"),
+        lambda: publish("b/x", "int", b"3"),
+    ).result()
+    assert marked(registry) == [registry.resolve(name).digest.hex for name in ("a/x", "b/x")]
+
+
+def test_of_two_who_claim_a_namespace_at_once_one_owns_it(registry, publish, overlapping):
+    publish("a/x", "int", b"1")
+    one, two = (SecretKey(bytes([number] * 32)).public for number in (1, 2))
+    late = overlapping(
+        "custody.add_owner",
+        lambda: registry.custody.add_owner("a", one, by=None),
+        lambda: registry.custody.add_owner("a", two, by=None),
+    )
+    with pytest.raises(NotOwner):
+        late.result()
+    assert registry.custody.owners("a") == (one,)
