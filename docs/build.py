@@ -32,9 +32,11 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; --line: #8884; --ink: #2a6f97 }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #7cc0e8 }} }}
 body {{ font: 16px/1.55 system-ui, sans-serif; max-width: 46rem; margin: 0 auto; padding: 1rem }}
 nav {{ border-bottom: 1px solid var(--line); padding-bottom: .6rem; margin-bottom: 1.5rem }}
-nav a {{ margin-right: 1rem }} summary {{ cursor: pointer }} nav summary {{ float: right }}
+nav {{ display: flex; flex-wrap: wrap; justify-content: space-between }}
+details[open] {{ flex-basis: 100% }} summary {{ cursor: pointer }}
 nav ol {{ list-style: none; padding: 0; columns: 16rem }}
 a {{ color: var(--ink) }} [aria-current] {{ font-weight: 600; text-decoration: none }}
 code, pre {{ font: .9em/1.5 ui-monospace, monospace; background: #8881; border-radius: 4px }}
@@ -121,8 +123,8 @@ def _write(target: Path, name: str, titles: dict[str, str], body: str) -> None:
         f"{html.escape(title)}</a>\n"
         for other, title in titles.items()
     )
-    nav = f'<details><summary>All pages</summary><ol>{pages}</ol></details><a href="index.html">'
-    nav += f"{html.escape(titles['index.html'])}</a>"
+    nav = f'<a href="index.html">{html.escape(titles["index.html"])}</a>'
+    nav += f"<details><summary>All pages</summary><ol>{pages}</ol></details>"
     page = PAGE.format(title=html.escape(titles[name]), nav=nav, body=body)
     (target / name).write_text(page, encoding="utf-8")
 

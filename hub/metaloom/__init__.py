@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from metaloom.blocks import Composition as Composition
     from metaloom.evaluation import evaluate as evaluate
     from metaloom.family import Family as Family
+    from metaloom.finding import Filters as Filters
+    from metaloom.finding import Found as Found
     from metaloom.hub import Hub as Hub
     from metaloom.keyring import Keyring as Keyring
     from metaloom.publishing import StoredGraph as StoredGraph
@@ -25,19 +27,14 @@ else:
     __getattr__, __dir__, __all__ = lazy_names(
         __name__,
         {
-            "blocks": (
-                "Block",
-                "Composition",
-            ),
+            "blocks": ("Block", "Composition"),
             "evaluation": ("evaluate",),
             "family": ("Family",),
+            "finding": ("Filters", "Found"),
             "hub": ("Hub",),
             "keyring": ("Keyring",),
             "publishing": ("StoredGraph",),
-            "task_files": (
-                "read_questions",
-                "read_task",
-            ),
+            "task_files": ("read_questions", "read_task"),
             "training": ("meta_train",),
             "verification": ("Verification",),
         },

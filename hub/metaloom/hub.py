@@ -183,7 +183,7 @@ class Hub:
     def search(self, text: str = "", **filters: Unpack[Filters]) -> Found:
         """Blocks, then primitives, that match all that is given; `why` of each says the reasons.
 
-        `text` are words of the name, tags or card; `metaloom.finding.Filters` says what else may be
+        `text` are words of the name, tags or card; `Filters` says what else may be
         asked.  The nearest come first, or what did best on similar tasks, or whose words match
         best; else the most used.  Raises ParseError for a filter there is not.
         """
