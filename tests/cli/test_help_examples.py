@@ -3,6 +3,7 @@
 import itertools
 import shlex
 import shutil
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,6 @@ from metaloom import Hub
 from metaloom.cli import app
 
 pytest.importorskip("cryptography", reason="the extra `signatures` is not installed")
-pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
 
 ELSEWHERE = {
     "solve": "tests/cli/test_models.py, tests/cli/test_searches.py",
@@ -26,6 +26,7 @@ ELSEWHERE = {
     "import --class": "tests/cli/test_exchange.py",
     "import --trust": "tests/exchange",
     "export --as": "tests/exchange",
+    "export conv4.onnx": "tests/exchange",
     "lineage --sync": "tests/hub/test_sender.py",
     "lineage 92c2d72110ba": "a run's digest, which is another in every library",
     "key trust ed25519:1c1a...": "a key that is shortened",
@@ -42,7 +43,7 @@ BEFORE = {
 
 def examples():
     """The lines under Examples in the help of each command, those of keys first."""
-    group = typer.main.get_command(app)
+    group: Any = typer.main.get_command(app)
     commands = []
     for name, command in group.commands.items():
         for one in getattr(command, "commands", {"": command}).values():
@@ -63,15 +64,16 @@ def files(tmp_path, home, metaloom):
     folder = tmp_path / "files"
     folder.mkdir()
     torch.manual_seed(0)
-    encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 64)).eval()
+    linear = nn.Linear(784, 64)
+    encoder = nn.Sequential(nn.Flatten(), linear).eval()
     type_ = "image[1,28,28] -> vec[64]"
     with Hub.open(home) as hub:
         for name in ("conv4", "conv4", "conv4", "conv5", "faces"):
             with torch.no_grad():
-                encoder[1].bias += 1
+                linear.bias.add_(1)
             hub.publish(f"vision/{name}", encoder, type_)
         with torch.no_grad():
-            encoder[1].bias += 1
+            linear.bias.add_(1)
         hub.publish("spare/conv4", encoder, type_).export(folder / "conv4")
         hub.publish("me/evens", "(lam (filter is_even $0))")
         hub.alias("me/evens", "champion")
