@@ -99,3 +99,10 @@ def test_a_successor_that_is_gone_is_none(metaloom, add3):
     metaloom("tombstone", "me/other@1", "--why", "private")
     done = metaloom("deprecate", "me/add3@1", "--use", "me/other@1")
     assert "taken away for good: private" in done.err
+
+
+def test_publishing_what_was_yanked_says_that_it_still_is(metaloom, add3):
+    metaloom("yank", "me/add3@1", "--why", "a mistake")
+    done = metaloom("publish", add3, "(lam (map (lam (add 3 $0)) $0))", "--license", "MIT")
+    assert (done.code, done.out.startswith("me/add3@1 ")) == (0, True)
+    assert done.err == "warning: me/add3@1 is yanked: a mistake\n"

@@ -11,7 +11,7 @@ import metaloom
 import metaloom_metalearn
 from metaloom.cli.files import read_bytes, read_program, read_text
 from metaloom.cli.key import unlock
-from metaloom.cli.listing import describe
+from metaloom.cli.listing import advised, describe
 from metaloom.cli.options import AsJson, Card, Home, License, NewTags
 from metaloom.cli.output import show, show_json
 from metaloom_registry import Refused
@@ -85,6 +85,7 @@ def publish(
             parents=parent or (),
             sign=hub.keys.secret(key) if signs else None,
         )
+        advised(block)  # the same as was published and yanked before
         if as_json:
             show_json(describe(block))
         else:
