@@ -52,6 +52,9 @@ COLUMNS = ("node", "space", "scale", "square", "lost")
 ADDED = 20_000
 """Records added at once."""
 
+AHEAD = 1_000
+"""By how many records a file may be ahead of what a reader sees of the database."""
+
 ROUNDING = 4e-6
 """What float32 may lose of a squared distance, of the squared lengths of both points."""
 
@@ -247,21 +250,28 @@ def _held(file: Path, connection: Connection) -> tuple[int, int]:
             magic, count, last, check = _HEADER.unpack(header)
             if magic != _MAGIC or check != zlib.crc32(header[:-4]) or not count:
                 return 0, 0
-            opened.seek(_HEADER_BYTES + (count - 1) * RECORD.itemsize)
-            newest = np.frombuffer(opened.read(RECORD.itemsize), RECORD)
+            tail = min(count, AHEAD)
+            opened.seek(_HEADER_BYTES + (count - tail) * RECORD.itemsize)
+            newest = np.frombuffer(opened.read(tail * RECORD.itemsize), RECORD)
     except (FileNotFoundError, struct.error, ValueError):
         return 0, 0
     row = connection.execute(
-        select(tables.Embedding.node_id, tables.Embedding.space, tables.Embedding.point).where(
-            tables.Embedding.id == last
+        select(
+            tables.Embedding.id,
+            tables.Embedding.node_id,
+            tables.Embedding.space,
+            tables.Embedding.point,
         )
+        .where(col(tables.Embedding.id) <= last)
+        .order_by(col(tables.Embedding.id).desc())
+        .limit(1)
     ).first()
-    if row is None or not len(newest):
+    if row is None:
         return 0, 0
-    node, space, point = row
-    if records_of([node], [space], [point]) != newest:
-        return 0, 0
-    return count, last
+    id_, node, space, point = row
+    record = records_of([node], [space], [point]).tobytes()
+    known = newest[-1:] if id_ == last else newest  # others added what came after this reader began
+    return (count, last) if record in {one.tobytes() for one in known} else (0, 0)
 
 
 def _begin(file: Path) -> None:

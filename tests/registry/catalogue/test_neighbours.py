@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from metaloom_registry import Json, Manifest, Reference, Registry, parse_type
 from metaloom_registry.catalogue import neighbours as module
@@ -125,6 +126,23 @@ DAMAGE = {
     "is of nothing known": lambda path: path.write_bytes(os.urandom(5000)),
     "has half a record more": lambda path: path.write_bytes(path.read_bytes() + b"half"),
 }
+
+
+def test_a_reader_that_began_before_others_added_leaves_what_they_added(registry, put, tmp_path):
+    points = np.random.default_rng(1).standard_normal((9, LENGTH))
+    nodes = put(1, points[:4])
+    file = tmp_path / "neighbours.bin"
+    early, late = Neighbours(file), Neighbours(file)
+    with registry.database.reading() as session:
+        query = (1, point_of(points[0].tolist()), 9)
+        session.connection().execute(text("SELECT count(*) FROM embedding"))  # from here it sees
+        nodes += put(1, points[4:])
+        assert asked(registry, late, 1, points[0], 9) == brute(nodes, points, points[0], 9)
+        before = file.stat().st_ino, file.read_bytes()
+        seen = early.nearest(session.connection(), *query)
+        assert seen == brute(nodes[:4], points[:4], points[0], 9)
+    assert (file.stat().st_ino, file.read_bytes()) == before
+    assert asked(registry, early, 1, points[0], 9) == brute(nodes, points, points[0], 9)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
