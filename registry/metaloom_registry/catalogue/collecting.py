@@ -19,7 +19,7 @@ from metaloom_registry.storage.store import BlobStore, Collectable
 
 DAY = 86_400.0
 TURN = 0.1
-"""Seconds for which one transaction removes blobs: so long a publish waits for it."""
+"""Seconds for which one transaction removes blobs, and for which publishes go before the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,8 @@ def _remove(
         turn, gone = registry.database.write(change)
         removed += gone
         old = old[turn:]
+        if old:
+            time.sleep(TURN)
     return removed
 
 

@@ -5,12 +5,12 @@ nothing lists.  So that it never removes what is about to be listed, it counts i
 once before it removes any, in a transaction of its own, and once in the transaction in which it
 removes them.  The count is odd in between, and stays so where a collection was killed.  A publish
 begins at an even count, and its transaction looks at the count first: where it has changed since
-the blobs were put, they are put again.
+the blobs were put, and one of them is there no more, they are put again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from metaloom_registry.catalogue import tables
 from metaloom_registry.catalogue.database import Database
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import NotFound, StorageError
+from metaloom_registry.storage.cached import origin_of
 from metaloom_registry.storage.store import BlobStore
 
 T = TypeVar("T")
@@ -30,14 +31,14 @@ WRITERS = 8
 """How many blobs are put at once."""
 
 TRIES = 1_000
-"""How often blobs are put again; a collection removes them in so few steps that it ends before."""
+"""How often blobs are put again; a collection spares what was put after it began."""
 
 
 class Swept(Exception):
     """Blobs were removed since those of this publish were put."""
 
 
-def put_all(store: BlobStore, contents: Mapping[Digest, bytes]) -> None:
+def put_all(store: BlobStore, contents: Mapping[Digest, bytes]) -> Iterable[Digest]:
     """Put blobs side by side: what waits for a disk or a network waits at once."""
     *others, largest = sorted(contents.values(), key=len)
     with ThreadPoolExecutor(max(1, min(len(others), WRITERS - 1))) as writers:
@@ -45,25 +46,37 @@ def put_all(store: BlobStore, contents: Mapping[Digest, bytes]) -> None:
         store.put(largest)  # here, while the others are put elsewhere
         for one in waiting:
             one.result()
+    return contents
 
 
-def put_and_write(database: Database, put: Callable[[], None], change: Callable[[Session], T]) -> T:
-    """Put blobs, then make a change that lists them; the blobs are there when it is made."""
+def put_and_write(
+    database: Database,
+    store: BlobStore,
+    put: Callable[[], Iterable[Digest]],
+    change: Callable[[Session], T],
+) -> T:
+    """Put blobs, then make a change that lists them; the blobs are there when it is made.
+
+    `put` puts them into the store, and says which.
+    """
+    kept = origin_of(store)
     for _ in range(TRIES):
         with database.reading() as session:
             before = sweeps(session)
         if before % 2:
             before = database.write(end_sweep)
         try:
-            put()
+            digests = put()
         except NotFound:  # what it looked for again may have been removed meanwhile
             with database.reading() as session:
                 if sweeps(session) == before:
                     raise
             continue
 
-        def unswept(session: Session, before: int = before) -> T:
-            if sweeps(session, shared=True) != before:
+        def unswept(
+            session: Session, before: int = before, digests: Iterable[Digest] = digests
+        ) -> T:
+            if sweeps(session, shared=True) != before and not all(map(kept.has, digests)):
                 raise Swept
             return change(session)
 

@@ -193,7 +193,7 @@ def import_namespace(
         check_ancestry(session, drafts, None)
         arriving.require_free(session)
 
-    def put() -> None:
+    def put() -> Iterable[Digest]:
         with reading_archive(source) as (_, blobs):
             for data in blobs:
                 registry.blobs.put(data)
@@ -202,6 +202,7 @@ def import_namespace(
             if manifest.digest not in verdicts:
                 files = {p: registry.blobs.get(f.digest) for p, f in manifest.files.items()}
                 verdicts[manifest.digest] = registry.check(Draft(manifest, files))
+        return (*contents.blobs, *verdicts)
 
     def change(session: Session) -> Moved:
         require_allowed(session)
@@ -213,7 +214,7 @@ def import_namespace(
 
     with registry.database.reading() as session:
         require_allowed(session)
-    return put_and_write(registry.database, put, change)
+    return put_and_write(registry.database, registry.blobs, put, change)
 
 
 @dataclass(frozen=True)

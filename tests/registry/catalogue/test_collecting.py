@@ -112,6 +112,29 @@ def test_a_publish_whose_blobs_were_removed_before_it_was_listed_puts_them_again
     assert racing.read(version.digest, "content") == b"raced"
 
 
+def test_a_publish_need_not_wait_for_the_end_of_a_collection(registry, draft):
+    class Collecting(MemoryBlobs):
+        """Is swept, of other blobs, between those of each publish and its transaction."""
+
+        puts = 0
+
+        def put(self, data):
+            self.puts += 1
+            digest = super().put(data)
+            if data.startswith(b"{"):
+                garbage = super().put(b"garbage %d" % self.puts)
+                self._put[garbage] = OLD
+                assert collect(publisher, grace=60).removed == (garbage,)
+            return digest
+
+    blobs = Collecting(now=lambda: NOW)
+    publisher = Registry(blobs, registry.database, now=lambda: NOW, validate=lambda *_: None)
+    made = draft("int -> int", b"content")
+    assert publisher.publish("a/x", made.manifest, made.files).number == 1
+    assert blobs.puts == 2, "each blob once"
+    assert publisher.verify().sound
+
+
 class Broken(MemoryBlobs):
     """Gives up after one removal, as a killed process or a lost network does."""
 
