@@ -73,7 +73,7 @@ def check_installation(
         try:
             findings += _library(hub, now())
         except MetaloomError as error:
-            findings.append(Finding("library", "bad", str(error), "see the message"))
+            findings.append(_bad("library", error))
     return findings
 
 
@@ -184,7 +184,8 @@ def _library(hub: Hub, now: float) -> Iterator[Finding]:
 
 def _room(home: Path) -> Iterator[Finding]:
     if not os.access(home, os.W_OK):
-        yield Finding("folder", "bad", f"{home} is not writable", "make it writable")
+        fix = f"run `chmod u+w {home}`, or give another folder with --home or METALOOM_HOME"
+        yield Finding("folder", "bad", f"{home} is not writable", fix)
     free = shutil.disk_usage(home).free
     if free < ROOM:
         said = f"{free >> 20} MiB are free under {home}"
