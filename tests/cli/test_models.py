@@ -250,3 +250,21 @@ def test_ctrl_c_keeps_the_best_so_far(tmp_path: Path) -> None:
     assert told["published"]["reference"] == "me/noisy@1"
     assert told["support"]["value"] < 1.0
     assert told["seconds"] < 90
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("net.pt", "net.pt is not read: a file of torch.save can run code. Load it where you"),
+        ("net.pt2", "`metaloom import NAME net.pt2` takes such files"),
+        ("net.zip", "`metaloom import NAME net.zip` takes such files"),
+    ],
+)
+def test_a_file_that_is_not_published_as_it_is_says_how_it_is(
+    metaloom: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(torch.nn.Linear(3, 3).state_dict(), tmp_path / name)
+    refused = metaloom("publish", "me/net", name, "--signature", "vec[3] -> vec[3]")
+    assert refused.code == 1
+    assert message in refused.err

@@ -154,3 +154,10 @@ def test_an_export_says_which_forms_there_are(block, doubling, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         block.export(tmp_path / "file" / "net")
+
+
+def test_a_file_of_torch_save_is_refused_with_the_remedy(other, tmp_path):
+    path = tmp_path / "net.pt"
+    torch.save(nn.Linear(2, 3).state_dict(), path)
+    with pytest.raises(Refused, match=r"net\.pt is not read: .*publish the module from Python"):
+        import_block(other, "you/net", path, "vec[2] -> logits[3]")

@@ -308,6 +308,12 @@ def test_a_support_that_does_not_fit_is_refused_when_it_is_given(
         )
 
 
+def test_a_program_that_does_not_fit_the_task_is_named_with_it(hub: Hub) -> None:
+    task = Task(parse_type("list[int] -> list[int]"), Examples((((1, 2),),), ((2,),)), name="mine")
+    with pytest.raises(TypeMismatch, match=r"list\[int\] -> int does not fit the task mine, which"):
+        hub.adapt("lists/sum", task, learner=fine_tune())
+
+
 @pytest.mark.parametrize("value", [None, "x"])
 def test_what_is_no_tensor_is_said(hub: Hub, halves: Task, value: object) -> None:
     hub.publish("vision/small", encoder(), "image[1,4,4] -> vec[8]")

@@ -129,7 +129,9 @@ def test_the_support_of_a_task_knows_its_classes() -> None:
             InvalidTask,
             r"have the shapes \[1, 2, 2\] and \[1, 3, 3\]",
         ),
-        ((torch.rand(3),), "vec[4]", InvalidTask, r"a value of the shape \[3\] is no vec\[4\]"),
+        ((torch.rand(3),), "vec[4]", InvalidTask, r"a value of the shape \[3\] is no vec\[4\]$"),
+        (torch.rand(1, 9, 4), "vec[4]", InvalidTask, r"is no vec\[4\]; `predict` takes one item"),
+        (torch.ones(1, 1, 2, 2).byte(), "image[1,2,2]", InvalidTask, "of bytes.*divide it by 255"),
     ],
 )
 def test_values_of_another_type_are_refused(

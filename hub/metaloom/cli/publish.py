@@ -14,6 +14,7 @@ from metaloom.cli.key import unlock
 from metaloom.cli.listing import advised, describe
 from metaloom.cli.options import AsJson, Card, Home, License, NewTags
 from metaloom.cli.output import show, show_json
+from metaloom.exchange.pickles import refuse_pickle
 from metaloom_registry import Refused
 from metaloom_registry.manifest import GRAPH_FILE, WEIGHTS_FILE
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 SOLUTION_FILE = "program.json"
 """What a folder holds that `Solution.save` wrote."""
-
-PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
-"""What files of `torch.save` are called."""
 
 
 def publish(
@@ -97,12 +95,7 @@ def _given(what: str, hub: Hub) -> Term | str | StoredGraph | Solution:
     path = Path(what)
     if what.lstrip().startswith("(") or not what.strip():
         return what
-    if path.suffix in PICKLES:
-        raise Refused(
-            f"{what} is not read: a file of torch.save can run code. Load it where you trust "
-            'it, and publish the module from Python: Hub.open().publish("me/net", net, '
-            '"image[1,28,28] -> vec[64]")'
-        )
+    refuse_pickle(path)
     if path.suffix in (".pt2", ".zip"):
         raise Refused(f"{what} is no program; `metaloom import NAME {what}` takes such files")
     if (path / SOLUTION_FILE).is_file():

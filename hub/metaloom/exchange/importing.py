@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from metaloom.arguments import as_tags
 from metaloom.exchange.mlflow_registry import block_folder, downloaded
+from metaloom.exchange.pickles import refuse_pickle
 from metaloom.lineage.addresses import is_model_address
 from metaloom.publishing import Details, graph_draft
 from metaloom_registry import (
@@ -154,7 +155,7 @@ def _is_portable(source: Any) -> bool:
 def _importer(source: Any, name: str | None) -> Importer:
     """The importer of that name, or the one that accepts the source.
 
-    Raises NotFound where none does, ParseError where several do.
+    Raises NotFound where none does, Refused where none should, ParseError where several do.
     """
     plugins = discover(GROUP)
     if name is not None:
@@ -176,6 +177,8 @@ def _importer(source: Any, name: str | None) -> Importer:
     if not accepting and hasattr(source, "state_dict"):
         return LIVE
     if not accepting:
+        if isinstance(source, Path):
+            refuse_pickle(source)
         said = f"; one that does not load: {broken[0]}" if broken else ""
         raise NotFound(
             f"no importer takes {_named(source)}; there are {', '.join((PORTABLE, *plugins.names))}"

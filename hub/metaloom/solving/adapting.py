@@ -288,14 +288,25 @@ def _for_examples(type_: Type, support: Task | Examples) -> Type:
     """The type with its variables filled by what the examples say."""
     substitution = Substitution()
     arguments, result = uncurried(type_)
+
+    def agree(given: Type, wanted: Type) -> None:
+        try:
+            unify(given, wanted, substitution)
+        except TypeMismatch as error:
+            assert isinstance(support, Task)
+            raise TypeMismatch(
+                f"a program of type {type_} does not fit the task {support.name}, which is "
+                f"{support.type}: {error}"
+            ) from error
+
     if taught(type_) is not None:
         held = arguments[0]
         assert isinstance(held, Constructed)
         inputs, outputs = held.arguments
         if isinstance(support, Task):
             _one_argument(len(support.given), type_)
-            unify(support.given[0], inputs, substitution)
-            unify(support.want, outputs, substitution)
+            agree(support.given[0], inputs)
+            agree(support.want, outputs)
         else:
             _one_argument(len(support.inputs), type_)
             if isinstance(outputs, Tensor) and outputs.kind == "label":
@@ -308,13 +319,13 @@ def _for_examples(type_: Type, support: Task | Examples) -> Type:
                 f"the task {support.type} gives {len(support.given)}"
             )
         for given, wanted in zip(support.given, arguments, strict=True):
-            unify(given, wanted, substitution)
+            agree(given, wanted)
         if isinstance(result, Tensor) and result.kind == "logits":
             wanted = support.want
             if isinstance(wanted, Tensor) and wanted.kind == "label":
-                unify(result, Tensor("logits", wanted.dimensions), substitution)
+                agree(result, Tensor("logits", wanted.dimensions))
         elif not (isinstance(result, Tensor) and result.kind == "vec"):  # an encoder lacks a head
-            unify(result, support.want, substitution)
+            agree(result, support.want)
     return substitution.resolve(type_)
 
 

@@ -109,9 +109,24 @@ def _tensor(values: Values | Sequence[Any], type_: Tensor) -> torch.Tensor:
             )
         values = torch.stack(parts)
     found = tuple(values.shape[1:])
-    if len(found) != len(shape) or any(w not in (-1, f) for w, f in zip(shape, found, strict=True)):
-        raise InvalidTask(f"a value of the shape {list(found)} is no {type_}")
+    if not _fits(found, shape):
+        many = found and _fits(found[1:], shape)
+        raise InvalidTask(
+            f"a value of the shape {list(found)} is no {type_}"
+            + ("; `predict` takes one item, `predict_many` several" if many else "")
+        )
+    if type_.kind == "image" and values.dtype == torch.uint8:
+        raise InvalidTask(
+            f"a value of {type_} is of bytes, and floats of 0 to 1 are wanted; divide it by 255"
+        )
     return values.to(dtype)
+
+
+def _fits(found: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether a shape is the wanted one, of which -1 leaves a size open."""
+    return len(found) == len(wanted) and all(
+        w in (-1, f) for w, f in zip(wanted, found, strict=True)
+    )
 
 
 def _item(value: Any, type_: Tensor) -> torch.Tensor:
