@@ -6,6 +6,7 @@ the best on similar tasks, the best match of words; else the most used come firs
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -32,6 +33,7 @@ from metaloom_registry.catalogue.using import (
 from metaloom_registry.catalogue.versions import Page, Version, current, current_of, version_of
 from metaloom_registry.catalogue.words import Match, holding, match, words_of
 from metaloom_registry.digest import Digest
+from metaloom_registry.errors import ParseError
 
 MAX_LIMIT = 1_000
 MANY_BLOCKS = 2_000
@@ -45,6 +47,9 @@ FEW_BLOCKS = 500
 
 DECIDED_TYPES = 100
 """Of so many types that may fit it is decided which do, before blocks are looked for by words."""
+
+MOST_SCORED = 1_000
+"""More than words can score: what is found among the next names comes after all before."""
 
 FEW_TYPES = 1_000
 """So many types that may fit are told to the database; more are looked at here."""
@@ -111,8 +116,8 @@ def search(
     Raises ParseError for a query without words and for a cursor of another query.
     """
     limit = max(1, min(limit, MAX_LIMIT))
-    after = None if cursor is None else read_cursor(cursor, query.mark)
-    finder = _Finder(connection, types, nearest, query)
+    after, newest = (None, None) if cursor is None else _resumed(cursor, query)
+    finder = _Finder(connection, types, nearest, query, newest)
     rows = finder.rows(limit + 1, after)
     kept = rows[:limit]
     unread = iter(current(connection, [row.name for row in kept if row.listed is None]))
@@ -120,21 +125,45 @@ def search(
         Hit(next(unread) if row.listed is None else version_of(row.listed), finder.why(row))
         for row in kept
     )
-    more = len(rows) > limit
-    return Page(hits, write_cursor(query.mark, kept[-1].place) if more else None)
+    if len(rows) <= limit:
+        return Page(hits)
+    further = write_cursor(query.mark, kept[-1].place)
+    return Page(hits, further if query.text is None else f"{finder.newest}.{further}")
+
+
+def _resumed(cursor: str, query: Query) -> tuple[Place, int | None]:
+    """The place of a cursor, and the newest name there was when words were first looked for.
+
+    What is published between two pages pushes no hit from one to another then.
+    """
+    newest, dot, further = cursor.partition(".")
+    if query.text is None or not dot:
+        return read_cursor(cursor, query.mark), None
+    if not _ID.fullmatch(newest):
+        raise ParseError(f"{cursor[:40]!r} is not a cursor; give the one of the page before")
+    return read_cursor(further, query.mark), int(newest)
 
 
 class _Finder:
     """One query: its filters, and its hits in their order."""
 
     def __init__(
-        self, connection: Connection, types: TypeIndex, nearest: Nearest, query: Query
+        self,
+        connection: Connection,
+        types: TypeIndex,
+        nearest: Nearest,
+        query: Query,
+        newest: int | None,
     ) -> None:
         self.connection = connection
         self.nearest = nearest
         self.query = query
         self.fitting = types.fitting(connection, query.wanted) if query.wanted else None
         self.filters = _filters(query)
+        if newest is None and query.text is not None:
+            newest = connection.execute(_NEWEST).scalar_one() or 0
+        self.newest = newest or 0
+        """The newest of the names among which words are looked for."""
 
     def rows(self, limit: int, after: Place | None) -> list[_Row]:
         """At most so many hits after a place."""
@@ -170,24 +199,29 @@ class _Finder:
         """The hits that hold the words, by their names: enough of them after a place."""
         words = words_of(text)
         few = self._few_blocks()
-        only = None if few is None else [row[0] for row in self._among("blocks", few)]
+        only = None if few is None else self._names_of(few)
         found: dict[int, _Row] = {}
         beyond = 0
-        for lot in holding(self.connection, words, enough, only):
+        for tier, lot in enumerate(holding(self.connection, words, self.newest, only)):
             for name, block, signature, uses, title, tags in self._among("words", lot):
                 matched = match(words, title, tags)
-                place = (float(matched.score), uses, name)
+                place = (float(matched.score - tier * MOST_SCORED), uses, name)
                 found[name] = _Row(name, block, signature, place, matched)
                 beyond += after is None or place < after
             if beyond >= enough:
                 break
         return found
 
+    def _names_of(self, blocks: Sequence[int]) -> list[int]:
+        """The names whose current versions these blocks are, without those that are too new."""
+        return [name for name, *_ in self._among("blocks", blocks) if name <= self.newest]
+
     def _few_blocks(self) -> Sequence[int] | None:
         """The blocks that may be hits by their type or a tag; None where they are not few."""
         asked: list[tuple[core.Select[Any], Mapping[str, Any]]] = []
         if self.fitting is not None and len(self.fitting.narrowed) <= DECIDED_TYPES:
-            asked.append((_OF_TYPES, {"types": self.fitting.all(self.connection)}))
+            types = self.fitting.all(self.connection)
+            asked.append((_OF_TYPES, {"types": types, "kind": self.query.kind}))
         asked += [(_OF_TAG, {"tag": tag}) for tag in self.query.tags]
         for query, values in asked:
             given = {**values, "limit": FEW_BLOCKS + 1}
@@ -303,6 +337,8 @@ def _most_used(form: Form) -> core.Select[*tuple[Any, ...]]:
 
 
 _OF_BLOCKS = current_of()
+_NEWEST = core.select(func.max(_NAMES.c.id))
+_ID = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 def _filters(query: Query) -> Filters:
@@ -363,6 +399,9 @@ _OF_TAG = _tagged("tag").limit(bindparam("limit", type_=core.Integer))
 _HOW_MANY = core.select(func.count()).select_from(_OF_TAG.subquery())
 _OF_TYPES = (
     core.select(_BLOCKS.c.id)
-    .where(Among(_BLOCKS.c.signature_id, many("types")), _BLOCKS.c.current.is_(True))
+    .where(
+        *(Among(_BLOCKS.c.signature_id, many("types")), _BLOCKS.c.current.is_(True)),
+        _BLOCKS.c.kind == func.coalesce(bindparam("kind", type_=core.String), _BLOCKS.c.kind),
+    )
     .limit(bindparam("limit", type_=core.Integer))
 )

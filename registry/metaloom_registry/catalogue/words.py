@@ -11,12 +11,13 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Text, bindparam, select
 from sqlalchemy import text as sql
 
 from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.among import many
+from metaloom_registry.catalogue.among import Among, many
 from metaloom_registry.errors import ParseError
 
 CANDIDATES = 500
@@ -31,12 +32,15 @@ MAX_WORD = 400
 MAX_BYTES = 1 << 19
 """Words after so many bytes of others are not indexed there: it takes a megabyte a document."""
 
-_BEYOND = (1 << 31) - 1
-"""An id that no name has."""
+_WAYS = (False, True)
+"""Whether beginnings of words count: at first they do not."""
 
 _WORD = re.compile(r"[^\W_]+")
 _PLACES = (("name", 4, 3), ("tags", 2, 2))
-"""Where a word may stand besides the card, and what it counts there whole and as a beginning."""
+"""Where a word may stand besides the card, and what it counts there whole and as a beginning.
+
+One more is counted where the words are the whole name, so that it comes first.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,56 +83,63 @@ def plain_words(*texts: str) -> str:
 
 
 def holding(
-    connection: Connection, words: Sequence[str], enough: int, only: Sequence[int] | None = None
+    connection: Connection, words: Sequence[str], newest: int, only: Sequence[int] | None = None
 ) -> Iterator[list[int]]:
-    """The ids of names that hold all words of a query, in lots.
+    """The ids of names, up to the `newest`, that hold all words of a query, in lots.
 
-    Whole words come first; where fewer than `enough` names hold them, beginnings of words count.
-    Of each a lot of the newest and, if there are more, a larger one; or all that there are `only`
-    among some names.
+    Which names are in a lot depends on the words alone, so whoever asks for more of a query meets
+    the same lots in the same order: first the names that begin with the words and the newest that
+    hold them, as whole words and, where these are few, as beginnings; then larger ones.  Or all
+    that there are `only` among some names: those that hold them as whole words, then the others.
     """
     if only is not None:
-        if only:
-            yield _held_among(connection, words, enough, only)
+        yield from _held_among(connection, words, only)
         return
-    known: dict[int, None] = {}
-    named = _named(connection, words)
-    newest = _NEWEST[connection.dialect.name]
-    for beginnings in (False, True):
-        query, below = _written(connection, words, beginnings=beginnings), _BEYOND
+    lot = _named(connection, words, newest)
+    known = dict.fromkeys(lot)
+    for beginnings in _WAYS if any(len(word) > 1 for word in words) else _WAYS[:1]:
+        query, below = _written(connection, words, beginnings=beginnings), newest + 1
         for size in (CANDIDATES, CANDIDATES * MANY_CANDIDATES):
             values = {"query": query, "below": below, "limit": size}
-            ids = connection.execute(newest, values).scalars().all()
-            lot = [id_ for id_ in dict.fromkeys((*named, *ids)) if id_ not in known]
-            named = []
-            known |= dict.fromkeys(lot)
-            if lot:
-                yield lot
+            ids = connection.execute(_NEWEST[connection.dialect.name], values).scalars().all()
+            lot += [id_ for id_ in ids if id_ not in known]
+            known |= dict.fromkeys(ids)
             if len(ids) < size:
                 break
-            below = ids[-1]
-        if len(known) >= enough:
-            return
+            if lot:
+                yield lot
+            lot, below = [], ids[-1]
+    if lot:
+        yield lot
 
 
 def _held_among(
-    connection: Connection, words: Sequence[str], enough: int, names: Sequence[int]
-) -> list[int]:
-    """Those of a few names that hold all words: whole if that is enough, else their beginnings."""
-    held: list[int] = []
-    for beginnings, query in zip((False, True), _AMONG[connection.dialect.name], strict=True):
-        values = {"query": _written(connection, words, beginnings=beginnings), "ids": names}
-        held = list(connection.execute(query, values).scalars())
-        if len(held) >= enough:
-            break
-    return held
+    connection: Connection, words: Sequence[str], names: Sequence[int]
+) -> Iterator[list[int]]:
+    """Those of a few names that hold all words, first as whole words, then as beginnings."""
+    left = dict.fromkeys(names)
+    for beginnings, query in zip(_WAYS, _AMONG[connection.dialect.name], strict=True):
+        if left:
+            written = _written(connection, words, beginnings=beginnings)
+            values = {"query": written, "ids": list(left)}
+            lot = list(connection.execute(query, values).scalars())
+            yield lot
+            for name in lot:
+                left.pop(name, None)
 
 
-def _named(connection: Connection, words: Sequence[str]) -> list[int]:
-    """The newest names that are one of the words, if they hold the others too."""
+def _named(connection: Connection, words: Sequence[str], newest: int) -> list[int]:
+    """The name that is the words, and the first whose last part begins with them."""
+    joints = ("-", "_") if len(words) > 1 else ("",)
+    found: dict[int, None] = {}
     if len(words) > 1:
-        return []
-    return list(connection.execute(_NAMED, {"word": words[0]}).scalars())
+        keys = [f"{words[0]}/{joint.join(words[1:])}" for joint in joints]
+        values: dict[str, Any] = {"keys": keys, "newest": newest}
+        found = dict.fromkeys(connection.execute(_CALLED, values).scalars())
+    for low in (joint.join(words) for joint in joints):
+        values = {"low": low, "high": low + "\x7f", "newest": newest}
+        found |= dict.fromkeys(connection.execute(_NAMED, values).scalars())
+    return list(found)
 
 
 def _written(connection: Connection, words: Sequence[str], *, beginnings: bool) -> str:
@@ -155,7 +166,8 @@ def match(words: Sequence[str], title: str, tags: str) -> Match:
                 break
         score += counted
         places.append((place, word))
-    return Match(score, tuple(places))
+    called = list(words) in (texts["name"], _plain(title.rpartition("/")[2]))
+    return Match(score + called, tuple(places))
 
 
 def _plain(text: str) -> list[str]:
@@ -169,10 +181,11 @@ def _plain(text: str) -> list[str]:
 
 # These are asked once or twice for every text, and so written once.
 _name = tables.METADATA.tables["name"]
+_OFFERED = select(_name.c.id).where(_name.c.current.is_not(None), _name.c.id <= bindparam("newest"))
+_CALLED = _OFFERED.where(Among(_name.c.key, many("keys", Text)))
 _NAMED = (
-    select(_name.c.id)
-    .where(_name.c.part == bindparam("word"), _name.c.current.is_not(None))
-    .order_by(_name.c.id.desc())
+    _OFFERED.where(_name.c.part >= bindparam("low"), _name.c.part < bindparam("high"))
+    .order_by(_name.c.part, _name.c.id.desc())
     .limit(CANDIDATES // 10)
 )
 _NEWEST = {

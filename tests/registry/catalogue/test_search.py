@@ -246,11 +246,12 @@ def test_where_filters_leave_few_blocks_all_that_hold_the_words_are_found(
     for i in range(20):
         publish(f"a/y{i}", "int -> int", bytes([9, i]), card="word", tags=("common",))
     search = registry.finder.search
-    assert found(search("word", **query)) == ["b/word", "a/x2", "a/x1", "a/x0"]
+    assert found(search("word", **query)) == ["b/word", "a/x2", "a/x0", "a/x1"]
     assert found(search("word", limit=2, **query)) == ["b/word", "a/x2"]
     assert found(search("word", kind="program", **query)) == []
     whole = search("word", limit=1, **query)
-    assert found(search("word", limit=9, cursor=whole.cursor, **query))[:2] == ["a/x2", "a/x1"]
+    rest = search("word", limit=9, cursor=whole.cursor, **query)
+    assert found(rest) == ["a/x2", "a/x0", "a/x1"]
 
 
 def test_a_cursor_of_another_query_is_refused(registry, blocks):
