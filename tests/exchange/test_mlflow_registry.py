@@ -12,7 +12,8 @@ mlflow = pytest.importorskip("mlflow", reason="the extra `mlflow` is not install
 from tests.exchange.conftest import SIGNATURE  # noqa: E402
 
 from metaloom.exchange import from_pretrained, import_block, register_model  # noqa: E402
-from metaloom.lineage import block_of_model  # noqa: E402
+from metaloom.lineage import Sender, block_of_model, trace_run  # noqa: E402
+from metaloom_metalearn import Examples, Task  # noqa: E402
 from metaloom_registry import (  # noqa: E402
     Consent,
     Corrupt,
@@ -21,6 +22,7 @@ from metaloom_registry import (  # noqa: E402
     ParseError,
     Refused,
     StorageError,
+    parse_type,
 )
 
 
@@ -94,3 +96,60 @@ def test_where_the_mirror_is_off_a_server_has_to_be_named(block, monkeypatch):
     monkeypatch.setenv("METALOOM_MLFLOW_URI", "off")
     with pytest.raises(StorageError, match="METALOOM_MLFLOW_URI is off"):
         register_model(block, "small")
+
+
+def test_what_is_pushed_is_pulled_from_the_same_server(block, other, tmp_path, monkeypatch):
+    """Both take the server that the library is mirrored to, whatever MLflow's own settings are."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("METALOOM_MLFLOW_URI", f"sqlite:///{tmp_path / 'shared.db'}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'another.db'}")
+    address = register_model(block, "small")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'shared.db'}")
+    client.set_registered_model_alias("small", "champion", "1")
+    assert from_pretrained(other, address, "me/back").digest == block.digest
+    assert import_block(other, "me/champion", "models:/small@champion").digest == block.digest
+    assert import_block(other, "me/latest", "models:/small/latest").digest == block.digest
+    assert block_of_model(client, "models:/small@champion") == block.digest
+    assert not (tmp_path / "mlflow.db").exists(), "nothing is left where the command was given"
+
+
+def test_a_block_is_registered_as_the_model_that_its_run_gave(hub, uri):
+    client = mlflow.MlflowClient()
+    task = Task(parse_type("int -> int"), Examples(((1, 4, 9),), (2, 5, 10)), name="next")
+    block = hub.publish("me/next", hub.solve(task, "10s"))
+    Sender(hub.home, hub.registry.outbox, uri).flush()
+    version = client.get_model_version(
+        "next", register_model(block, "next", uri).rpartition("/")[2]
+    )
+    run = client.get_run(version.run_id)
+    assert run.info.run_name == "next"
+    [given] = run.outputs.model_outputs
+    assert version.source == f"models:/{given.model_id}"
+    assert trace_run(client, version.run_id).outputs == (block.digest,)
+
+
+def test_a_model_of_a_run_and_a_pt2_file_are_read_where_they_are_trusted(
+    other, uri, net, images, monkeypatch
+):
+    monkeypatch.setenv("METALOOM_MLFLOW_URI", uri)
+    with mlflow.start_run() as run:
+        mlflow.pytorch.log_model(
+            net.eval(),
+            name="exported",
+            pip_requirements=[],
+            serialization_format="pt2",
+            input_example=images.numpy(),
+        )
+    address = f"runs:/{run.info.run_id}/exported"
+    with pytest.raises(Refused, match=r"runs:/.*/exported is a \.pt2 file.*--trust"):
+        import_block(other, "me/exported", address, SIGNATURE)
+    made: Any = import_block(other, "me/exported", address, SIGNATURE, consent=Consent(trust=True))
+    assert torch.allclose(made.load().eval()(images), net(images), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "address", ["models:/", "models:/a/b/c", "models:/a/Production", "runs:/x"]
+)
+def test_an_address_that_is_none_is_refused(other, uri, address):
+    with pytest.raises(StorageError, match=r"is no address of"):
+        import_block(other, "me/x", address, SIGNATURE)

@@ -73,12 +73,14 @@ def register_model(block: Block, name: str, uri: str | None = None) -> str:
             client.log_model_artifacts(logged.model_id, str(model))
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name)
+        # A registry in a file looks up the logged model in whatever MLflow's own settings name.
+        linked = server.startswith("http") or mlflow.get_tracking_uri() == server
         version = client.create_model_version(
             name,
-            logged.artifact_location,
+            f"{MODELS}{logged.model_id}" if linked else logged.artifact_location,
             run_id=logged.source_run_id,
             tags=tags,
-            model_id=logged.model_id,
+            model_id=logged.model_id if linked else None,
         )
     except mlflow.exceptions.MlflowException as error:
         raise StorageError(
