@@ -11,6 +11,7 @@ mlflow = pytest.importorskip("mlflow")
 
 from metaloom.lineage import trace_run  # noqa: E402
 from metaloom.lineage.mirror import Mirror, _model_name  # noqa: E402
+from metaloom_registry import StorageError  # noqa: E402
 
 ENCODER = {
     "digest": "sha256:" + "a" * 64,
@@ -166,3 +167,26 @@ def test_from_a_run_of_mlflow_one_gets_back_to_the_blocks(mirror: Mirror) -> Non
     mirror.send("publish", made)
     again = trace_run(mirror.client, run.info.run_id)
     assert list(map(str, again.outputs)) == [made["digest"]]
+
+
+def test_a_run_that_failed_or_was_interrupted_says_so(mirror: Mirror) -> None:
+    failed = {k: v for k, v in SOLVE.items() if k not in ("term", "source", "inputs")}
+    failed |= {"event": "failed", "status": "no-solution", "error": "nothing fits", "inputs": []}
+    mirror.send("solve", failed)
+    mirror.send("train", {**SOLVE, "event": "ended", "status": "interrupted", "history": []})
+    [run] = _runs(mirror, "failed")
+    assert run.info.status == "FAILED"
+    assert run.data.tags["mlflow.note.content"] == "nothing fits"
+    assert run.outputs is None or not run.outputs.model_outputs
+    [interrupted] = _runs(mirror, "ended")
+    assert interrupted.info.status == "KILLED"
+
+
+def test_a_deleted_experiment_is_named_with_the_remedy(tmp_path: Path) -> None:
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = Mirror(client, tmp_path.as_uri()).experiment
+    client.delete_experiment(experiment)
+    with pytest.raises(
+        StorageError, match=f"deleted.*`mlflow experiments restore -x {experiment}`"
+    ):
+        Mirror(client, tmp_path.as_uri())

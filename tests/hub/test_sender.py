@@ -105,7 +105,7 @@ def test_a_password_in_the_address_is_not_told(tmp_path: Path) -> None:
     report = Sender(tmp_path, Waiting(1), "http://me:secret@host:1/x", connect=down).flush()
     assert report.problem is not None
     assert "secret" not in report.problem
-    assert "http://***@host:1/x" in report.problem
+    assert "http://me:***@host:1/x" in report.problem
 
 
 def test_messages_that_no_server_takes_hold_up_no_other(tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from metaloom.exchange.mlflow_model import LOADER, write_mlflow
 from metaloom.exchange.model_card import load_yaml
 from metaloom.exchange.programs import portable_of
 from metaloom.exchange.pt2 import PT2
+from metaloom.home import without_password
 from metaloom.lineage.addresses import MODELS, addressed, is_model_address
 from metaloom.lineage.mirror_tags import TAG_DIGEST, TAG_REFERENCE
-from metaloom.lineage.sender import CALM, artifact_root, tracking_uri, without_password
+from metaloom.lineage.sender import CALM, artifact_root, tracking_uri
 from metaloom_registry import Consent, Imported, ParseError, Refused, StorageError
 from metaloom_registry.manifest import MANIFEST_FILE
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
+
+from metaloom.home import without_password
 
 OFF = "off"
 LOCK_FILE = "mlflow.lock"
@@ -94,11 +95,6 @@ def tracking_uri(home: Path, environment: Mapping[str, str] = os.environ) -> str
     if not given:
         return f"sqlite:///{home / 'mlflow.db'}"
     return None if given.strip().lower() == OFF else given
-
-
-def without_password(uri: str) -> str:
-    """An address as people may see it."""
-    return re.sub(r"(?<=://)[^/@]*@", "***@", uri)
 
 
 def connect(uri: str, home: Path) -> Receiver:
