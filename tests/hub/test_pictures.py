@@ -123,3 +123,12 @@ def test_text_of_a_lineage_cannot_become_markup() -> None:
     svg = lineage_svg(family(1, "</text><script>alert(1)</script>\x00\x1b[31m"))
     assert "<script>" not in svg
     ElementTree.fromstring(svg)
+
+
+def test_a_long_name_keeps_its_beginning_and_its_version() -> None:
+    root = Node("b", "block", f"someone/{'long' * 20}@12")
+    alone = Lineage("b", "parents", (root,), ())
+    [name] = lefts(lineage_svg(Family(root, alone, alone)))
+    assert name.startswith("someone/long")
+    assert name.endswith("long@12")
+    assert len(name) == 38

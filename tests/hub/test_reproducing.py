@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ import torch
 from torch import nn
 
 from metaloom import Hub, read_task
+from metaloom.cli.runs import run_lines
 from metaloom.learners import fine_tune, maml
+from metaloom.solving import task_digest
 from metaloom.solving.conditions import conditions, described
 from metaloom_metalearn import Examples, Task
 from metaloom_registry import Digest, NoSolution, NotFound, dump_canonical, parse_type
+from metaloom_registry.catalogue import RunRecord, TaskRecord
 
 AGAIN = """
 import sys
@@ -142,3 +146,22 @@ def test_choices_become_plain_data() -> None:
     endless.append(endless)
     assert dump_canonical(described(endless)).count(b"[") == 10
     assert conditions("cpu", learner=None).keys() == {"device", "versions"}
+
+
+def test_the_lines_of_a_run_hold_what_was_chosen_and_the_command(sums: Task) -> None:
+    under = conditions(
+        "cpu", searches=[maml(5, 0.4)], learner=fine_tune(steps=3), program="(lam $0)"
+    )
+    task = TaskRecord(task_digest(sums), "my sums.jsonl", sums.type)
+    run = RunRecord("adapt", 0.0, 1.5, task, seed=4, facts=under)
+    lines = run_lines(run.digest, run).splitlines()
+    said = dict(line.split(maxsplit=1) for line in lines)
+    assert said["run"].startswith(f"adapt {run.digest.short}, finished in 1.5 s, 1970-01-01")
+    assert said["task"].endswith(str(task.digest))
+    assert said["learner"].startswith("FineTune(steps=3, optimiser=AdamW(")
+    assert said["searches"] == "MAML"
+    assert (said["seed"], said["device"]) == ("4", "cpu")
+    again = "metaloom adapt '(lam $0)' 'my sums.jsonl' --learner ... --seed 4"
+    assert said["again"] == again
+    solve = replace(run, kind="solve", budget=2.5)
+    assert "metaloom solve 'my sums.jsonl' --budget 2.5s --seed 4" in run_lines(run.digest, solve)

@@ -19,6 +19,7 @@ GROUPS = ("metaloom.primitives", "metaloom.learners", "metaloom.searches")
 MAX_DEPTH = 10
 """So deep settings of settings are told; what is deeper by its name alone."""
 MAX_ITEMS = 100
+"""So many items of a sequence or a mapping are told."""
 
 
 def conditions(device: object, **choices: Any) -> dict[str, Json]:
