@@ -80,13 +80,14 @@ def test_publishers_of_one_name_at_once_get_every_number_once(registry, draft):
     ]
     together = Barrier(len(publishers))
 
-    def publish(number: int) -> list[int | None]:
-        numbers = []
+    def publish(number: int) -> list[int]:
+        numbers: list[int] = []
         for i in range(4):
             together.wait(60)  # each name is new to all of them
             for name in (f"team/x{i}", "team/shared"):
                 made = draft("int -> int", f"{name} {number} {i}".encode())
-                numbers.append(publishers[number].publish(name, made.manifest, made.files).number)
+                version = publishers[number].publish(name, made.manifest, made.files)
+                numbers.append(version.number or 0)
         return numbers
 
     with ThreadPoolExecutor(len(publishers)) as pool:
