@@ -139,7 +139,7 @@ class Custody:
             name, version, block = self._named(session, reference, by)
             if yanked is None:
                 digest = described(session, [(name, version, block)])[0].digest
-                require_bytes(session, [digest])
+                require_bytes(session, [digest], hold=True)
             publishing.offer(session, name, version, yanked, reason, self._manifest)
             return described(session, [(name, version, block)])[0]
 
@@ -198,6 +198,7 @@ class Custody:
         def change(session: Session) -> Version:
             block = versions.find(session, reference)[2]
             digest = Digest(session.get_one(tables.Node, block).key)
+            session.connection().execute(_HELD, {"keys": [digest.hex]})
             query = select(tables.Name, tables.Version).where(
                 tables.Version.name_id == tables.Name.id, tables.Version.block_id == block
             )
@@ -254,9 +255,14 @@ def require_owner(session: Session, namespace: str, keys: Iterable[By]) -> None:
     )
 
 
-def require_bytes(session: Session, blocks: Iterable[Digest]) -> None:
-    """Raise NotFound where one of these blocks was taken away for good."""
+def require_bytes(session: Session, blocks: Iterable[Digest], *, hold: bool = False) -> None:
+    """Raise NotFound where one of these blocks was taken away for good.
+
+    With `hold` none is until the transaction ends.
+    """
     keys = sorted(digest.hex for digest in blocks)
+    if hold:
+        session.connection().execute(_HELD, {"keys": keys})
     gone = session.connection().execute(_GONE, {"keys": keys}).first()
     if gone is not None:
         raise gone_for_good(Digest(gone.key), gone.tombstone)
@@ -286,11 +292,11 @@ _OWNERS = (
     .where(_namespace.c.id == _owner.c.namespace_id, _namespace.c.key == bindparam("namespace"))
     .order_by(_owner.c.created, _owner.c.key)
 )
-_GONE = core.select(_node.c.key, _block.c.tombstone).where(
-    _block.c.id == _node.c.id,
-    Among(_node.c.key, many("keys", Text)),
-    _block.c.tombstone.is_not(None),
+_NAMED = core.select(_node.c.key, _block.c.tombstone).where(
+    _block.c.id == _node.c.id, Among(_node.c.key, many("keys", Text))
 )
+_GONE = _NAMED.where(_block.c.tombstone.is_not(None))
+_HELD = _NAMED.order_by(_block.c.id).with_for_update(of=_block)
 _TOMBSTONE = core.select(_block.c.tombstone).where(
     _block.c.id == _node.c.id, _node.c.key == bindparam("key"), _node.c.kind == "block"
 )

@@ -36,7 +36,7 @@ def list_drafts(
 ) -> Version:
     """The one transaction of a publish."""
     check_ancestry(session, drafts, run)
-    custody.require_bytes(session, [draft.manifest.digest for draft in drafts])
+    custody.require_bytes(session, [draft.manifest.digest for draft in drafts], hold=True)
     blocks = [publishing.add_block(session, draft.manifest, now) for draft in drafts]
     for block, draft in zip(blocks, drafts, strict=True):
         sealing.add_seals(session, block, draft.seals)

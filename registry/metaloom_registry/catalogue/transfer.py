@@ -303,7 +303,7 @@ class _Arriving:
     ) -> Moved:
         """The rows of it all; `manifest` gives that of a block that was here before."""
         arrived = {one.digest: one for one in contents.manifests}
-        custody.require_bytes(session, arrived)
+        custody.require_bytes(session, arrived, hold=True)
         blocks = {d: publishing.add_block(session, one, now) for d, one in arrived.items()}
         for digest, seals in contents.seals.items():
             sealing.add_seals(session, blocks[digest], seals)

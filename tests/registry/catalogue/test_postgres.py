@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 from sqlalchemy import text
 
-from metaloom_registry import NotOwner, ParseError, SecretKey, StorageError
+from metaloom_registry import NotFound, NotOwner, ParseError, Reference, SecretKey, StorageError
 from metaloom_registry.catalogue import Database
 
 from .conftest import execute
@@ -164,8 +164,8 @@ def overlapping(registry, monkeypatch):
         original = getattr(inside, name)
         reached, go = Event(), Event()
 
-        def pausing(*arguments):
-            found = original(*arguments)
+        def pausing(*arguments, **options):
+            found = original(*arguments, **options)
             if not reached.is_set():
                 reached.set()
                 assert go.wait(30)
@@ -229,3 +229,18 @@ def test_of_two_who_claim_a_namespace_at_once_one_owns_it(registry, publish, ove
     with pytest.raises(NotOwner):
         late.result()
     assert registry.custody.owners("a") == (one,)
+
+
+def test_a_block_that_is_taken_away_while_it_gets_another_name_is_offered_by_none(
+    registry, publish, overlapping
+):
+    taken = publish("a/x", "int", b"1")
+    overlapping(
+        "custody.require_bytes",
+        lambda: publish("b/x", "int", b"1"),
+        lambda: registry.custody.tombstone(Reference.parse("a/x"), "leaked"),
+    ).result()
+    assert registry.versions("b/x")[0].yanked is not None
+    assert marked(registry) == []
+    with pytest.raises(NotFound, match="leaked"):
+        registry.manifest(taken.digest)
