@@ -113,15 +113,20 @@ def compare_passes(
 
 
 def agrees_on_one(
-    original: nn.Module, loaded: nn.Module, inputs: tuple[Any, ...], outputs: Sequence[Any]
+    original: nn.Module,
+    loaded: nn.Module,
+    inputs: tuple[Any, ...],
+    outputs: Sequence[Any],
+    modes: Sequence[bool],
 ) -> bool:
-    """Whether the module gives in both modes for the first item alone what the graph gave for it.
+    """Whether the module gives for the first item alone what the graph gave for it.
 
     inputs, outputs: of a pass of a graph whose items depend neither on each other nor on the mode
       nor on chance.  The module may not have changed its state by then.
+    modes: those in which the module is run, True for training.
     """
     wanted = [y[:1] for y in outputs]
-    for training in (False, True):
+    for training in modes:
         one = pytree.tree_map_only(Tensor, _first_alone, inputs)
         original.train(training)
         with torch.no_grad():

@@ -32,7 +32,7 @@ from metaloom_registry.graph.draft import dtype_name
 from metaloom_registry.graph.examples import DEFAULT_SIZE, InputKind, example_inputs, input_trees
 from metaloom_registry.graph.facts import PROBE_SEED, PROBES, measure, probe_inputs, probed
 from metaloom_registry.graph.merging import merge
-from metaloom_registry.graph.module import GraphModule, load_graph
+from metaloom_registry.graph.module import GraphModule, Scope, load_graph
 from metaloom_registry.graph.values import STORED
 from metaloom_registry.graph.weights import read_weights, write_weights
 from metaloom_registry.types import Type, parse_type
@@ -70,8 +70,8 @@ def export_module(
       dictionaries or other dtypes; axis 0 of each tensor is the batch, all others are fixed.
     conversions: what was converted before.  A module that differs from one of them in the values of
       its tensors alone is neither traced nor tried again, except that graph and module have to
-      agree in both modes; what the graph can do is what was found then.  What comes of it is, byte
-      by byte, what would come of it without.
+      agree, in both modes where code outside torch may branch on numbers; what the graph can do is
+      what was found then.  What comes of it is, byte by byte, what would come of it without.
 
     The module itself is not touched.  Raises Refused, with reason and remedy, where the module
     uses an operation outside the table, branches on values, works for one batch size only, or
@@ -173,13 +173,24 @@ def _converted_again(
         outputs = _probed(loaded, trees)
         if isinstance(outputs, Exception):
             return None
+        modes = (False,) if _is_of_torch(module) else (False, True)
         if known.items_alone and not agrees_on_one(
-            original, loaded, probe_inputs(graph, trees), outputs
+            original, loaded, probe_inputs(graph, trees), outputs, modes
         ):  # perhaps by rounding alone, which is the same where as many items are computed
             compare_passes(_copied(module), loaded, graph, trees, seed)
     except Refused:
         return None
     return known, weights, outputs
+
+
+def _is_of_torch(module: nn.Module) -> bool:
+    """Whether all code of a module is that of torch's layers or of graphs: none asks for numbers.
+
+    Which mode matters to such a module is known from its architecture.
+    """
+    kinds = {type(part) for part in module.modules()}
+    others = kinds - {GraphModule, Scope}
+    return all(kind.__module__.startswith("torch.nn.modules.") for kind in others)
 
 
 def _probed(loaded: GraphModule, trees: tuple[Tree[InputKind], ...]) -> Result:
