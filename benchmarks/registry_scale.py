@@ -28,9 +28,9 @@ from benchmarks.scale.mlflow_peer import Spent
 from benchmarks.scale.picture import growth
 from benchmarks.scale.queries import Settings, measured
 from benchmarks.scale.rows import load
-from metaloom_registry.catalogue.database import sqlite_url
-from metaloom_registry.catalogue.migrations import HEAD
 from metaloom_registry.catalogue.registry import CATALOGUE_FILE
+from metaloom_registry.catalogue.schema.database import sqlite_url
+from metaloom_registry.catalogue.schema.revisions import HEAD
 from metaloom_registry.testing import postgres
 
 T = TypeVar("T")

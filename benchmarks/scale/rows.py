@@ -19,10 +19,10 @@ from sqlalchemy import URL, create_engine, make_url, text
 from benchmarks.contract import progress
 from benchmarks.scale.blocks import CHUNK, PRIMITIVES, Made, Plan, family_classes
 from metaloom_registry import parse_type
-from metaloom_registry.catalogue import shapes
-from metaloom_registry.catalogue.database import Database
-from metaloom_registry.catalogue.embeddings import block_space, packed
-from metaloom_registry.catalogue.words import plain_words
+from metaloom_registry.catalogue.schema.database import Database
+from metaloom_registry.catalogue.search import shapes
+from metaloom_registry.catalogue.search.embeddings import block_space, packed
+from metaloom_registry.catalogue.search.words import plain_words
 from metaloom_registry.digest import Digest
 from metaloom_registry.graph.opset import OPSET
 from metaloom_registry.types import uncurried

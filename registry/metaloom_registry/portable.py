@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
-from metaloom_registry.catalogue.kinds import module_of, term_of, validate_block
+from metaloom_registry.catalogue.publish.kinds import module_of, term_of, validate_block
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import AlreadyExists, Corrupt, NotFound, Refused
 from metaloom_registry.manifest import (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from metaloom_registry.catalogue import Lineage
-from metaloom_registry.catalogue.ancestry import trace
+from metaloom_registry.catalogue.lineage.ancestry import trace
 
 Command = Callable[..., Any]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from metaloom.lineage.sender import LOCK_FILE, Receiver, Sender, tracking_uri
-from metaloom_registry.catalogue.outbox import Message
+from metaloom_registry.catalogue.publish.outbox import Message
 
 
 class Waiting:

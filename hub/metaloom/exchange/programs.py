@@ -24,7 +24,7 @@ from metaloom_registry import (
     read_portable,
     references,
 )
-from metaloom_registry.catalogue.kinds import module_of, term_of, validate_block
+from metaloom_registry.catalogue.publish.kinds import module_of, term_of, validate_block
 
 if TYPE_CHECKING:
     from metaloom.blocks import Block

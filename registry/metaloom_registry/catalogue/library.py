@@ -12,13 +12,13 @@ import sqlalchemy as core
 from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
-from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.among import Among, many
-from metaloom_registry.catalogue.fitting import AnyFitting, Wanted
-from metaloom_registry.catalogue.kinds import module_of, term_of
+from metaloom_registry.catalogue.naming.versions import first_names, listed_type
+from metaloom_registry.catalogue.publish.kinds import module_of, term_of
 from metaloom_registry.catalogue.registry import Registry
-from metaloom_registry.catalogue.using import Filters, most_used
-from metaloom_registry.catalogue.versions import first_names, listed_type
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.among import Among, many
+from metaloom_registry.catalogue.search.fitting import AnyFitting, Wanted
+from metaloom_registry.catalogue.search.using import Filters, most_used
 from metaloom_registry.digest import Digest
 from metaloom_registry.inference import check
 from metaloom_registry.library import Entry, Loaded, primitive_entry

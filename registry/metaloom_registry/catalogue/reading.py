@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from metaloom_registry.catalogue import custody
-from metaloom_registry.catalogue.database import Database
+from metaloom_registry.catalogue.publish import custody
+from metaloom_registry.catalogue.schema.database import Database
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import Corrupt, NotFound
 from metaloom_registry.manifest import Manifest

@@ -10,29 +10,30 @@ from pathlib import Path
 from sqlmodel import Session
 
 from metaloom_registry.canonical import Json
-from metaloom_registry.catalogue import custody, publishing, sealing, versions
-from metaloom_registry.catalogue.admission import Admission, Examiner, keep
-from metaloom_registry.catalogue.aliases import AliasMove
-from metaloom_registry.catalogue.ancestry import Direction, Lineage, trace
-from metaloom_registry.catalogue.custody import By, Custody
-from metaloom_registry.catalogue.database import Database, sqlite_url
-from metaloom_registry.catalogue.drafts import (
+from metaloom_registry.catalogue.integrity import Report, examine
+from metaloom_registry.catalogue.lineage.ancestry import Direction, Lineage, trace
+from metaloom_registry.catalogue.lineage.runs import RunRecord, add_run, read_run, work
+from metaloom_registry.catalogue.naming import versions
+from metaloom_registry.catalogue.naming.aliases import AliasMove
+from metaloom_registry.catalogue.naming.versions import Page, Version, described
+from metaloom_registry.catalogue.publish import custody, publishing, sealing
+from metaloom_registry.catalogue.publish.admission import Admission, Examiner, keep
+from metaloom_registry.catalogue.publish.custody import By, Custody
+from metaloom_registry.catalogue.publish.drafts import (
     Draft,
     check_ancestry,
     check_files,
     contents,
     list_drafts,
 )
-from metaloom_registry.catalogue.finder import Finder
-from metaloom_registry.catalogue.finding import Hit
-from metaloom_registry.catalogue.fitting import TypeIndex
-from metaloom_registry.catalogue.integrity import Report, examine
-from metaloom_registry.catalogue.kinds import Validator
-from metaloom_registry.catalogue.outbox import Outbox, announce
-from metaloom_registry.catalogue.putting import put_all, put_and_write
+from metaloom_registry.catalogue.publish.kinds import Validator
+from metaloom_registry.catalogue.publish.outbox import Outbox, announce
+from metaloom_registry.catalogue.publish.putting import put_all, put_and_write
 from metaloom_registry.catalogue.reading import Reader
-from metaloom_registry.catalogue.runs import RunRecord, add_run, read_run, work
-from metaloom_registry.catalogue.versions import Page, Version, described
+from metaloom_registry.catalogue.schema.database import Database, sqlite_url
+from metaloom_registry.catalogue.search.finder import Finder
+from metaloom_registry.catalogue.search.finding import Hit
+from metaloom_registry.catalogue.search.fitting import TypeIndex
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import StorageError
 from metaloom_registry.manifest import Manifest

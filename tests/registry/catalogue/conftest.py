@@ -13,7 +13,7 @@ from sqlalchemy import URL, create_engine, text
 
 from metaloom_registry import Draft, Manifest, Registry, Version, parse_type
 from metaloom_registry.catalogue import Database
-from metaloom_registry.catalogue.database import sqlite_url
+from metaloom_registry.catalogue.schema.database import sqlite_url
 from metaloom_registry.storage import FolderBlobs
 from metaloom_registry.testing import postgres, postgres_binaries
 

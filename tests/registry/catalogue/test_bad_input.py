@@ -217,7 +217,7 @@ def test_a_forged_place_in_a_cursor_is_refused(registry, place):
     import base64
     import json
 
-    from metaloom_registry.catalogue.finding import Query
+    from metaloom_registry.catalogue.search.finding import Query
 
     forged = json.dumps({"query": Query("word").mark, "place": place}).encode()
     with pytest.raises(ParseError, match="is not a cursor"):

@@ -10,7 +10,7 @@ from benchmarks.scale.rows import COLUMNS, load
 from sqlalchemy import text
 
 from metaloom_registry import Registry
-from metaloom_registry.catalogue.tables import METADATA
+from metaloom_registry.catalogue.schema.tables import METADATA
 from metaloom_registry.workers import Verdict
 
 NOW = 1_700_000_000.0

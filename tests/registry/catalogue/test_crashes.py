@@ -14,7 +14,7 @@ from tests.registry.storage.conftest import s3 as s3
 
 from metaloom_registry import FolderBlobs, Manifest, Registry, parse_type
 from metaloom_registry.catalogue import Database
-from metaloom_registry.catalogue.database import sqlite_url
+from metaloom_registry.catalogue.schema.database import sqlite_url
 
 PUBLISHER = """
 folder, number = Path(sys.argv[1]), int(sys.argv[2])

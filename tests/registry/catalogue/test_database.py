@@ -17,7 +17,8 @@ from tests.registry.catalogue.killing import start
 
 from metaloom_registry import Registry, StorageError
 from metaloom_registry.catalogue import Database, migrations
-from metaloom_registry.catalogue.tables import METADATA
+from metaloom_registry.catalogue.schema import revisions
+from metaloom_registry.catalogue.schema.tables import METADATA
 
 sqlite_only = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -37,8 +38,8 @@ def test_the_head_that_opening_looks_for_is_the_last_migration():
     config.set_main_option("script_location", migrations.__path__[0])
     scripts = ScriptDirectory.from_config(config)
     walked = [script.revision for script in scripts.walk_revisions()]
-    assert tuple(reversed(walked)) == migrations.REVISIONS
-    assert scripts.get_current_head() == migrations.HEAD
+    assert tuple(reversed(walked)) == revisions.REVISIONS
+    assert scripts.get_current_head() == revisions.HEAD
 
 
 @sqlite_only
@@ -107,7 +108,7 @@ def test_a_database_that_cannot_be_written_says_so(registry, publish):
 
 def locked(registry, monkeypatch):
     """The same database, for a process that has little patience, while another keeps it locked."""
-    monkeypatch.setattr("metaloom_registry.catalogue.database.BUSY_SECONDS", 0.25)
+    monkeypatch.setattr("metaloom_registry.catalogue.schema.database.BUSY_SECONDS", 0.25)
     other, impatient = registry.database.engine.connect(), Database(registry.database.url)
     if registry.database.dialect == "sqlite":
         other.rollback()

@@ -13,7 +13,7 @@ from metaloom_registry import (
     parse_type,
 )
 from metaloom_registry.catalogue import TaskRecord
-from metaloom_registry.catalogue.likeness import best_score
+from metaloom_registry.catalogue.search.likeness import best_score
 
 T = parse_type
 

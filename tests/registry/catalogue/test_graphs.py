@@ -20,7 +20,7 @@ from metaloom_registry import (
     dump_canonical,
     parse_type,
 )
-from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.schema import tables
 from metaloom_registry.graph import export_module, load_graph
 from metaloom_registry.workers import Pool, Verdict
 

@@ -22,7 +22,7 @@ from metaloom_registry import (
     references,
     term_to_json,
 )
-from metaloom_registry.catalogue.kinds import validate_block
+from metaloom_registry.catalogue.publish.kinds import validate_block
 from metaloom_registry.testing import LibrarySuite
 
 

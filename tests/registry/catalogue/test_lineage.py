@@ -12,7 +12,7 @@ from metaloom_registry import (
     TaskRecord,
     parse_type,
 )
-from metaloom_registry.catalogue.ancestry import Node
+from metaloom_registry.catalogue.lineage.ancestry import Node
 
 MAP = Reference.parse("lists/map@1")
 TASK = TaskRecord(Digest.of(b"examples"), "sum of digits", parse_type("list[image[1,8,8]] -> int"))
@@ -148,7 +148,7 @@ def test_a_later_page_is_followed_as_deep_as_the_first(registry, hub):
 
 
 def test_very_many_relatives_are_counted_up_to_a_number(registry, hub, monkeypatch):
-    monkeypatch.setattr("metaloom_registry.catalogue.ancestry.MOST_COUNTED", 2)
+    monkeypatch.setattr("metaloom_registry.catalogue.lineage.ancestry.MOST_COUNTED", 2)
     page = registry.lineage(hub[0].digest, "children", depth=1, limit=4)
     assert (page.more, page.rest) == (2, "at least 2")
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from metaloom_registry import Json, Manifest, Reference, Registry, parse_type
-from metaloom_registry.catalogue import neighbours as module
-from metaloom_registry.catalogue.embeddings import LENGTH, add_embedding, point_of
-from metaloom_registry.catalogue.neighbours import RECORD, Neighbours, records_of
-from metaloom_registry.catalogue.publishing import add_node
+from metaloom_registry.catalogue.publish.publishing import add_node
+from metaloom_registry.catalogue.search import neighbours as module
+from metaloom_registry.catalogue.search.embeddings import LENGTH, add_embedding, point_of
+from metaloom_registry.catalogue.search.neighbours import RECORD, Neighbours, records_of
 
 _numbers = count()
 

@@ -23,7 +23,7 @@ def pages(registry, text, limit, between=lambda: None, **query):
 @pytest.fixture
 def words(publish, monkeypatch):
     """Names that hold a word in every way; of each way so many are looked at first."""
-    monkeypatch.setattr("metaloom_registry.catalogue.words.CANDIDATES", 4)
+    monkeypatch.setattr("metaloom_registry.catalogue.search.words.CANDIDATES", 4)
     ways: dict[str, dict[str, Any]] = {
         "conv": {},
         "conv-small": {},

@@ -89,7 +89,7 @@ def test_a_server_that_is_lost_is_named_and_the_next_call_finds_it_again(catalog
 
 
 def test_a_writer_waits_for_a_lock_no_longer_than_it_may(database, monkeypatch):
-    monkeypatch.setattr("metaloom_registry.catalogue.database.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("metaloom_registry.catalogue.schema.database.BUSY_SECONDS", 0.2)
     catalogue = Database(database())
     lock = "LOCK TABLE namespace IN EXCLUSIVE MODE"
     with catalogue.engine.begin() as other:
@@ -198,7 +198,7 @@ def test_a_version_that_is_yanked_while_another_is_published(registry, publish, 
     publish("a/x", "int", b"1")
     publish("a/x", "int", b"2")
     overlapping(
-        "publishing.add_version",
+        "publish.publishing.add_version",
         lambda: publish("a/x", "int", b"3"),
         lambda: registry.yank("a/x@2"),
     ).result()
@@ -211,7 +211,7 @@ def test_a_block_that_two_names_leave_at_once_is_current_no_more(registry, publi
     publish("a/x", "int", b"1")
     publish("b/x", "int", b"1")
     overlapping(
-        "publishing.add_version",
+        "publish.publishing.add_version",
         lambda: publish("a/x", "int", b"2"),
         lambda: publish("b/x", "int", b"3"),
     ).result()
@@ -222,7 +222,7 @@ def test_of_two_who_claim_a_namespace_at_once_one_owns_it(registry, publish, ove
     publish("a/x", "int", b"1")
     one, two = (SecretKey(bytes([number] * 32)).public for number in (1, 2))
     late = overlapping(
-        "custody.add_owner",
+        "publish.custody.add_owner",
         lambda: registry.custody.add_owner("a", one, by=None),
         lambda: registry.custody.add_owner("a", two, by=None),
     )
@@ -236,7 +236,7 @@ def test_a_block_that_is_taken_away_while_it_gets_another_name_is_offered_by_non
 ):
     taken = publish("a/x", "int", b"1")
     overlapping(
-        "custody.require_bytes",
+        "publish.custody.require_bytes",
         lambda: publish("b/x", "int", b"1"),
         lambda: registry.custody.tombstone(Reference.parse("a/x"), "leaked"),
     ).result()

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event
 
 from metaloom_registry import ParseError, Reference, parse_type
-from metaloom_registry.catalogue.fitting import Wanted, explained
+from metaloom_registry.catalogue.search.fitting import Wanted, explained
 
 T = parse_type
 
@@ -115,7 +115,7 @@ def test_a_hit_is_all_that_is_known_of_the_version(registry, publish, query):
 def test_a_search_asks_the_database_few_questions(
     registry, publish, monkeypatch, query, most, rare
 ):
-    monkeypatch.setattr("metaloom_registry.catalogue.finding.MANY_BLOCKS", rare)
+    monkeypatch.setattr("metaloom_registry.catalogue.search.finding.MANY_BLOCKS", rare)
     for i in range(30):
         publish(f"a/x-{i}", "int", b"%d" % i, tags=("t",))
     asked = []
@@ -216,14 +216,14 @@ def test_pages_together_are_the_whole(registry, publish, query):
 
 
 def test_filters_look_beyond_the_newest_that_hold_the_words(registry, publish, monkeypatch):
-    monkeypatch.setattr("metaloom_registry.catalogue.words.CANDIDATES", 3)
+    monkeypatch.setattr("metaloom_registry.catalogue.search.words.CANDIDATES", 3)
     for i in range(20):
         publish(f"a/x{i}", "int -> int", bytes([i]), card="word", tags=("odd",) if i % 4 else ())
     rare = [f"a/x{i}" for i in (16, 12, 8, 4, 0)]
     publish("b/rare", "bool -> int", b"rare", card="word")
     assert found(registry.search("word", type=T("bool -> int"))) == ["b/rare"]
     assert found(registry.search("word", tag="odd", limit=2)) == ["a/x19", "a/x18"]
-    monkeypatch.setattr("metaloom_registry.catalogue.words.CANDIDATES", 6)
+    monkeypatch.setattr("metaloom_registry.catalogue.search.words.CANDIDATES", 6)
     pages, cursor = [], None
     while True:
         page = registry.search("word", gives=T("int"), limit=2, cursor=cursor)
@@ -238,8 +238,8 @@ def test_filters_look_beyond_the_newest_that_hold_the_words(registry, publish, m
 def test_where_filters_leave_few_blocks_all_that_hold_the_words_are_found(
     registry, publish, monkeypatch, query
 ):
-    monkeypatch.setattr("metaloom_registry.catalogue.words.CANDIDATES", 1)
-    monkeypatch.setattr("metaloom_registry.catalogue.finding.FEW_BLOCKS", 5)
+    monkeypatch.setattr("metaloom_registry.catalogue.search.words.CANDIDATES", 1)
+    monkeypatch.setattr("metaloom_registry.catalogue.search.finding.FEW_BLOCKS", 5)
     rare = {"a/x0": "word", "a/x1": "words", "a/x2": "word", "a/x3": "other", "b/word": ""}
     for i, (name, card) in enumerate(rare.items()):
         publish(name, "bool -> int", bytes([i]), card=card, tags=("rare",))
@@ -269,7 +269,7 @@ def test_what_is_no_cursor_is_refused(registry, blocks, cursor):
 
 @pytest.mark.parametrize("common", [1, 5, 1_000])
 def test_very_many_types_are_searched_as_few_are(registry, publish, monkeypatch, common):
-    monkeypatch.setattr("metaloom_registry.catalogue.using.COMMON", common)
+    monkeypatch.setattr("metaloom_registry.catalogue.search.using.COMMON", common)
     for i in range(12):
         publish(f"a/x{i}", f"vec[{i + 1}] -> int", bytes([i]))
     registry.mark_used([registry.resolve("a/x3").digest])
@@ -297,6 +297,6 @@ def test_one_argument_and_the_result_have_to_fit_together(listed, wanted, fit):
 
 def test_types_that_were_forgotten_are_read_again(registry, blocks, monkeypatch):
     whole = registry.search(type=T("a"))
-    monkeypatch.setattr("metaloom_registry.catalogue.fitting.MAX_PARSED", 1)
+    monkeypatch.setattr("metaloom_registry.catalogue.search.fitting.MAX_PARSED", 1)
     assert registry.search(gives=T("int")).items
     assert registry.search(type=T("a")) == whole

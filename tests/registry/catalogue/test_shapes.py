@@ -14,7 +14,7 @@ from metaloom_registry import (
     fits,
     parse_type,
 )
-from metaloom_registry.catalogue import shapes
+from metaloom_registry.catalogue.search import shapes
 from metaloom_registry.types import Dimension
 
 dimensions: st.SearchStrategy[Dimension] = st.sampled_from(

@@ -10,8 +10,9 @@ from sqlalchemy import create_engine, text
 
 from metaloom_registry import Json, Manifest, Reference, Registry, parse_type
 from metaloom_registry.catalogue import Database, migrations
-from metaloom_registry.catalogue.embeddings import block_embedding
-from metaloom_registry.catalogue.shapes import canonical, identity, indexed
+from metaloom_registry.catalogue.schema import revisions
+from metaloom_registry.catalogue.search.embeddings import block_embedding
+from metaloom_registry.catalogue.search.shapes import canonical, identity, indexed
 from metaloom_registry.storage import MemoryBlobs
 
 VALUES = [float(i) for i in range(128)]
@@ -63,7 +64,7 @@ def old_rows(manifest: Manifest, revision: str, dialect: str) -> list[tuple[str,
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("revision", migrations.REVISIONS[:-1])
+@pytest.mark.parametrize("revision", revisions.REVISIONS[:-1])
 def test_what_an_older_metaloom_wrote_is_found_by_this_one(database, revision):
     url = database("template1")
     manifest = Manifest("graph", TYPE, facts={"parameters": 8, "fingerprint": FINGERPRINT})
@@ -101,7 +102,7 @@ def test_what_an_older_metaloom_wrote_is_found_by_this_one(database, revision):
 
 def test_each_step_leaves_the_revision_it_is_named_after(database):
     url = database("template1")
-    for revision in migrations.REVISIONS:
+    for revision in revisions.REVISIONS:
         engine = migrated(url, revision)
         with engine.connect() as connection:
             assert MigrationContext.configure(connection).get_current_revision() == revision

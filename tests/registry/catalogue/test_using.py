@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from metaloom_registry import ParseError, parse_type
-from metaloom_registry.catalogue import Wanted, using
+from metaloom_registry.catalogue import Wanted
+from metaloom_registry.catalogue.search import using
 
 T = parse_type
 TYPES = ("int -> int", "int -> bool", "list[int] -> int", "a -> a", "text -> int", "bool -> text")
@@ -40,7 +41,7 @@ def listed(registry, publish):
 def test_every_way_to_look_gives_the_most_used_in_order(
     registry, listed, monkeypatch, rare, common, few
 ):
-    monkeypatch.setattr("metaloom_registry.catalogue.finding.MANY_BLOCKS", rare)
+    monkeypatch.setattr("metaloom_registry.catalogue.search.finding.MANY_BLOCKS", rare)
     monkeypatch.setattr(using, "COMMON", common)
     monkeypatch.setattr(using, "AT_ONCE", 2)
     monkeypatch.setattr(using, "FEW", few)
@@ -74,7 +75,7 @@ def test_a_question_that_most_types_fit_reads_those_of_the_most_used_alone(
         read.append(text)
         return T(text)
 
-    monkeypatch.setattr("metaloom_registry.catalogue.fitting.parse_type", reading)
+    monkeypatch.setattr("metaloom_registry.catalogue.search.fitting.parse_type", reading)
     monkeypatch.setattr(using, "AT_ONCE", 5)
     assert len(registry.search(type=T("a -> b"), limit=3).items) == 3
     assert len(read) == 5
@@ -96,7 +97,7 @@ def test_of_many_types_as_many_are_found_as_are_asked_for(registry, listed, monk
 
 @pytest.mark.parametrize("many", [0, 1, 3, 2_000])
 def test_several_tags_are_all_had_by_what_is_found(registry, publish, monkeypatch, many):
-    monkeypatch.setattr("metaloom_registry.catalogue.finding.MANY_BLOCKS", many)
+    monkeypatch.setattr("metaloom_registry.catalogue.search.finding.MANY_BLOCKS", many)
     tagged = [
         (publish(f"a/x{i}", "int -> int", b"%d" % i, tags=tuple(_divisors(i))), _divisors(i))
         for i in range(1, 25)

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from metaloom_registry.catalogue.tables import METADATA
+from metaloom_registry.catalogue.schema.tables import METADATA
 
 connection: Connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=METADATA)

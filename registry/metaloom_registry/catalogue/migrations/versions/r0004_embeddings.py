@@ -5,8 +5,8 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-from metaloom_registry.catalogue.embeddings import block_space, packed
-from metaloom_registry.catalogue.words import plain_words
+from metaloom_registry.catalogue.search.embeddings import block_space, packed
+from metaloom_registry.catalogue.search.words import plain_words
 
 revision = "0004"
 down_revision = "0003"

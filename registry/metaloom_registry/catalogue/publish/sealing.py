@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlmodel import Session, col, select
 
-from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.schema import tables
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import Refused
 from metaloom_registry.keys import PublicKey

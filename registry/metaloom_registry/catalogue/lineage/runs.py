@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from sqlmodel import Session, col, select
 
 from metaloom_registry.canonical import Json, dump_canonical
-from metaloom_registry.catalogue import publishing, tables
-from metaloom_registry.catalogue.embeddings import add_embedding, point_of, task_space
+from metaloom_registry.catalogue.publish import publishing
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.search.embeddings import add_embedding, point_of, task_space
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import NotFound
 from metaloom_registry.manifest import Parent

@@ -32,7 +32,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
-from metaloom_registry.catalogue.migrations import HEAD, REVISIONS
+from metaloom_registry.catalogue.schema.revisions import HEAD, REVISIONS
 from metaloom_registry.errors import MissingExtra, ParseError, StorageError
 
 T = TypeVar("T")

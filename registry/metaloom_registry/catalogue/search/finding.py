@@ -16,12 +16,19 @@ import sqlalchemy as core
 from sqlalchemy import Connection, bindparam, exists, func
 
 from metaloom_registry.canonical import Json, dump_canonical
-from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.among import Among, many
-from metaloom_registry.catalogue.cursors import Place, read_cursor, write_cursor
-from metaloom_registry.catalogue.fitting import TypeIndex, Wanted
-from metaloom_registry.catalogue.likeness import Nearest, Target, successes
-from metaloom_registry.catalogue.using import (
+from metaloom_registry.catalogue.naming.versions import (
+    Page,
+    Version,
+    current,
+    current_of,
+    version_of,
+)
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.among import Among, many
+from metaloom_registry.catalogue.schema.cursors import Place, read_cursor, write_cursor
+from metaloom_registry.catalogue.search.fitting import TypeIndex, Wanted
+from metaloom_registry.catalogue.search.likeness import Nearest, Target, successes
+from metaloom_registry.catalogue.search.using import (
     STATEMENTS_KEPT,
     Conditions,
     Filters,
@@ -30,8 +37,7 @@ from metaloom_registry.catalogue.using import (
     ids_of_most_used,
     most_used,
 )
-from metaloom_registry.catalogue.versions import Page, Version, current, current_of, version_of
-from metaloom_registry.catalogue.words import Match, holding, match, words_of
+from metaloom_registry.catalogue.search.words import Match, holding, match, words_of
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import ParseError
 
@@ -137,7 +143,7 @@ def _resumed(cursor: str, query: Query) -> tuple[Place, int | None]:
     What is published between two pages pushes no hit from one to another then.
     """
     newest, dot, further = cursor.partition(".")
-    if query.text is None or not dot:
+    if not dot:
         return read_cursor(cursor, query.mark), None
     if not _ID.fullmatch(newest):
         raise ParseError(f"{cursor[:40]!r} is not a cursor; give the one of the page before")

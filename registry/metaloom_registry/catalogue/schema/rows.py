@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Insert, insert
 from sqlmodel import Session
 
-from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.schema import tables
 
 
 def add_rows(session: Session, table: str, rows: Sequence[Mapping[str, Any]]) -> None:

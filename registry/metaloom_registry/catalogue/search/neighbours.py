@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, func
 from sqlmodel import col, select
 
-from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.among import Among
-from metaloom_registry.catalogue.embeddings import LENGTH
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.among import Among
+from metaloom_registry.catalogue.search.embeddings import LENGTH
 
 RECORD = np.dtype(
     [

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlmodel import col, select
 
-from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.database import Database
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.database import Database
 from metaloom_registry.digest import Digest
 
 BATCH = 500

@@ -26,9 +26,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.among import many
-from metaloom_registry.catalogue.fitting import AnyFitting, Fitting
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.among import many
+from metaloom_registry.catalogue.search.fitting import AnyFitting, Fitting
 
 COMMON = 1_000
 """Of this many of the most used blocks those whose type fits are taken, if they are enough."""

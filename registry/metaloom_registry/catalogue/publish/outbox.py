@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import func, tuple_, update
 from sqlmodel import Session, col, select
 
-from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.database import Database
-from metaloom_registry.catalogue.rows import add_rows
-from metaloom_registry.catalogue.versions import Version
+from metaloom_registry.catalogue.naming.versions import Version
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.database import Database
+from metaloom_registry.catalogue.schema.rows import add_rows
 from metaloom_registry.digest import Digest
 from metaloom_registry.manifest import Manifest
 

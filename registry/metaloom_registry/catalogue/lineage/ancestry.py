@@ -10,10 +10,11 @@ import sqlalchemy as core
 from sqlalchemy import Connection, bindparam, func
 from sqlmodel import Session
 
-from metaloom_registry.catalogue import publishing, tables
-from metaloom_registry.catalogue.among import Among
-from metaloom_registry.catalogue.cursors import read_cursor, write_cursor
-from metaloom_registry.catalogue.versions import first_names
+from metaloom_registry.catalogue.naming.versions import first_names
+from metaloom_registry.catalogue.publish import publishing
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.among import Among
+from metaloom_registry.catalogue.schema.cursors import read_cursor, write_cursor
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import NotFound
 from metaloom_registry.names import Reference

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Row, func
 from sqlmodel import Session, col, select
 
 from metaloom_registry.canonical import Json
-from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.among import Among
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.among import Among
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import NotFound
 from metaloom_registry.names import BlockName, Reference

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from sqlmodel import Session
 
-from metaloom_registry.catalogue import custody, publishing, sealing, versions
-from metaloom_registry.catalogue.outbox import announce, published
-from metaloom_registry.catalogue.versions import Version
+from metaloom_registry.catalogue.naming import versions
+from metaloom_registry.catalogue.naming.versions import Version
+from metaloom_registry.catalogue.publish import custody, publishing, sealing
+from metaloom_registry.catalogue.publish.outbox import announce, published
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import NotFound, Refused
 from metaloom_registry.manifest import Manifest

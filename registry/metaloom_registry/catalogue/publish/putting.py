@@ -17,8 +17,8 @@ from typing import TypeVar
 import sqlalchemy as core
 from sqlmodel import Session, select
 
-from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.database import Database
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.database import Database
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import NotFound, StorageError
 from metaloom_registry.storage.cached import origin_of

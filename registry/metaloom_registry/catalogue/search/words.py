@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import Connection, Text, bindparam, select
 from sqlalchemy import text as sql
 
-from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.among import Among, many
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.among import Among, many
 from metaloom_registry.errors import ParseError
 
 CANDIDATES = 500

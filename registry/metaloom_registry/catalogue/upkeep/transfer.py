@@ -13,28 +13,30 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from metaloom_registry.canonical import Json
-from metaloom_registry.catalogue import custody, publishing, sealing, tables, versions
-from metaloom_registry.catalogue.admission import keep
-from metaloom_registry.catalogue.aliases import (
+from metaloom_registry.catalogue.naming import versions
+from metaloom_registry.catalogue.naming.aliases import (
     AliasMove,
     add_moves,
     microseconds,
     move_alias,
     moves_of,
 )
-from metaloom_registry.catalogue.archives import (
+from metaloom_registry.catalogue.naming.versions import described
+from metaloom_registry.catalogue.publish import custody, publishing, sealing
+from metaloom_registry.catalogue.publish.admission import keep
+from metaloom_registry.catalogue.publish.custody import By
+from metaloom_registry.catalogue.publish.drafts import Draft, check_ancestry
+from metaloom_registry.catalogue.publish.outbox import announce, published
+from metaloom_registry.catalogue.publish.putting import put_and_write
+from metaloom_registry.catalogue.registry import Registry
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.upkeep.archives import (
     Contents,
     reading_archive,
     required,
     rows,
     write_archive,
 )
-from metaloom_registry.catalogue.custody import By
-from metaloom_registry.catalogue.drafts import Draft, check_ancestry
-from metaloom_registry.catalogue.outbox import announce, published
-from metaloom_registry.catalogue.putting import put_and_write
-from metaloom_registry.catalogue.registry import Registry
-from metaloom_registry.catalogue.versions import described
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import AlreadyExists, NotFound, Refused, StorageError
 from metaloom_registry.keys import PublicKey

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import Connection
 from sqlmodel import col, select
 
-from metaloom_registry.catalogue import tables
+from metaloom_registry.catalogue.schema import tables
 
 if TYPE_CHECKING:
-    from metaloom_registry.catalogue.neighbours import Neighbours
+    from metaloom_registry.catalogue.search.neighbours import Neighbours
 
 SIMILAR_TASKS = 32
 """How many of the nearest tasks count."""

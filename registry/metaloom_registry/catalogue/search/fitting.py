@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Select, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from metaloom_registry.catalogue import shapes, tables
-from metaloom_registry.catalogue.among import Among
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.among import Among
+from metaloom_registry.catalogue.search import shapes
 from metaloom_registry.composition import taught
 from metaloom_registry.errors import TypeMismatch
 from metaloom_registry.types import (

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 from sqlmodel import Session
 
-from metaloom_registry.catalogue.database import Database
-from metaloom_registry.catalogue.embeddings import embedding, point_of, task_space
-from metaloom_registry.catalogue.finding import Hit, Query, search
-from metaloom_registry.catalogue.fitting import TypeIndex, Wanted, given_by, taken_by
-from metaloom_registry.catalogue.likeness import Nearest, Target
-from metaloom_registry.catalogue.versions import Page, described, find
+from metaloom_registry.catalogue.naming.versions import Page, described, find
+from metaloom_registry.catalogue.schema.database import Database
+from metaloom_registry.catalogue.search.embeddings import embedding, point_of, task_space
+from metaloom_registry.catalogue.search.finding import Hit, Query, search
+from metaloom_registry.catalogue.search.fitting import TypeIndex, Wanted, given_by, taken_by
+from metaloom_registry.catalogue.search.likeness import Nearest, Target
 from metaloom_registry.errors import NotFound, ParseError
 from metaloom_registry.manifest import MAX_TAGS
 from metaloom_registry.names import Reference
 from metaloom_registry.types import Type
 
 if TYPE_CHECKING:
-    from metaloom_registry.catalogue.neighbours import Neighbours
+    from metaloom_registry.catalogue.search.neighbours import Neighbours
 
 
 class Finder:
@@ -79,7 +79,7 @@ class Finder:
 
     def _neighbours(self) -> Neighbours:
         # numpy is loaded by those who look for neighbours alone.
-        from metaloom_registry.catalogue.neighbours import Neighbours  # noqa: PLC0415
+        from metaloom_registry.catalogue.search.neighbours import Neighbours  # noqa: PLC0415
 
         return Neighbours(self._file)
 

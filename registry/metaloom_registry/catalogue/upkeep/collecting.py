@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import func
 from sqlmodel import Session, select
 
-from metaloom_registry.catalogue import publishing, tables
-from metaloom_registry.catalogue.putting import begin_sweep, end_sweep, hold_publishes
+from metaloom_registry.catalogue.publish import publishing
+from metaloom_registry.catalogue.publish.putting import begin_sweep, end_sweep, hold_publishes
 from metaloom_registry.catalogue.registry import Registry
+from metaloom_registry.catalogue.schema import tables
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import MetaloomError, NotFound, StorageError
 from metaloom_registry.storage.folder import FolderBlobs

@@ -17,11 +17,13 @@ import sqlalchemy as core
 from sqlalchemy import Text, bindparam, update
 from sqlmodel import Session, col, select
 
-from metaloom_registry.catalogue import publishing, tables, versions
-from metaloom_registry.catalogue.aliases import AliasMove, alias_moves, move_alias
-from metaloom_registry.catalogue.among import Among, many
-from metaloom_registry.catalogue.database import Database
-from metaloom_registry.catalogue.versions import Version, described
+from metaloom_registry.catalogue.naming import versions
+from metaloom_registry.catalogue.naming.aliases import AliasMove, alias_moves, move_alias
+from metaloom_registry.catalogue.naming.versions import Version, described
+from metaloom_registry.catalogue.publish import publishing
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.among import Among, many
+from metaloom_registry.catalogue.schema.database import Database
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import InvalidName, NotFound, NotOwner
 from metaloom_registry.keys import PublicKey

@@ -13,10 +13,10 @@ from typing import Protocol
 from sqlalchemy import bindparam, select
 from sqlmodel import Session
 
-from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.database import Database
-from metaloom_registry.catalogue.kinds import required_file, validate_block
-from metaloom_registry.catalogue.rows import add_rows
+from metaloom_registry.catalogue.publish.kinds import required_file, validate_block
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.database import Database
+from metaloom_registry.catalogue.schema.rows import add_rows
 from metaloom_registry.digest import Digest
 from metaloom_registry.graph.conversions import Conversions
 from metaloom_registry.graph.opset import OPSET

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from metaloom_registry.catalogue import tables
-from metaloom_registry.catalogue.versions import moment
+from metaloom_registry.catalogue.naming.versions import moment
+from metaloom_registry.catalogue.schema import tables
 from metaloom_registry.errors import NotFound
 
 

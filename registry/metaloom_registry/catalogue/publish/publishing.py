@@ -10,11 +10,12 @@ from sqlalchemy import Text, bindparam, delete, update
 from sqlmodel import Session, col, select
 
 from metaloom_registry.canonical import Json
-from metaloom_registry.catalogue import shapes, tables
-from metaloom_registry.catalogue.among import Among, many
-from metaloom_registry.catalogue.embeddings import add_embedding, block_embedding
-from metaloom_registry.catalogue.rows import add_row, add_rows
-from metaloom_registry.catalogue.words import plain_words
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.among import Among, many
+from metaloom_registry.catalogue.schema.rows import add_row, add_rows
+from metaloom_registry.catalogue.search import shapes
+from metaloom_registry.catalogue.search.embeddings import add_embedding, block_embedding
+from metaloom_registry.catalogue.search.words import plain_words
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import InvalidName, NotFound
 from metaloom_registry.manifest import Manifest

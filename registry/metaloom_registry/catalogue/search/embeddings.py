@@ -17,8 +17,9 @@ from sqlalchemy import text as sql
 from sqlmodel import Session
 
 from metaloom_registry.canonical import dump_canonical
-from metaloom_registry.catalogue import shapes, tables
-from metaloom_registry.catalogue.rows import add_rows
+from metaloom_registry.catalogue.schema import tables
+from metaloom_registry.catalogue.schema.rows import add_rows
+from metaloom_registry.catalogue.search import shapes
 from metaloom_registry.digest import Digest
 from metaloom_registry.errors import ParseError
 from metaloom_registry.manifest import Manifest

@@ -1,0 +1,1 @@
+"""What came from what: ancestry, runs, and the classes that were seen."""

@@ -1,0 +1,1 @@
+"""Names, versions and aliases: what a reference means."""

@@ -1,0 +1,1 @@
+"""How blocks enter the catalogue, who may let them, and who is told."""

@@ -1,0 +1,1 @@
+"""The tables of the catalogue, and the database they are in."""

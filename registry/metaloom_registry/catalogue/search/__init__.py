@@ -1,0 +1,1 @@
+"""Finding blocks: by words, types, behaviour, use, and success on similar tasks."""

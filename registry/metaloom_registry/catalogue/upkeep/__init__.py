@@ -1,0 +1,1 @@
+"""Collecting what nobody needs, repairing, and moving between registries."""
