@@ -80,11 +80,10 @@ def _compared(models: int, settings: Settings, folder: Path, *, inferred: int) -
     architecture that it has not converted before, `publish_first` is the ratio.
     """
     plan = plan_of_names(models, settings.seed)
-    place = Path(tempfile.mkdtemp(dir=folder))
-    _apart(_load, plan.blocks, settings.seed, str(sqlite_url(str(place / CATALOGUE_FILE))))
-    ours = _apart(mlflow_peer.ours, place, plan, settings.publishes)
-    place = Path(tempfile.mkdtemp(dir=folder))
-    theirs = _apart(mlflow_peer.theirs, place, plan, settings.publishes, inferred)
+    mine, peer = (Path(tempfile.mkdtemp(dir=folder)) for _ in range(2))
+    _apart(_load, plan.blocks, settings.seed, str(sqlite_url(str(mine / CATALOGUE_FILE))))
+    asked = mlflow_peer.compared, mine, peer, plan, settings.publishes, inferred
+    ours, theirs = ({**one, "search": _searches(one)} for one in _apart(*asked))
 
     def ratio(of: str, to: str, spent: str = "wall") -> float:
         return _percentile(theirs[of], 50, spent) / _percentile(ours[to], 50, spent)
@@ -104,6 +103,10 @@ def _compared(models: int, settings: Settings, folder: Path, *, inferred: int) -
         "mlflow_ms": {kind: _summary(times) for kind, times in theirs.items() if times},
         "metaloom_ms": {kind: _summary(times) for kind, times in ours.items()},
     }
+
+
+def _searches(times: mlflow_peer.Times) -> list[Spent]:
+    return [*times["search_name"], *times["search_tag"]]
 
 
 def _summary(times: Sequence[Spent]) -> dict[str, float]:

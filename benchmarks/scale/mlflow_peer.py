@@ -3,7 +3,7 @@
 Published are networks of one architecture with numbers of their own, as they are in memory: ours
 converts them; MLflow traces them too (`pt2`, its default outside Databricks, which like ours stores
 no code), or pickles them, which is quicker and runs code when it is loaded.  Each is loaded once.
-Searched are parts of names, and tags, with 20 hits at most.
+Searched are parts of names, and tags, with 20 hits at most.  The two take turns in one process.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import io
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -48,32 +49,59 @@ class Spent:
 
 
 Times = Mapping[str, list[Spent]]
+Stage = dict[str, list[Callable[[], object]]]
+"""What is timed at one stage: calls of each kind, none of which needs another of the stage."""
+
+TURN = 5
+"""How many calls of one kind are timed before one of the next: no phase of the machine is one's."""
 
 
-def ours(folder: Path, plan: Plan, publishes: int) -> Times:
-    """What `publish`, `load` and `search` took of ours; the rows of the plan are in the folder.
+def compared(ours: Path, theirs: Path, plan: Plan, publishes: int, inferred: int) -> list[Times]:
+    """What each kind of call took of ours and of MLflow's, whose registries are in two folders.
+
+    The two take turns, so that whatever slows the machine down slows both.
+    """
+    torch.set_num_threads(1)
+    times: list[dict[str, list[Spent]]] = [{}, {}]
+    sides = _ours(ours, plan, publishes), _theirs(theirs, plan, publishes, inferred)
+    for stages in zip(*sides, strict=True):
+        waiting = [
+            (found.setdefault(kind, []), iter(calls))
+            for found, stage in zip(times, stages, strict=True)
+            for kind, calls in stage.items()
+        ]
+        while waiting:
+            for one in list(waiting):
+                spent = [_spent(call) for call in islice(one[1], TURN)]
+                one[0].extend(spent)
+                if len(spent) < TURN:
+                    waiting.remove(one)
+    return [*times]
+
+
+def _ours(folder: Path, plan: Plan, publishes: int) -> Iterator[Stage]:
+    """Our stages; the rows of the plan are in the folder.
 
     `publish_first` is the first of an architecture; `publish_converted` leaves the conversion out.
     """
-    torch.set_num_threads(1)
     with Hub.open(folder) as hub:
         named = f"bench/net-{time.time_ns()}"
         hub.publish(f"{named}-other", nn.Linear(3, 2), "vec[3] -> vec[2]")  # imports torch.export
-        first = _spent(lambda: hub.publish(f"{named}-first", network(0), SIGNATURE))
-        modules = [network(number) for number in range(1, publishes + 1)]
-        published: list[Spent] = []
-        digests = []
-        for number, module in enumerate(modules):
-            name = f"{named}-{number}"
-            published.append(_spent(partial(hub.publish, name, module, SIGNATURE)))
-            digests.append(hub[name].digest)
+        yield {"publish_first": [partial(hub.publish, f"{named}-first", network(0), SIGNATURE)]}
+        yield {
+            "publish": [
+                partial(hub.publish, f"{named}-{number}", network(number), SIGNATURE)
+                for number in range(1, publishes + 1)
+            ]
+        }
+        digests = [hub[f"{named}-{number}"].digest for number in range(1, publishes + 1)]
         conversions = hub.registry.admission.conversions
         drafts = [
             graph_draft(network(-number), parse_type(SIGNATURE), Details(), conversions)
             for number in range(1, publishes + 1)
         ]
-        converted = [
-            _spent(
+        yield {
+            "publish_converted": [
                 partial(
                     hub.registry.publish,
                     f"{named}-converted-{number}",
@@ -81,25 +109,20 @@ def ours(folder: Path, plan: Plan, publishes: int) -> Times:
                     draft.files,
                     exported=True,
                 )
-            )
-            for number, draft in enumerate(drafts)
-        ]
-    with Hub.open(folder) as hub:
-        loads = [_spent(partial(hub.library.load, digest)) for digest in digests]
-        find = hub.registry.search
-        by_name = [partial(find, part, limit=HITS) for part in _parts(plan)]
-        by_tag = [partial(find, tag=tag, limit=HITS) for tag in _tags()]
-        return {
-            "publish": published,
-            "publish_first": [first],
-            "publish_converted": converted,
-            "load": loads,
-            **_searches(by_name, by_tag),
+                for number, draft in enumerate(drafts)
+            ]
         }
+    with Hub.open(folder) as hub:
+        yield {"load": [partial(hub.library.load, digest) for digest in digests]}
+        find = hub.registry.search
+        yield _warmed(
+            [partial(find, part, limit=HITS) for part in _parts(plan)],
+            [partial(find, tag=tag, limit=HITS) for tag in _tags()],
+        )
 
 
-def theirs(folder: Path, plan: Plan, publishes: int, inferred: int) -> Times:
-    """What `publish`, `load` and `search` took of MLflow's, which registers the plan's names first.
+def _theirs(folder: Path, plan: Plan, publishes: int, inferred: int) -> Iterator[Stage]:
+    """MLflow's stages; it registers the plan's names first.
 
     `publish_pickle` and `load_pickle` are of its other format; `publish_inferred` infers the
     requirements.
@@ -114,7 +137,6 @@ def theirs(folder: Path, plan: Plan, publishes: int, inferred: int) -> Times:
     import mlflow  # noqa: PLC0415
     from mlflow import MlflowClient  # noqa: PLC0415
 
-    torch.set_num_threads(1)
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
@@ -123,10 +145,10 @@ def theirs(folder: Path, plan: Plan, publishes: int, inferred: int) -> Times:
     example = torch.rand(2, 1, 28, 28).numpy()
     client = MlflowClient()
 
-    def publish(name: str, number: int, form: str, requirements: list[str] | None) -> None:
+    def publish(name: str, module: nn.Module, form: str, requirements: list[str] | None) -> None:
         with redirect_stderr(io.StringIO()):  # it tells of each model, and that pickles run code
             mlflow.pytorch.log_model(
-                network(number),
+                module,
                 name=name,
                 registered_model_name=name,
                 pip_requirements=requirements,
@@ -134,43 +156,45 @@ def theirs(folder: Path, plan: Plan, publishes: int, inferred: int) -> Times:
                 serialization_format=FORMATS[form],
             )
 
-    publish("bench-first", 0, "", ["torch"])
+    def load(name: str) -> object:
+        with redirect_stderr(io.StringIO()):
+            return mlflow.pytorch.load_model(f"models:/{name}/1")
+
+    publish("bench-first", network(0), "", ["torch"])
     source = client.get_model_version("bench-first", "1").source or ""
     for number, (name, tags) in enumerate(_named(plan).items(), 1):
         client.create_registered_model(_model(name), tags=dict.fromkeys(tags, "1"))
         client.create_model_version(_model(name), source)
         if number % 1000 == 0:
             progress(f"{number:,} models registered with MLflow")
-    times: dict[str, list[Spent]] = {}
-    for form in FORMATS:
-        names = [f"bench{form}-{number}" for number in range(publishes)]
-        times[f"publish{form}"] = [
-            _spent(partial(publish, name, number, form, ["torch"]))
-            for number, name in enumerate(names)
+    names = {form: [f"bench{form}-{number}" for number in range(publishes)] for form in FORMATS}
+    yield {}
+    yield {
+        f"publish{form}": [
+            partial(publish, name, network(number), form, ["torch"])
+            for number, name in enumerate(given)
         ]
-        with redirect_stderr(io.StringIO()):
-            times[f"load{form}"] = [
-                _spent(partial(mlflow.pytorch.load_model, f"models:/{name}/1")) for name in names
-            ]
-    times["publish_inferred"] = [
-        _spent(partial(publish, f"inferred-{number}", number, "", None))
-        for number in range(inferred)
-    ]
+        for form, given in names.items()
+    }
+    yield {
+        "publish_inferred": [
+            partial(publish, f"inferred-{number}", network(number), "", None)
+            for number in range(inferred)
+        ]
+    }
+    yield {f"load{form}": [partial(load, name) for name in given] for form, given in names.items()}
     find = partial(client.search_registered_models, max_results=HITS)
-    by_name = [partial(find, f"name LIKE '%{part}%'") for part in _parts(plan)]
-    by_tag = [partial(find, f"tags.`{tag}` = '1'") for tag in _tags()]
-    return {**times, **_searches(by_name, by_tag)}
+    yield _warmed(
+        [partial(find, f"name LIKE '%{part}%'") for part in _parts(plan)],
+        [partial(find, f"tags.`{tag}` = '1'") for tag in _tags()],
+    )
 
 
-def _searches(
-    names: Iterable[Callable[[], object]], tags: Iterable[Callable[[], object]]
-) -> dict[str, list[Spent]]:
-    times = {}
-    for kind, queries in (("search_name", [*names]), ("search_tag", [*tags])):
-        for query in queries[:WARM]:
-            query()
-        times[kind] = [_spent(query) for query in queries]
-    return {**times, "search": [*times["search_name"], *times["search_tag"]]}
+def _warmed(names: list[Callable[[], object]], tags: list[Callable[[], object]]) -> Stage:
+    """The stage of searches, of which some were asked before."""
+    for query in (*names[:WARM], *tags[:WARM]):
+        query()
+    return {"search_name": names, "search_tag": tags}
 
 
 def _named(plan: Plan) -> dict[str, tuple[str, ...]]:

@@ -114,7 +114,7 @@ TERMS = (
             "a dimension from 1 to 2147483648", f"vec[{1 << 40}] -> int"),
     of_name("a name with a parent folder", "publishes under `../x`", "is not a namespace", "../x"),
     of_name("a name in full width", "looks like a name that is taken",
-            "is not a namespace; a namespace", "\uff56ision/conv4"),
+            "FULLWIDTH LATIN SMALL LETTER V", "\uff56ision/conv4"),
     of_name("a name with a line's end", "writes a line of output of its own",
             r"'x\\n' is not a name", "me/x\n"),
 )  # fmt: skip

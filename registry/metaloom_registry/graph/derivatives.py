@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
@@ -102,5 +102,6 @@ def weighted(outputs: Any, *, every: bool = False) -> Tensor | None:
 
 
 def _centred(count: int, seed: int) -> Tensor:
-    """Numbers in [-1/2, 1/2), float64; NumPy draws them, since `vmap` forbids that torch does."""
-    return torch.from_numpy(np.random.default_rng(seed).random(count) - 0.5)
+    """Numbers in [-1/2, 1/2), float64; Python draws them, since `vmap` forbids that torch does."""
+    drawn = bytearray(Random(seed).randbytes(2 * max(count, 1)))
+    return torch.frombuffer(drawn, dtype=torch.int16)[:count].to(torch.float64) / 65536
