@@ -99,9 +99,8 @@ class Custody:
 
         def change(session: Session) -> Version:
             name, version, block = self._named(session, reference, by)
-            found = described(session, [(name, version, block)])[0]
-            if found.tombstone is not None:
-                raise gone_for_good(found.digest, found.tombstone)
+            digest = described(session, [(name, version, block)])[0].digest
+            require_bytes(session, [digest], hold=True)
             move_alias(session, name, alias, version, now)
             session.flush()
             return described(session, [(name, version, block)])[0]
